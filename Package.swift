@@ -1,0 +1,152 @@
+// swift-tools-version:6.2
+// Coffer: end-to-end encrypted backup of chat histories.
+//
+// The order of the targets is the law (Docs/Architecture.md): a target uses only targets listed above it, and the
+// vault wing and the backup wing never use each other. `scripts/check-architecture` guards it.
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func room(
+    _ name: String, in wing: String, uses dependencies: [Target.Dependency] = []
+) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(wing)/\(name)", swiftSettings: strict)
+}
+
+func tests(_ name: String, in wing: String, uses dependencies: [Target.Dependency]) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, path: "Tests/\(wing)/\(name)", swiftSettings: strict)
+}
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let jwt = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
+let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
+
+let package = Package(
+    name: "Coffer",
+    platforms: [.macOS(.v15), .iOS(.v18)],
+    products: [
+        .library(name: "Coffer", targets: ["Coffer"]),
+        .executable(name: "coffer", targets: ["coffer-cli"]),
+        .executable(name: "coffer-vault", targets: ["coffer-vault"]),
+    ],
+    dependencies: [
+        // Ciphers, hashes, signatures, HPKE with X-Wing: Apple's API over BoringSSL, kept by Apple.
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        // The commands' arguments, help and completions.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // The one logging interface that server libraries share.
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // The vault's HTTP server, over SwiftNIO.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        // The client's HTTP, with pooling and deadlines.
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        // SQLite with safe statements and transactions; the vault's store, and the lock under which a live
+        // database is read.
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // Graceful shutdown of the vault on signals.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        // Verification of tenants' tokens (JWS with fixed algorithms, JWKS).
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+        // Fleet files and settings are TOML.
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: [
+        // Ground
+        .systemLibrary(
+            name: "CSodium", path: "Sources/Ground/CSodium", pkgConfig: "libsodium",
+            providers: [.apt(["libsodium-dev"]), .brew(["libsodium"])]),
+        .systemLibrary(
+            name: "CZstd", path: "Sources/Ground/CZstd", pkgConfig: "libzstd",
+            providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+        room("ByteCoding", in: "Ground"),
+        room("Primitives", in: "Ground", uses: ["ByteCoding", "CSodium", "CZstd", crypto]),
+
+        // Recovery
+        room("RecoveryProtocol", in: "Recovery", uses: ["ByteCoding", "Primitives"]),
+
+        room("FleetFiles", in: "Recovery", uses: ["ByteCoding", "Primitives", "RecoveryProtocol", toml]),
+
+        // Vault wing
+        room("VaultCore", in: "Vault", uses: ["ByteCoding", "Primitives", "RecoveryProtocol"]),
+        room("SecurityModules", in: "Vault", uses: ["ByteCoding", "Primitives", "VaultCore"]),
+        room("RecordStores", in: "Vault", uses: ["ByteCoding", "VaultCore", grdb]),
+        room(
+            "VaultServer", in: "Vault",
+            uses: [
+                "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore",
+                hummingbird, jwt, logging, toml,
+            ]),
+
+        // Backup wing
+        room("BackupFormat", in: "Backup", uses: ["ByteCoding", "Primitives"]),
+        room("BackupEngine", in: "Backup", uses: ["ByteCoding", "Primitives", "BackupFormat"]),
+        room("ObjectStores", in: "Backup", uses: ["ByteCoding", "BackupEngine"]),
+        room(
+            "BackupSources", in: "Backup",
+            uses: ["ByteCoding", "Primitives", "BackupFormat", "BackupEngine", grdb]),
+
+        // Apps
+        room(
+            "Coffer", in: "Apps",
+            uses: [
+                "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "BackupFormat", "BackupEngine",
+                "ObjectStores", "BackupSources", httpClient, toml,
+            ]),
+        .executableTarget(
+            name: "coffer-cli", dependencies: ["Coffer", argumentParser],
+            path: "Sources/Apps/coffer-cli", swiftSettings: strict),
+        .executableTarget(
+            name: "coffer-vault",
+            dependencies: [
+                "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "SecurityModules",
+                "RecordStores", "VaultServer", argumentParser, lifecycle, logging, jwt, toml,
+            ],
+            path: "Sources/Apps/coffer-vault", swiftSettings: strict),
+
+        // How we know
+        .target(name: "TestSupport", dependencies: ["ByteCoding"], path: "Tests/Support", swiftSettings: strict),
+        tests("ByteCodingTests", in: "Ground", uses: ["ByteCoding", "TestSupport"]),
+        tests("PrimitivesTests", in: "Ground", uses: ["ByteCoding", "Primitives", "TestSupport"]),
+        tests(
+            "RecoveryProtocolTests", in: "Recovery",
+            uses: ["ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "TestSupport"]),
+        tests(
+            "VaultCoreTests", in: "Vault",
+            uses: ["ByteCoding", "Primitives", "RecoveryProtocol", "VaultCore", "TestSupport"]),
+        tests(
+            "VaultServerTests", in: "Vault",
+            uses: [
+                "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "SecurityModules",
+                "RecordStores", "VaultServer", "TestSupport", hummingbird, httpClient, jwt, logging, grdb,
+            ]),
+        tests("BackupFormatTests", in: "Backup", uses: ["ByteCoding", "Primitives", "BackupFormat", "TestSupport"]),
+        tests(
+            "BackupEngineTests", in: "Backup",
+            uses: [
+                "ByteCoding", "Primitives", "BackupFormat", "BackupEngine", "ObjectStores", "BackupSources",
+                "TestSupport", grdb,
+            ]),
+        tests(
+            "CofferTests", in: "Apps",
+            uses: [
+                "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "SecurityModules",
+                "RecordStores", "VaultServer", "BackupFormat", "BackupEngine", "ObjectStores", "BackupSources",
+                "Coffer",
+                "TestSupport", hummingbird, httpClient, jwt, logging,
+            ]),
+        tests("EndToEndTests", in: "EndToEnd", uses: ["TestSupport"]),
+    ]
+)

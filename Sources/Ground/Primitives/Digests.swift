@@ -1,0 +1,49 @@
+import Crypto
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// SHA-256 (FIPS 180-4), 32 bytes.
+package func sha256(_ bytes: some Collection<UInt8>) -> [UInt8] {
+    Array(SHA256.hash(data: Array(bytes)))
+}
+
+/// SHA-512 (FIPS 180-4), 64 bytes.
+package func sha512(_ bytes: some Collection<UInt8>) -> [UInt8] {
+    Array(SHA512.hash(data: Array(bytes)))
+}
+
+/// HMAC-SHA256 (RFC 2104), 32 bytes.
+package func hmacSHA256(_ bytes: [UInt8], key: SecretBytes) -> [UInt8] {
+    Array(HMAC<SHA256>.authenticationCode(for: bytes, using: key.symmetricKey))
+}
+
+/// HMAC-SHA256 over part of a buffer that is used again and again.
+package func hmacSHA256(_ bytes: UnsafeRawBufferPointer, key: SecretBytes) -> [UInt8] {
+    var hmac = HMAC<SHA256>(key: key.symmetricKey)
+    hmac.update(data: bytes)
+    return Array(hmac.finalize())
+}
+
+/// HKDF-SHA512 (RFC 5869).
+package func hkdfSHA512(
+    _ inputKey: SecretBytes, salt: [UInt8], info: [UInt8], count: Int
+) -> SecretBytes {
+    let key = HKDF<SHA512>.deriveKey(
+        inputKeyMaterial: inputKey.symmetricKey, salt: salt, info: info, outputByteCount: count)
+    return key.secretBytes
+}
+
+extension SecretBytes {
+    /// swift-crypto's own holder of a key, which wipes itself too.
+    var symmetricKey: SymmetricKey { withBytes { SymmetricKey(data: $0) } }
+}
+
+extension SymmetricKey {
+    var secretBytes: SecretBytes {
+        withUnsafeBytes { bytes in SecretBytes(count: bytes.count) { $0.copyMemory(from: bytes) } }
+    }
+}
