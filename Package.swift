@@ -71,6 +71,7 @@ let package = Package(
         .systemLibrary(
             name: "CZstd", path: "Sources/Ground/CZstd", pkgConfig: "libzstd",
             providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+        .systemLibrary(name: "CCofferSystem", path: "Sources/Ground/CCofferSystem"),
         room("ByteCoding", in: "Ground"),
         room("Primitives", in: "Ground", uses: ["ByteCoding", "CSodium", "CZstd", crypto]),
 
@@ -93,10 +94,10 @@ let package = Package(
         // Backup wing
         room("BackupFormat", in: "Backup", uses: ["ByteCoding", "Primitives"]),
         room("BackupEngine", in: "Backup", uses: ["ByteCoding", "Primitives", "BackupFormat"]),
-        room("ObjectStores", in: "Backup", uses: ["ByteCoding", "BackupEngine"]),
+        room("ObjectStores", in: "Backup", uses: ["BackupFormat", "BackupEngine"]),
         room(
             "BackupSources", in: "Backup",
-            uses: ["ByteCoding", "Primitives", "BackupFormat", "BackupEngine", grdb]),
+            uses: ["ByteCoding", "Primitives", "BackupFormat", "BackupEngine", "CCofferSystem", grdb]),
 
         // Apps
         room(

@@ -1,0 +1,273 @@
+package import BackupFormat
+import ByteCoding
+import Foundation
+
+/// What a backup did.
+package struct BackupReport: Sendable, Equatable {
+    package var snapshot: Snapshot
+    /// Bytes written to the store: packs, index, snapshot.
+    package var storedBytes: UInt64
+}
+
+/// Makes a snapshot of a source: reads it once, stores what the store does not have, and writes the snapshot last.
+package struct Backup: ~Copyable {
+    private static let retriesMax = 3
+    private static let listingBytes = 256 << 10
+    private static let skippedListedMax = 200
+
+    private let repository: Repository
+    private let source: any BackupSource
+    private let report: ProgressReport
+    private var writer: ChunkWriter
+    private var progress = Progress(phase: .scanning)
+    private var totals = Snapshot.Totals()
+    private var skipped: [Skipped] = []
+    private var buffer: UnsafeMutableRawBufferPointer
+
+    private init(
+        _ source: any BackupSource, into repository: Repository, _ loaded: LoadedIndex,
+        generator: any RandomNumberGenerator & Sendable, report: @escaping ProgressReport
+    ) {
+        self.repository = repository
+        self.source = source
+        self.report = report
+        writer = ChunkWriter(repository, loaded, generator: generator)
+        buffer = .allocate(byteCount: FileContent.singleBlockBytesMax, alignment: 4_096)
+    }
+
+    deinit { buffer.deallocate() }
+
+    /// - Parameter now: seconds since 1970, asked twice.
+    package static func run(
+        _ source: any BackupSource, into repository: Repository,
+        generator: any RandomNumberGenerator & Sendable, now: @Sendable () -> UInt64,
+        report: @escaping ProgressReport
+    ) async throws(BackupError) -> BackupReport {
+        let began = now()
+        let (previous, loaded) = try await state(of: repository)
+        var backup = Backup(source, into: repository, loaded, generator: generator, report: report)
+        do {
+            try backup.scan()
+            let root = try await backup.store()
+            var generator = generator
+            let snapshot = Snapshot(
+                number: (previous?.name.number ?? 0) + 1, id: .random(using: &generator), beganSeconds: began,
+                endedSeconds: max(began, now()), previous: previous?.hash ?? .none, source: source.label,
+                totals: backup.totals, skipped: backup.skipped, root: root)
+            let stored = try await repository.write(snapshot, using: &generator)
+            return BackupReport(snapshot: snapshot, storedBytes: backup.writer.storedBytes + stored)
+        } catch {
+            await backup.writer.abandon()
+            throw error
+        }
+    }
+
+    private static func state(
+        of repository: Repository
+    ) async throws(BackupError) -> (previous: (name: SnapshotName, hash: SnapshotHash)?, loaded: LoadedIndex) {
+        do {
+            let loaded = try await repository.loadIndex()
+            guard let name = try await repository.snapshotNames().last else { return (nil, loaded) }
+            return ((name, try await repository.snapshot(name).hash()), loaded)
+        } catch let error as ObjectStoreError {
+            throw .store(error)
+        } catch let error as ReadError {
+            throw .previous(error)
+        } catch {
+            throw .unrepresentable
+        }
+    }
+
+    /// Counts what there is to do.
+    private mutating func scan() throws(BackupError) {
+        var pending: [SourceNode]
+        do { pending = [try source.root()] } catch { throw .source(error) }
+        while let node = pending.popLast() {
+            switch node.kind {
+            case .directory:
+                // Unreadable folders are reported when they are stored.
+                pending += (try? source.children(of: node)) ?? []
+            case .file(let bytes, _):
+                progress.filesTotal += 1
+                progress.bytesTotal += bytes
+            case .symbolicLink, .other, .unreadable: break
+            }
+            if progress.filesTotal.isMultiple(of: 1_000) { report(progress) }
+        }
+        progress.phase = .backingUp
+        report(progress)
+    }
+
+    private mutating func store() async throws(BackupError) -> Entry {
+        let root: SourceNode
+        do { root = try source.root() } catch { throw .source(error) }
+        let listings = try await storeDirectory(root)
+        try await writer.finish()
+        return Entry(name: Entry.rootName, metadata: root.metadata, kind: .directory(listings ?? .empty))
+    }
+
+    // MARK: Folders
+
+    /// Stores what a folder holds; nil if it cannot be read.
+    private mutating func storeDirectory(_ node: SourceNode) async throws(BackupError) -> ChunkList? {
+        let children: [SourceNode]
+        do {
+            children = try source.children(of: node)
+        } catch {
+            // Without its root there is nothing to back up; anything below is noted and the rest goes on.
+            guard !node.path.isEmpty else { throw .source(error) }
+            note(node, error == .vanished ? .vanished : .unreadable)
+            return nil
+        }
+        totals.directories += node.path.isEmpty ? 0 : 1
+        var listings: [ChunkID] = []
+        var run = ByteWriter()
+        for child in children {
+            guard let entry = try await entry(for: child) else { continue }
+            do { try entry.encode(into: &run) } catch { throw .unrepresentable }
+            if run.bytes.count >= Self.listingBytes { listings.append(try await storeListing(&run)) }
+        }
+        if !run.bytes.isEmpty { listings.append(try await storeListing(&run)) }
+        return try await storeList(of: listings)
+    }
+
+    /// - Parameter run: the encoded entries, emptied.
+    private mutating func storeListing(_ run: inout ByteWriter) async throws(BackupError) -> ChunkID {
+        var listing = ByteWriter(capacity: run.bytes.count + 3)
+        do { try listing.vector(run.bytes, 0...0xff_ffff) } catch { throw .unrepresentable }
+        run = ByteWriter()
+        return try await writer.add(listing.bytes)
+    }
+
+    private mutating func entry(for node: SourceNode) async throws(BackupError) -> Entry? {
+        switch node.kind {
+        case .directory:
+            guard let listings = try await storeDirectory(node) else { return nil }
+            return Entry(name: node.name, metadata: node.metadata, kind: .directory(listings))
+        case .symbolicLink(let target):
+            totals.symbolicLinks += 1
+            return Entry(name: node.name, metadata: node.metadata, kind: .symbolicLink(target: target))
+        case .file(let bytes, let linkGroup):
+            let content = try await storeFile(node, linkGroup: linkGroup)
+            progress.files += 1
+            report(progress)
+            guard let content else {
+                progress.bytesTotal -= min(bytes, progress.bytesTotal)
+                return nil
+            }
+            totals.files += 1
+            totals.contentBytes += content.contentBytes
+            return Entry(name: node.name, metadata: node.metadata, kind: .file(content))
+        case .other:
+            note(node, .notAFile)
+            return nil
+        case .unreadable:
+            note(node, .unreadable)
+            return nil
+        }
+    }
+
+    private mutating func note(_ node: SourceNode, _ reason: SkipReason) {
+        totals.skipped += 1
+        if skipped.count < Self.skippedListedMax { skipped.append(Skipped(path: node.path, reason: reason)) }
+    }
+
+    // MARK: Files
+
+    /// Reads and stores a file, again if it changes meanwhile; nil if it cannot be read.
+    private mutating func storeFile(_ node: SourceNode, linkGroup: UInt64) async throws(BackupError) -> FileContent? {
+        let bytesBefore = progress.bytes
+        for attempt in 0..<Self.retriesMax {
+            progress.bytes = bytesBefore
+            let last = attempt == Self.retriesMax - 1
+            do throws(BackupError) {
+                let (content, intact) = try await storeContent(of: node, attempt: attempt, linkGroup: linkGroup)
+                if !intact, !last { continue }
+                if !intact { note(node, .changedWhileRead) }
+                return content
+            } catch {
+                guard case .source(let failure) = error else { throw error }
+                if failure == .changed, !last { continue }
+                note(node, failure == .vanished ? .vanished : .unreadable)
+                return nil
+            }
+        }
+        return nil
+    }
+
+    /// - Returns: also whether what was read is the file of one moment.
+    private mutating func storeContent(
+        of node: SourceNode, attempt: Int, linkGroup: UInt64
+    ) async throws(BackupError) -> (content: FileContent, intact: Bool) {
+        let file: any SourceFile
+        do { file = try source.open(node, attempt: attempt) } catch { throw .source(error) }
+        let total = file.contentBytes
+        let blockBytes =
+            total <= UInt64(FileContent.singleBlockBytesMax) ? Int(total) : FileContent.largeFileBlockBytes
+        var blocks: [ChunkID] = []
+        var left = total
+        while left > 0 {
+            let count = Int(min(left, UInt64(blockBytes)))
+            let block = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+            do { try file.read(into: block) } catch { throw .source(error) }
+            blocks.append(try await storeBlock(UnsafeRawBufferPointer(block)))
+            left -= UInt64(count)
+            progress.bytes += UInt64(count)
+            progress.storedBytes = writer.storedBytes
+            report(progress)
+        }
+        var intact = true
+        do throws(SourceError) { try file.finish() } catch {
+            guard error == .changed else { throw .source(error) }
+            intact = false
+        }
+        let content = FileContent(
+            form: file.form, linkGroup: linkGroup, contentBytes: total, blockBytes: UInt32(blockBytes),
+            blocks: try await storeList(of: blocks))
+        return (content, intact)
+    }
+
+    /// A block of zeros is not stored (section 7): holes cost nothing.
+    private mutating func storeBlock(_ block: UnsafeRawBufferPointer) async throws(BackupError) -> ChunkID {
+        isZero(block) ? .zeros : try await writer.add(block)
+    }
+
+    /// Stores long lists as chunks of ids, as deep as it takes (section 7).
+    private mutating func storeList(of ids: [ChunkID]) async throws(BackupError) -> ChunkList {
+        var list = ChunkList(depth: 0, ids: ids)
+        while list.ids.count > ChunkList.idsPerEntryMax {
+            guard list.depth < ChunkList.depthMax else { throw .unrepresentable }
+            var parents: [ChunkID] = []
+            for start in stride(from: 0, to: list.ids.count, by: ChunkList.idsPerChunkMax) {
+                let run = list.ids[start..<min(start + ChunkList.idsPerChunkMax, list.ids.count)]
+                parents.append(try await writer.add(run.flatMap(\.bytes)))
+            }
+            list = ChunkList(depth: list.depth + 1, ids: parents)
+        }
+        return list
+    }
+}
+
+extension Repository {
+    /// - Returns: the object's size in bytes.
+    fileprivate func write(
+        _ snapshot: Snapshot, using generator: inout some RandomNumberGenerator
+    ) async throws(BackupError) -> UInt64 {
+        let object: [UInt8]
+        do {
+            object = try snapshot.sealed(epoch: keyring.current, store: header.store, using: &generator)
+        } catch {
+            throw .unrepresentable
+        }
+        let name = SnapshotName(number: snapshot.number, id: snapshot.id)
+        do { try await store.create(.snapshot(name), object) } catch { throw .store(error) }
+        return UInt64(object.count)
+    }
+}
+
+/// Whether a buffer holds nothing but zeros: memcmp of the buffer with itself, shifted by one.
+private func isZero(_ buffer: UnsafeRawBufferPointer) -> Bool {
+    guard let first = buffer.first else { return true }
+    guard first == 0, let base = buffer.baseAddress else { return false }
+    return memcmp(base, base + 1, buffer.count - 1) == 0
+}

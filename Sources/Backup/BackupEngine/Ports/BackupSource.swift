@@ -1,0 +1,69 @@
+package import BackupFormat
+
+/// What is backed up: a tree of folders, files and links that goes on living while it is read.
+package protocol BackupSource: Sendable {
+    /// Where it is, for people; stands in the snapshot.
+    var label: String { get }
+    /// The source's own folder.
+    func root() throws(SourceError) -> SourceNode
+    /// What a folder holds, sorted by name as bytes.
+    func children(of directory: SourceNode) throws(SourceError) -> [SourceNode]
+    /// Opens a file.
+    /// - Parameter attempt: from 0, rising when a file changed while it was read; a source may take a stronger lock.
+    func open(_ file: SourceNode, attempt: Int) throws(SourceError) -> any SourceFile
+}
+
+/// One folder, file or link in a source.
+package struct SourceNode: Sendable {
+    package enum Kind: Sendable, Equatable {
+        /// - bytes: as the folder says now; reading may find another number.
+        /// - linkGroup: 0, or equal for names of one file.
+        case file(bytes: UInt64, linkGroup: UInt64)
+        case directory
+        case symbolicLink(target: [UInt8])
+        /// A socket, pipe or device.
+        case other
+        /// It is there, but its attributes could not be read.
+        case unreadable
+    }
+
+    /// Relative to the source, `/` between names; empty for the root.
+    package var path: [UInt8]
+    package var kind: Kind
+    package var metadata: Metadata
+
+    package init(path: [UInt8], kind: Kind, metadata: Metadata) {
+        self.path = path
+        self.kind = kind
+        self.metadata = metadata
+    }
+
+    /// The last part of the path.
+    package var name: [UInt8] {
+        guard let slash = path.lastIndex(of: UInt8(ascii: "/")) else { return path }
+        return Array(path[(slash + 1)...])
+    }
+}
+
+/// A file open for reading once, from the front.
+package protocol SourceFile {
+    var form: FileForm { get }
+    /// How many bytes `read` will give in all, as known when it was opened.
+    var contentBytes: UInt64 { get }
+    /// Fills the buffer; throws `.changed` if the file ends before.
+    func read(into buffer: UnsafeMutableRawBufferPointer) throws(SourceError)
+    /// Throws `.changed` if what was read may not be the file of one moment.
+    func finish() throws(SourceError)
+}
+
+/// Why a part of a source could not be read.
+package enum SourceError: Error, Equatable, Sendable {
+    /// The source itself is not there or is not a folder.
+    case noSource(String)
+    /// No permission, or an input error.
+    case unreadable(String)
+    /// It was there a moment ago.
+    case vanished
+    /// It changed while it was read: reading it again may help.
+    case changed
+}

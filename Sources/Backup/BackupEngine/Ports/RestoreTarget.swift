@@ -1,0 +1,34 @@
+package import BackupFormat
+
+/// Where a snapshot is restored to: a folder that is walked down and up once.
+///
+/// Nothing stands under its final name before it is complete. What is there already is never replaced.
+package protocol RestoreTarget: AnyObject {
+    /// Goes into a folder, which is made if it is not there.
+    func enterDirectory(_ name: [UInt8]) throws(TargetError)
+    /// Leaves the folder and gives it its attributes.
+    func leaveDirectory(_ metadata: Metadata) throws(TargetError)
+    /// Begins a file under a temporary name.
+    func beginFile(_ name: [UInt8]) throws(TargetError)
+    /// Appends to the file that was begun.
+    func write(_ bytes: [UInt8]) throws(TargetError)
+    /// Appends zeros to the file that was begun, as a hole.
+    func skip(_ count: Int) throws(TargetError)
+    /// Completes the file and gives it its name and attributes; the key names it for `link`.
+    func finishFile(_ metadata: Metadata, linkGroup: UInt64) throws(TargetError)
+    /// Gives up the file that was begun and leaves nothing of it.
+    func abandonFile()
+    /// Makes another name for a finished file; false if no file of that group was finished.
+    func link(_ name: [UInt8], linkGroup: UInt64) throws(TargetError) -> Bool
+    func symbolicLink(_ name: [UInt8], target: [UInt8], metadata: Metadata) throws(TargetError)
+}
+
+/// Why something could not be restored to its place.
+package enum TargetError: Error, Equatable, Sendable {
+    /// Something else has the name; it was left as it is.
+    case exists
+    /// No room.
+    case full
+    /// Anything else, in the system's words.
+    case failed(String)
+}

@@ -1,0 +1,133 @@
+package import BackupFormat
+import ByteCoding
+
+/// Why a store could not be opened. In each case nothing was changed.
+package enum OpenError: Error, Equatable, Sendable {
+    /// There is no `coffer.json`.
+    case noStoreHere
+    /// `coffer.json` is not one that Coffer wrote, or it is damaged.
+    case damagedHeader
+    /// It was written by a later version of Coffer.
+    case newerFormat(Int)
+    /// The key opens neither header nor keyring: it belongs to another store, or is mistyped.
+    case wrongKey
+    /// The key is right, but the header was changed by someone who does not have it.
+    case headerAltered
+    /// The key is right, but no copy of the keyring opens.
+    case damagedKeyring
+    case store(ObjectStoreError)
+}
+
+/// A store whose keys are at hand.
+package struct Repository: Sendable {
+    package let store: any ObjectStore
+    package let header: StoreHeader
+    package let keyring: Keyring
+    /// Copies of the keyring that do not open, by name; another one does.
+    package let damagedKeyringCopies: [String]
+
+    /// Makes a new store: keyring first, header last, so that a store with a header is whole.
+    package static func create(
+        in store: any ObjectStore, id: StoreID, key: BackupKey, fleet: String?, now: UInt64,
+        using generator: inout some RandomNumberGenerator
+    ) async throws(OpenError) -> Repository {
+        let keyring = Keyring(createdSeconds: now, using: &generator)
+        let header = StoreHeader(store: id, fleet: fleet)
+        do {
+            for copy in ObjectName.KeyringCopy.allCases {
+                let sealed = try keyring.sealed(under: key, store: id, using: &generator)
+                try await store.create(.keyring(number: keyring.number, copy: copy), sealed)
+            }
+            try await store.create(.header, try HeaderFile(header, key: key).text())
+        } catch let error as ObjectStoreError {
+            throw .store(error)
+        } catch {
+            throw .damagedHeader
+        }
+        return Repository(store: store, header: header, keyring: keyring, damagedKeyringCopies: [])
+    }
+
+    /// What the header claims, before anyone has the key: not to be trusted.
+    package static func claimedHeader(in store: any ObjectStore) async throws(OpenError) -> StoreHeader {
+        try HeaderFile.parse(try await readHeader(store)).header
+    }
+
+    package static func open(_ store: any ObjectStore, key: BackupKey) async throws(OpenError) -> Repository {
+        let (header, tag) = try HeaderFile.parse(try await readHeader(store))
+        let authentic = header.isAuthentic(tag: tag, under: key)
+        let (keyring, damaged) = try await openKeyring(in: store, header: header, key: key)
+        switch (authentic, keyring) {
+        case (true, let keyring?):
+            return Repository(store: store, header: header, keyring: keyring, damagedKeyringCopies: damaged)
+        case (true, nil): throw .damagedKeyring
+        case (false, .some): throw .headerAltered
+        case (false, nil): throw .wrongKey
+        }
+    }
+
+    private static func readHeader(_ store: any ObjectStore) async throws(OpenError) -> [UInt8] {
+        do {
+            return try await store.read(.header)
+        } catch .notFound {
+            throw .noStoreHere
+        } catch {
+            throw .store(error)
+        }
+    }
+
+    /// The highest keyring of which a copy opens, and the copies of its number or above that do not.
+    private static func openKeyring(
+        in store: any ObjectStore, header: StoreHeader, key: BackupKey
+    ) async throws(OpenError) -> (keyring: Keyring?, damaged: [String]) {
+        var found: Keyring?
+        var damaged: [String] = []
+        do {
+            let numbers = try await store.list(.keyring).compactMap { name in
+                if case .keyring(let number, _) = name { number } else { nil }
+            }
+            for number in Set(numbers).sorted(by: >) where found == nil {
+                for copy in ObjectName.KeyringCopy.allCases {
+                    let name = ObjectName.keyring(number: number, copy: copy)
+                    if let object = try? await store.read(name),
+                        let keyring = try? Keyring.open(object, number: number, under: key, store: header.store)
+                    {
+                        found = keyring
+                    } else {
+                        damaged.append(name.path)
+                    }
+                }
+            }
+        } catch {
+            throw .store(error)
+        }
+        return (found, damaged)
+    }
+
+    /// The snapshots' names, oldest first.
+    package func snapshotNames() async throws(ObjectStoreError) -> [SnapshotName] {
+        try await store.list(.snapshots).compactMap { name in
+            guard case .snapshot(let snapshot) = name else { return nil }
+            return snapshot
+        }.sorted()
+    }
+
+    package func snapshot(_ name: SnapshotName) async throws(ReadError) -> Snapshot {
+        let object: ObjectName = .snapshot(name)
+        let bytes: [UInt8]
+        do { bytes = try await store.read(object) } catch { throw .store(error) }
+        do {
+            return try Snapshot.open(bytes, name: name, keyring: keyring, store: header.store)
+        } catch {
+            throw .damaged(object.path)
+        }
+    }
+}
+
+/// Why something that a snapshot needs could not be read.
+package enum ReadError: Error, Equatable, Sendable {
+    /// The object is there, but altered or cut.
+    case damaged(String)
+    /// A chunk that no index and no pack knows: its pack is gone.
+    case missingChunk
+    case store(ObjectStoreError)
+}

@@ -1,0 +1,160 @@
+package import BackupFormat
+import ByteCoding
+
+/// Why a restore could not go on. What was restored until then is whole and stays.
+package enum RestoreError: Error, Equatable, Sendable {
+    /// The store could not be read; nothing is wrong with the snapshot as far as is known.
+    case store(ObjectStoreError)
+    /// The target has no room left or cannot be written.
+    case target(TargetError, path: [UInt8])
+}
+
+/// What a restore did.
+package struct RestoreReport: Sendable, Equatable {
+    /// Something of the snapshot that is not in the target, and why.
+    package enum Reason: Sendable, Equatable {
+        /// A part of it is damaged or missing in the store.
+        case damaged(ReadError)
+        /// Something else had its name in the target and was kept.
+        case exists
+        /// The file system did not take it.
+        case refused(String)
+    }
+
+    package struct Missing: Sendable, Equatable {
+        package var path: [UInt8]
+        package var reason: Reason
+    }
+
+    package var files = 0
+    package var directories = 0
+    package var symbolicLinks = 0
+    package var bytes: UInt64 = 0
+    package var missing: [Missing] = []
+}
+
+/// Brings a snapshot's tree back into a target; damage costs the files it lies in and nothing else.
+package struct Restore {
+    private var reader: ChunkReader
+    private let target: any RestoreTarget
+    private let reportProgress: ProgressReport
+    private var progress = Progress(phase: .restoring)
+    private var report = RestoreReport()
+
+    package static func run(
+        _ snapshot: Snapshot, from repository: Repository, _ index: ChunkIndex, into target: any RestoreTarget,
+        report: @escaping ProgressReport
+    ) async throws(RestoreError) -> RestoreReport {
+        var restore = Restore(
+            reader: ChunkReader(repository, index), target: target, reportProgress: report)
+        restore.progress.filesTotal = Int(clamping: snapshot.totals.files)
+        restore.progress.bytesTotal = snapshot.totals.contentBytes
+        guard case .directory(let listings) = snapshot.root.kind else { return restore.report }
+        try await restore.contents(of: listings, path: [])
+        do { try target.leaveDirectory(snapshot.root.metadata) } catch { throw .target(error, path: []) }
+        return restore.report
+    }
+
+    private mutating func contents(of listings: ChunkList, path: [UInt8]) async throws(RestoreError) {
+        let entries: [Entry]
+        do {
+            entries = try await reader.entries(of: listings)
+        } catch {
+            return try damaged(path, error)
+        }
+        for entry in entries {
+            let entryPath = path.isEmpty ? entry.name : path + [UInt8(ascii: "/")] + entry.name
+            do {
+                try await restore(entry, path: entryPath)
+            } catch .target(let failure, _) where failure != .full {
+                report.missing.append(
+                    .init(path: entryPath, reason: failure == .exists ? .exists : .refused("\(failure)")))
+            }
+        }
+    }
+
+    private mutating func restore(_ entry: Entry, path: [UInt8]) async throws(RestoreError) {
+        switch entry.kind {
+        case .directory(let listings):
+            try at(path) { target throws(TargetError) in try target.enterDirectory(entry.name) }
+            try await contents(of: listings, path: path)
+            try at(path) { target throws(TargetError) in try target.leaveDirectory(entry.metadata) }
+            report.directories += 1
+        case .symbolicLink(let link):
+            try at(path) { target throws(TargetError) in
+                try target.symbolicLink(entry.name, target: link, metadata: entry.metadata)
+            }
+            report.symbolicLinks += 1
+        case .file(let content):
+            try await restore(content, of: entry, path: path)
+        }
+    }
+
+    private mutating func restore(
+        _ content: FileContent, of entry: Entry, path: [UInt8]
+    ) async throws(RestoreError) {
+        let linked = try at(path) { target throws(TargetError) in
+            content.linkGroup == 0 ? false : try target.link(entry.name, linkGroup: content.linkGroup)
+        }
+        if linked {
+            progress.bytes += content.contentBytes
+        } else {
+            try at(path) { target throws(TargetError) in try target.beginFile(entry.name) }
+            do {
+                guard try await write(content, path: path) else { return target.abandonFile() }
+                try at(path) { target throws(TargetError) in
+                    try target.finishFile(entry.metadata, linkGroup: content.linkGroup)
+                }
+            } catch {
+                target.abandonFile()
+                throw error
+            }
+        }
+        report.files += 1
+        report.bytes += content.contentBytes
+        progress.files += 1
+        reportProgress(progress)
+    }
+
+    /// Writes all blocks; false if one is damaged, which is then noted.
+    private mutating func write(_ content: FileContent, path: [UInt8]) async throws(RestoreError) -> Bool {
+        do {
+            var left = content.contentBytes
+            for id in try await reader.ids(of: content.blocks) {
+                let count = Int(min(left, UInt64(content.blockBytes)))
+                guard count > 0 else { throw ReadError.damaged("a file's list of blocks") }
+                if id == .zeros {
+                    try at(path) { target throws(TargetError) in try target.skip(count) }
+                } else {
+                    let block = try await reader.content(of: id)
+                    guard block.count == count else { throw ReadError.damaged("a file's list of blocks") }
+                    try at(path) { target throws(TargetError) in try target.write(block) }
+                }
+                left -= UInt64(count)
+                progress.bytes += UInt64(count)
+                reportProgress(progress)
+            }
+            guard left == 0 else { throw ReadError.damaged("a file's list of blocks") }
+            return true
+        } catch let error as ReadError {
+            try damaged(path, error)
+            return false
+        } catch let error as RestoreError {
+            throw error
+        } catch {
+            throw .target(.failed("\(error)"), path: path)
+        }
+    }
+
+    private func at<Result>(
+        _ path: [UInt8], _ body: (any RestoreTarget) throws(TargetError) -> Result
+    ) throws(RestoreError) -> Result {
+        do { return try body(target) } catch { throw .target(error, path: path) }
+    }
+
+    /// Notes damage and lets the restore go on; a store that cannot be read at all ends it.
+    private mutating func damaged(_ path: [UInt8], _ error: ReadError) throws(RestoreError) {
+        if case .store(let failure) = error { throw .store(failure) }
+        report.missing.append(.init(path: path, reason: .damaged(error)))
+    }
+}

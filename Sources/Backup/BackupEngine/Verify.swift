@@ -1,0 +1,160 @@
+package import BackupFormat
+import ByteCoding
+
+/// What a verification looked at and found.
+package struct VerifyReport: Sendable, Equatable {
+    /// One thing that is wrong, and what it means for the backups.
+    package enum Finding: Sendable, Equatable {
+        /// One of two copies is damaged; the other is whole.
+        case copyDamaged(String)
+        /// An index is damaged; the packs' own footers take its place.
+        case indexDamaged(String)
+        /// A pack is damaged: the chunks in it are lost unless they lie elsewhere.
+        case packDamaged(String)
+        /// A snapshot cannot be read.
+        case snapshotDamaged(String)
+        /// A snapshot names another predecessor than the one that is there: something was removed or put back.
+        case chainBroken(String)
+        /// A file or folder of the verified snapshot is not whole.
+        case entryDamaged(path: [UInt8], ReadError)
+    }
+
+    package var snapshots = 0
+    package var files = 0
+    package var chunks = 0
+    package var bytesRead: UInt64 = 0
+    package var findings: [Finding] = []
+}
+
+/// Proves that a store can be restored from: its structure, or every byte that a snapshot needs.
+package struct Verify {
+    private let repository: Repository
+    private let loaded: LoadedIndex
+    private let deep: Bool
+    private let reportProgress: ProgressReport
+    private var reader: ChunkReader
+    private var report = VerifyReport()
+    private var progress = Progress(phase: .verifying)
+    private var seen: Set<ChunkID> = []
+    private var packs: Set<String> = []
+
+    /// - Parameter deep: read every chunk of the snapshot and check it against its id.
+    /// - Parameter name: the snapshot whose tree is followed; nil for none.
+    package static func run(
+        _ repository: Repository, snapshot name: SnapshotName?, deep: Bool, report: @escaping ProgressReport
+    ) async throws(ObjectStoreError) -> VerifyReport {
+        let loaded = try await repository.loadIndex()
+        var verify = Verify(
+            repository: repository, loaded: loaded, deep: deep, reportProgress: report,
+            reader: ChunkReader(repository, loaded.index))
+        verify.report.findings += loaded.damaged.map { $0.hasPrefix("index/") ? .indexDamaged($0) : .packDamaged($0) }
+        verify.report.findings += repository.damagedKeyringCopies.map { .copyDamaged($0) }
+        try await verify.listPacks()
+        let snapshots = try await verify.chain()
+        if let name, let snapshot = snapshots[name] { try await verify.tree(of: snapshot) }
+        return verify.report
+    }
+
+    private init(
+        repository: Repository, loaded: LoadedIndex, deep: Bool, reportProgress: @escaping ProgressReport,
+        reader: ChunkReader
+    ) {
+        self.repository = repository
+        self.loaded = loaded
+        self.deep = deep
+        self.reportProgress = reportProgress
+        self.reader = reader
+    }
+
+    private mutating func listPacks() async throws(ObjectStoreError) {
+        for name in try await repository.store.list(.packs) { packs.insert(name.path) }
+    }
+
+    /// Opens every snapshot and follows the chain of hashes.
+    private mutating func chain() async throws(ObjectStoreError) -> [SnapshotName: Snapshot] {
+        var snapshots: [SnapshotName: Snapshot] = [:]
+        var hashes: Set<SnapshotHash> = [.none]
+        for name in try await repository.snapshotNames() {
+            let path = ObjectName.snapshot(name).path
+            let snapshot: Snapshot
+            do {
+                snapshot = try await repository.snapshot(name)
+            } catch .store(let error) {
+                throw error
+            } catch {
+                report.findings.append(.snapshotDamaged(path))
+                continue
+            }
+            report.snapshots += 1
+            if !hashes.contains(snapshot.previous) { report.findings.append(.chainBroken(path)) }
+            if let hash = try? snapshot.hash() { hashes.insert(hash) }
+            if try await repository.hasDamagedCopy(name) { report.findings.append(.copyDamaged(path)) }
+            snapshots[name] = snapshot
+        }
+        return snapshots
+    }
+
+    private mutating func tree(of snapshot: Snapshot) async throws(ObjectStoreError) {
+        progress.filesTotal = Int(clamping: snapshot.totals.files)
+        progress.bytesTotal = snapshot.totals.contentBytes
+        guard case .directory(let listings) = snapshot.root.kind else { return }
+        try await directory(listings, path: [])
+    }
+
+    private mutating func directory(_ listings: ChunkList, path: [UInt8]) async throws(ObjectStoreError) {
+        let entries: [Entry]
+        do { entries = try await reader.entries(of: listings) } catch { return try note(path, error) }
+        for entry in entries {
+            let entryPath = path.isEmpty ? entry.name : path + [UInt8(ascii: "/")] + entry.name
+            switch entry.kind {
+            case .symbolicLink: break
+            case .directory(let listings): try await directory(listings, path: entryPath)
+            case .file(let content):
+                do { try await file(content) } catch { try note(entryPath, error) }
+                report.files += 1
+                progress.files += 1
+                progress.bytes += content.contentBytes
+                reportProgress(progress)
+            }
+        }
+    }
+
+    private mutating func file(_ content: FileContent) async throws(ReadError) {
+        for id in try await reader.ids(of: content.blocks) where id != .zeros && seen.insert(id).inserted {
+            report.chunks += 1
+            if deep {
+                report.bytesRead += UInt64(try await reader.content(of: id).count)
+            } else {
+                try present(id)
+            }
+        }
+    }
+
+    /// Every pack that the chunk lies in is in the store.
+    private func present(_ chunk: ChunkID) throws(ReadError) {
+        guard let (_, pieces) = loaded.index.location(of: chunk) else { throw .missingChunk }
+        for piece in pieces {
+            let name = ObjectName.pack(loaded.index.pack(piece.pack).id).path
+            guard packs.contains(name) else { throw .damaged(name) }
+        }
+    }
+
+    private mutating func note(_ path: [UInt8], _ error: ReadError) throws(ObjectStoreError) {
+        if case .store(let failure) = error { throw failure }
+        report.findings.append(.entryDamaged(path: path, error))
+    }
+}
+
+extension Repository {
+    /// Whether one of the two copies inside a snapshot object does not open while the other does.
+    fileprivate func hasDamagedCopy(_ name: SnapshotName) async throws(ObjectStoreError) -> Bool {
+        let object = try await store.read(.snapshot(name))
+        let half = object.count / 2
+        return [object[..<half], object[half...]].contains { copy in
+            guard let preamble = try? readPreamble(of: copy, kind: .snapshot),
+                let cipher = try? cipher(preamble)
+            else { return true }
+            return (try? cipher.open(Array(copy))) == nil
+        }
+    }
+}

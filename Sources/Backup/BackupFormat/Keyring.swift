@@ -1,0 +1,94 @@
+package import ByteCoding
+package import Primitives
+
+/// The random keys under which a store's objects are sealed, itself sealed under K (section 6).
+package struct Keyring: ByteCodable, Sendable {
+    /// One generation of keys; new objects use the last.
+    package struct Epoch: Sendable {
+        package let number: UInt32
+        package let createdSeconds: UInt64
+        package let key: SecretBytes
+    }
+
+    package let number: UInt32
+    package let chunkIDKey: SecretBytes
+    package let epochs: [Epoch]
+
+    /// The first keyring of a store.
+    package init(createdSeconds: UInt64, using generator: inout some RandomNumberGenerator) {
+        number = 1
+        chunkIDKey = .random(32, using: &generator)
+        epochs = [Epoch(number: 1, createdSeconds: createdSeconds, key: .random(32, using: &generator))]
+    }
+
+    package init(from reader: inout ByteReader) throws(ByteCodingError) {
+        number = try reader.uint32()
+        chunkIDKey = try reader.secret(32)
+        epochs = try reader.list(44...0xffff) { reader throws(ByteCodingError) in
+            Epoch(number: try reader.uint32(), createdSeconds: try reader.uint64(), key: try reader.secret(32))
+        }
+        guard number > 0, epochs.first?.number != 0,
+            zip(epochs, epochs.dropFirst()).allSatisfy({ $0.number < $1.number })
+        else { throw .invalidValue }
+    }
+
+    package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        writer.uint32(number)
+        writer.secret(chunkIDKey)
+        try writer.list(epochs, 44...0xffff) { epoch, writer throws(ByteCodingError) in
+            writer.uint32(epoch.number)
+            writer.uint64(epoch.createdSeconds)
+            writer.secret(epoch.key)
+        }
+    }
+
+    /// The epoch under which new objects are sealed.
+    package var current: Epoch { epochs[epochs.count - 1] }
+
+    /// The key of an epoch, or nil if this keyring does not hold it.
+    package func key(ofEpoch number: UInt32) -> SecretBytes? {
+        epochs.first { $0.number == number }?.key
+    }
+
+    /// The keyed hash by which equal chunks are found (section 5).
+    package func chunkID(of content: UnsafeRawBufferPointer) -> ChunkID {
+        ChunkID(uncheckedBytes: hmacSHA256(content, key: chunkIDKey))
+    }
+
+    /// One of the two sealed copies.
+    package func sealed(
+        under key: BackupKey, store: StoreID, using generator: inout some RandomNumberGenerator
+    ) throws(ByteCodingError) -> [UInt8] {
+        let preamble = Preamble(kind: .keyring, epoch: 0, id: .random(using: &generator))
+        var plaintext = try encodedAndPadded()
+        defer { plaintext.wipe() }
+        return try ObjectCipher(preamble: preamble, key: key.secret, store: store).seal(plaintext)
+    }
+
+    /// Opens one of the copies.
+    package static func open(
+        _ object: [UInt8], number: UInt32, under key: BackupKey, store: StoreID
+    ) throws(SealedObjectError) -> Keyring {
+        let preamble = try readPreamble(of: object, kind: .keyring)
+        guard preamble.epoch == 0, let cipher = try? ObjectCipher(preamble: preamble, key: key.secret, store: store)
+        else { throw .notThisObject }
+        var plaintext = try cipher.open(object)
+        defer { plaintext.wipe() }
+        guard let keyring = try? Keyring(decodingPadded: plaintext), keyring.number == number else { throw .malformed }
+        return keyring
+    }
+}
+
+extension ByteReader {
+    /// Fixed secret bytes; the transient copy is wiped.
+    mutating func secret(_ count: Int) throws(ByteCodingError) -> SecretBytes {
+        var bytes = try fixed(count)
+        return SecretBytes(wiping: &bytes)
+    }
+}
+
+extension ByteWriter {
+    mutating func secret(_ secret: SecretBytes) {
+        secret.withBytes { raw($0) }
+    }
+}

@@ -1,0 +1,169 @@
+package import ByteCoding
+
+/// How a chunk's content was made into its stored form (section 5).
+package enum Compression: UInt8, Sendable {
+    case none = 0
+    case zstandard = 1
+}
+
+/// One piece of one chunk in a pack (section 5).
+package struct PackEntry: ByteCodable, Equatable, Sendable {
+    package static let encodedBytes = 49
+
+    package var chunk: ChunkID
+    package var compression: Compression
+    package var contentBytes: Int
+    package var storedBytes: Int
+    package var pieceStart: Int
+    package var pieceBytes: Int
+
+    package init(
+        chunk: ChunkID, compression: Compression, contentBytes: Int, storedBytes: Int, pieceStart: Int, pieceBytes: Int
+    ) {
+        self.chunk = chunk
+        self.compression = compression
+        self.contentBytes = contentBytes
+        self.storedBytes = storedBytes
+        self.pieceStart = pieceStart
+        self.pieceBytes = pieceBytes
+    }
+
+    package init(from reader: inout ByteReader) throws(ByteCodingError) {
+        chunk = try ChunkID(from: &reader)
+        guard let compression = Compression(rawValue: try reader.uint8()) else { throw .invalidValue }
+        self.compression = compression
+        contentBytes = Int(try reader.uint32())
+        storedBytes = Int(try reader.uint32())
+        pieceStart = Int(try reader.uint32())
+        pieceBytes = Int(try reader.uint32())
+        guard (1...chunkBytesMax).contains(contentBytes), (1...contentBytes).contains(storedBytes),
+            compression == .zstandard || storedBytes == contentBytes,
+            pieceBytes >= 1, pieceStart + pieceBytes <= storedBytes, chunk != .zeros
+        else { throw .invalidValue }
+    }
+
+    package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        try chunk.encode(into: &writer)
+        writer.uint8(compression.rawValue)
+        for count in [contentBytes, storedBytes, pieceStart, pieceBytes] {
+            guard let count = UInt32(exactly: count) else { throw .lengthOutOfRange }
+            writer.uint32(count)
+        }
+    }
+}
+
+/// The most content a chunk may have: readers allocate no more, whatever an entry claims.
+package let chunkBytesMax = 8 << 20
+
+/// The most plaintext a pack may have.
+package let packBytesMax = 16 << 20
+
+/// Fills one pack's plaintext: pieces from the front, the footer behind them (section 5).
+package struct PackBuilder: Sendable {
+    private let capacity: Int
+    private var data: [UInt8] = []
+    package private(set) var entries: [PackEntry] = []
+
+    /// The footer's vector length and the trailing `footerBytes`.
+    private static let fixedBytes = 3 + 4
+
+    package init(capacity: Int = packBytesMax) {
+        self.capacity = capacity
+        data.reserveCapacity(capacity)
+    }
+
+    package var isEmpty: Bool { entries.isEmpty }
+
+    /// How many bytes of one more piece fit, 0 if not even one does.
+    package var roomBytes: Int {
+        max(0, capacity - data.count - (entries.count + 1) * PackEntry.encodedBytes - Self.fixedBytes)
+    }
+
+    /// Appends the beginning of what is left of a chunk's stored form; returns how many bytes it took.
+    ///
+    /// - Parameter entry: describes the chunk; its pieceBytes is set here.
+    package mutating func append(_ entry: PackEntry, stored: UnsafeRawBufferPointer) -> Int {
+        var piece = entry
+        piece.pieceBytes = min(roomBytes, stored.count - entry.pieceStart)
+        guard piece.pieceBytes > 0 else { return 0 }
+        data.append(
+            contentsOf: UnsafeRawBufferPointer(rebasing: stored[entry.pieceStart..<entry.pieceStart + piece.pieceBytes])
+        )
+        entries.append(piece)
+        return piece.pieceBytes
+    }
+
+    /// The pack's plaintext: to the full capacity if no further piece fits, else padded (section 5).
+    package func plaintext() throws(ByteCodingError) -> [UInt8] {
+        var footer = ByteWriter(capacity: entries.count * PackEntry.encodedBytes + Self.fixedBytes)
+        try footer.list(entries, 0...0xff_ffff)
+        footer.uint32(UInt32(footer.bytes.count))
+        let needed = data.count + footer.bytes.count
+        let total = roomBytes == 0 ? capacity : min(capacity, paddedBytes(needed))
+        var plaintext = data
+        plaintext.reserveCapacity(total)
+        plaintext.append(contentsOf: repeatElement(0, count: total - needed))
+        plaintext.append(contentsOf: footer.bytes)
+        return plaintext
+    }
+}
+
+/// What a pack holds, as its own footer or an index tells (section 5).
+package struct PackListing: ByteCodable, Equatable, Sendable {
+    package var pack: ObjectID
+    package var epoch: UInt32
+    package var plaintextBytes: Int
+    package var entries: [PackEntry]
+
+    package init(pack: ObjectID, epoch: UInt32, plaintextBytes: Int, entries: [PackEntry]) {
+        self.pack = pack
+        self.epoch = epoch
+        self.plaintextBytes = plaintextBytes
+        self.entries = entries
+    }
+
+    package init(from reader: inout ByteReader) throws(ByteCodingError) {
+        pack = try ObjectID(from: &reader)
+        epoch = try reader.uint32()
+        plaintextBytes = Int(try reader.uint32())
+        entries = try reader.list(0...0xff_ffff)
+        // Pieces lie one behind the other, so their sum must leave room for the footer that repeats them.
+        let pieces = entries.reduce(0) { $0 + $1.pieceBytes }
+        guard plaintextBytes <= packBytesMax, pieces + entries.count * PackEntry.encodedBytes + 7 <= plaintextBytes
+        else { throw .invalidValue }
+    }
+
+    package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        try pack.encode(into: &writer)
+        writer.uint32(epoch)
+        writer.uint32(UInt32(plaintextBytes))
+        try writer.list(entries, 0...0xff_ffff)
+    }
+
+    /// Reads the footer at the end of a pack's whole plaintext.
+    package static func footer(ofPlaintext plaintext: [UInt8]) throws(ByteCodingError) -> [PackEntry] {
+        guard plaintext.count >= 7 else { throw .truncated }
+        var length = ByteReader(plaintext[(plaintext.count - 4)...])
+        let footerBytes = Int(try length.uint32())
+        guard footerBytes >= 3, footerBytes <= plaintext.count - 4 else { throw .lengthOutOfRange }
+        var reader = ByteReader(plaintext[(plaintext.count - 4 - footerBytes)..<(plaintext.count - 4)])
+        let entries: [PackEntry] = try reader.list(0...0xff_ffff)
+        try reader.finish()
+        return entries
+    }
+}
+
+/// Where chunks lie: the footers of packs, repeated (section 5).
+package struct Index: ByteCodable, Equatable, Sendable {
+    package var packs: [PackListing]
+
+    package init(packs: [PackListing]) { self.packs = packs }
+
+    package init(from reader: inout ByteReader) throws(ByteCodingError) {
+        packs = try reader.list(0...0xffff_ffff)
+    }
+
+    package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        try writer.list(packs, 0...0xffff_ffff)
+    }
+}

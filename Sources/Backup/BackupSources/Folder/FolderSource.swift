@@ -1,0 +1,168 @@
+package import BackupEngine
+import BackupFormat
+import Foundation
+
+/// A folder on this device, and everything below it.
+///
+/// Files are read as they are; SQLite databases as images of one moment, without their companions `-wal`, `-shm`
+/// and `-journal`. Nothing in the source is ever changed.
+package struct FolderSource: BackupSource {
+    package let label: String
+    private let base: [UInt8]
+
+    package init(path: String) throws(SourceError) {
+        label = path
+        base = Array(path.utf8)
+        guard let status = FileStatus.ofLink(systemPath(base + Array("/.".utf8))), status.type == S_IFDIR
+        else { throw .noSource(path) }
+    }
+
+    package func root() throws(SourceError) -> SourceNode {
+        let path = systemPath(base + Array("/.".utf8))
+        guard let status = FileStatus.ofLink(path) else { throw .noSource(label) }
+        return SourceNode(path: [], kind: .directory, metadata: status.metadata(extendedAttributes(path)))
+    }
+
+    package func children(of directory: SourceNode) throws(SourceError) -> [SourceNode] {
+        let names = try names(in: directory)
+        let companions = databaseCompanions(of: names, in: directory)
+        return names.compactMap { name in
+            companions.contains(name) ? nil : node(at: path(of: name, in: directory))
+        }
+    }
+
+    package func open(_ file: SourceNode, attempt: Int) throws(SourceError) -> any SourceFile {
+        let path = systemPath(base, file.path)
+        if DatabaseImage.isDatabase(path) {
+            return try DatabaseImage(path: path, attempt: attempt)
+        }
+        return try PlainFile(path: path)
+    }
+
+    // MARK: Folders
+
+    private func path(of name: [UInt8], in directory: SourceNode) -> [UInt8] {
+        directory.path.isEmpty ? name : directory.path + [UInt8(ascii: "/")] + name
+    }
+
+    private func names(in directory: SourceNode) throws(SourceError) -> [[UInt8]] {
+        guard let stream = opendir(systemPath(base, directory.path)) else {
+            throw errno == ENOENT ? .vanished : .unreadable(systemMessage())
+        }
+        defer { closedir(stream) }
+        var names: [[UInt8]] = []
+        errno = 0
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            if Entry.isSafe(name: name) { names.append(name) }
+            errno = 0
+        }
+        guard errno == 0 else { throw .unreadable(systemMessage()) }
+        return names.sorted { $0.lexicographicallyPrecedes($1) }
+    }
+
+    /// Names that belong to a database beside them and are folded into its image.
+    private func databaseCompanions(of names: [[UInt8]], in directory: SourceNode) -> Set<[UInt8]> {
+        var companions: Set<[UInt8]> = []
+        let present = Set(names)
+        for suffix in ["-wal", "-shm", "-journal"].map({ Array($0.utf8) }) {
+            for name in names where name.count > suffix.count && name.suffix(suffix.count) == suffix[...] {
+                let main = Array(name.dropLast(suffix.count))
+                if present.contains(main), DatabaseImage.isDatabase(systemPath(base, path(of: main, in: directory))) {
+                    companions.insert(name)
+                }
+            }
+        }
+        return companions
+    }
+
+    /// nil if it vanished since the folder was read.
+    private func node(at path: [UInt8]) -> SourceNode? {
+        let systemPath = systemPath(base, path)
+        guard let status = FileStatus.ofLink(systemPath) else {
+            guard errno != ENOENT else { return nil }
+            let unknown = Metadata(
+                mode: 0, owner: 0, group: 0, modifiedSeconds: 0, modifiedNanoseconds: 0, attributes: [])
+            return SourceNode(path: path, kind: .unreadable, metadata: unknown)
+        }
+        return SourceNode(
+            path: path, kind: kind(of: status, systemPath),
+            metadata: status.metadata(status.type == S_IFLNK ? [] : extendedAttributes(systemPath)))
+    }
+
+    private func kind(of status: FileStatus, _ path: [CChar]) -> SourceNode.Kind {
+        switch status.type {
+        case S_IFDIR: return .directory
+        case S_IFREG: return .file(bytes: status.bytes, linkGroup: status.links > 1 ? linkGroup(status) : 0)
+        case S_IFLNK:
+            var target = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+            let count = readlink(path, &target, target.count)
+            return count > 0
+                ? .symbolicLink(target: target[..<count].map { UInt8(bitPattern: $0) }) : .unreadable
+        default: return .other
+        }
+    }
+
+    /// Equal for the names of one file: its device and inode, mixed into one number that is not 0.
+    private func linkGroup(_ status: FileStatus) -> UInt64 {
+        let mixed = status.inode ^ (status.device &* 0x9e37_79b9_7f4a_7c15)
+        return mixed == 0 ? 1 : mixed
+    }
+}
+
+/// The system's words for the last error.
+func systemMessage(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }
+
+/// A file that is read as it is, and must not change meanwhile.
+final class PlainFile: SourceFile {
+    private let file: Int32
+    private let before: FileStatus
+    private var offset: off_t = 0
+
+    init(path: [CChar]) throws(SourceError) {
+        // O_NONBLOCK: a pipe that took the file's place must not make a backup wait for ever.
+        file = Foundation.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        guard file >= 0 else { throw errno == ENOENT || errno == ELOOP ? .vanished : .unreadable(systemMessage()) }
+        guard let status = FileStatus.of(file), status.type == S_IFREG else {
+            close(file)
+            throw .vanished
+        }
+        before = status
+    }
+
+    deinit { close(file) }
+
+    var form: FileForm { .asIs }
+    var contentBytes: UInt64 { before.bytes }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) throws(SourceError) {
+        try readFully(file, into: buffer, at: offset)
+        offset += off_t(buffer.count)
+    }
+
+    func finish() throws(SourceError) {
+        guard let after = FileStatus.of(file), after.hasSameContent(as: before) else { throw .changed }
+    }
+}
+
+/// Fills the buffer from a place in a file; throws `.changed` if the file ends before.
+func readFully(
+    _ file: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: off_t
+) throws(SourceError) {
+    guard try readAvailable(file, into: buffer, at: offset) == buffer.count else { throw .changed }
+}
+
+/// Reads as much of the buffer as the file has.
+func readAvailable(
+    _ file: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: off_t
+) throws(SourceError) -> Int {
+    var count = 0
+    while count < buffer.count {
+        let got = pread(file, buffer.baseAddress.map { $0 + count }, buffer.count - count, offset + off_t(count))
+        if got < 0, errno == EINTR { continue }
+        guard got >= 0 else { throw .unreadable(systemMessage()) }
+        if got == 0 { break }
+        count += got
+    }
+    return count
+}

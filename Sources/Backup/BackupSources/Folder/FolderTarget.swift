@@ -1,0 +1,183 @@
+package import BackupEngine
+package import BackupFormat
+import Foundation
+
+/// A folder that a snapshot is restored to.
+///
+/// Every name is used relative to an open folder and never followed through a symbolic link, so that nothing is written outside. A file
+/// is written under a temporary name and linked to its own when it is complete.
+package final class FolderTarget: RestoreTarget {
+    private struct Level {
+        var folder: Int32
+        var wasMade: Bool
+    }
+
+    private struct PartialFile {
+        var file: Int32
+        var name: [CChar]
+        var finalName: [UInt8]
+        var bytes: off_t = 0
+    }
+
+    private static let temporaryPrefix = ".coffer-restoring-"
+
+    private var levels: [Level]
+    private var path: [[UInt8]] = []
+    private var partial: PartialFile?
+    private var linkGroups: [UInt64: [UInt8]] = [:]
+    private let setsOwner = geteuid() == 0
+
+    /// - Parameter intoExisting: whether the folder may hold something already; it is kept.
+    package init(path: String, intoExisting: Bool) throws(FolderTargetError) {
+        let made = mkdir(path, 0o700) == 0
+        guard made || errno == EEXIST else { throw .cannotMake(systemMessage()) }
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { throw .cannotMake(systemMessage()) }
+        levels = [Level(folder: folder, wasMade: made)]
+        if !made {
+            guard let names = try? FileManager.default.contentsOfDirectory(atPath: path), names.isEmpty || intoExisting
+            else {
+                close(folder)
+                levels = []
+                throw .notEmpty
+            }
+            levels[0].wasMade = names.isEmpty
+        }
+    }
+
+    deinit {
+        abandonFile()
+        for level in levels { close(level.folder) }
+    }
+
+    private var folder: Int32 { levels.last?.folder ?? -1 }
+
+    // MARK: Folders
+
+    package func enterDirectory(_ name: [UInt8]) throws(TargetError) {
+        let systemName = systemPath(name)
+        let made = mkdirat(folder, systemName, 0o700) == 0
+        guard made || errno == EEXIST else { throw Self.lastError() }
+        let opened = openat(folder, systemName, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard opened >= 0 else { throw made ? Self.lastError() : .exists }
+        levels.append(Level(folder: opened, wasMade: made))
+        path.append(name)
+    }
+
+    package func leaveDirectory(_ metadata: Metadata) throws(TargetError) {
+        guard let level = levels.popLast() else { return }
+        _ = path.popLast()
+        defer { close(level.folder) }
+        // A folder that was there before keeps its own attributes.
+        if level.wasMade { try apply(metadata, to: level.folder) }
+    }
+
+    // MARK: Files
+
+    package func beginFile(_ name: [UInt8]) throws(TargetError) {
+        abandonFile()
+        let temporary = systemPath(Array("\(Self.temporaryPrefix)\(UUID().uuidString)".utf8))
+        let file = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw Self.lastError() }
+        partial = PartialFile(file: file, name: temporary, finalName: name)
+    }
+
+    package func write(_ bytes: [UInt8]) throws(TargetError) {
+        guard let file = partial?.file else { return }
+        var offset = 0
+        while offset < bytes.count {
+            let written = bytes.withUnsafeBytes { buffer in
+                Foundation.write(file, buffer.baseAddress.map { $0 + offset }, buffer.count - offset)
+            }
+            guard written > 0 || (written < 0 && errno == EINTR) else { throw Self.lastError() }
+            offset += max(0, written)
+        }
+        partial?.bytes += off_t(bytes.count)
+    }
+
+    package func skip(_ count: Int) throws(TargetError) {
+        guard let current = partial else { return }
+        let end = current.bytes + off_t(count)
+        guard lseek(current.file, end, SEEK_SET) == end else { throw Self.lastError() }
+        partial?.bytes = end
+    }
+
+    package func finishFile(_ metadata: Metadata, linkGroup: UInt64) throws(TargetError) {
+        guard let current = partial else { return }
+        // A hole at the end is not there until the length says so.
+        guard ftruncate(current.file, current.bytes) == 0 else { throw Self.lastError() }
+        try apply(metadata, to: current.file)
+        let finalName = systemPath(current.finalName)
+        if linkat(folder, current.name, folder, finalName, 0) != 0 {
+            let code = errno
+            guard code == EPERM || code == EOPNOTSUPP || code == ENOSYS else { throw Self.error(code) }
+            guard faccessat(folder, finalName, F_OK, Int32(AT_SYMLINK_NOFOLLOW)) != 0 else { throw .exists }
+            guard renameat(folder, current.name, folder, finalName) == 0 else { throw Self.lastError() }
+        }
+        abandonFile()
+        if linkGroup != 0 { linkGroups[linkGroup] = Array((path + [current.finalName]).joined(separator: [0x2f])) }
+    }
+
+    package func abandonFile() {
+        guard let current = partial else { return }
+        close(current.file)
+        unlinkat(folder, current.name, 0)
+        partial = nil
+    }
+
+    // MARK: Links
+
+    package func link(_ name: [UInt8], linkGroup: UInt64) throws(TargetError) -> Bool {
+        guard let first = linkGroups[linkGroup], let root = levels.first?.folder else { return false }
+        guard linkat(root, systemPath(first), folder, systemPath(name), 0) != 0 else { return true }
+        // A file system without hard links gets a second copy instead.
+        let code = errno
+        guard code == EPERM || code == EOPNOTSUPP || code == ENOSYS || code == EMLINK else { throw Self.error(code) }
+        return false
+    }
+
+    package func symbolicLink(
+        _ name: [UInt8], target: [UInt8], metadata: Metadata
+    ) throws(TargetError) {
+        let systemName = systemPath(name)
+        guard symlinkat(systemPath(target), folder, systemName) == 0 else { throw Self.lastError() }
+        var times = Self.times(metadata)
+        guard utimensat(folder, systemName, &times, Int32(AT_SYMLINK_NOFOLLOW)) == 0 else { throw Self.lastError() }
+        if setsOwner, fchownat(folder, systemName, metadata.owner, metadata.group, Int32(AT_SYMLINK_NOFOLLOW)) != 0 {
+            throw Self.lastError()
+        }
+    }
+
+    // MARK: Attributes
+
+    /// Owner first, since changing it clears set-id bits; times last, since everything else changes them.
+    private func apply(_ metadata: Metadata, to file: Int32) throws(TargetError) {
+        if setsOwner, fchown(file, metadata.owner, metadata.group) != 0 { throw Self.lastError() }
+        guard setExtendedAttributes(metadata.attributes, on: file) else { throw Self.lastError() }
+        guard fchmod(file, mode_t(metadata.mode)) == 0 else { throw Self.lastError() }
+        var times = Self.times(metadata)
+        guard futimens(file, &times) == 0 else { throw Self.lastError() }
+    }
+
+    private static func times(_ metadata: Metadata) -> [timespec] {
+        let time = timespec(tv_sec: Int(metadata.modifiedSeconds), tv_nsec: Int(metadata.modifiedNanoseconds))
+        return [time, time]
+    }
+
+    private static func lastError() -> TargetError { error(errno) }
+
+    private static func error(_ code: Int32) -> TargetError {
+        switch code {
+        case EEXIST: .exists
+        case ENOSPC, EDQUOT: .full
+        default: .failed(systemMessage(code))
+        }
+    }
+}
+
+/// Why a folder cannot be restored to; nothing was changed.
+package enum FolderTargetError: Error, Equatable, Sendable {
+    /// There is something in it already.
+    case notEmpty
+    case cannotMake(String)
+}

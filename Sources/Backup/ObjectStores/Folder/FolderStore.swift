@@ -1,0 +1,180 @@
+package import BackupEngine
+package import BackupFormat
+import Foundation
+
+/// A store in a folder: a disk, a share, or what a cloud's own program keeps in step.
+///
+/// An object is written under a temporary name, synced, and linked to its name, which fails if the name is taken; then the folder
+/// is synced. So a name never holds half an object, and an acknowledged object survives a loss of power.
+package struct FolderStore: ObjectStore {
+    private let root: String
+
+    /// - Parameter path: the folder; it is made when the first object is written.
+    package init(path: String) {
+        root = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    }
+
+    package var place: String { root }
+
+    package func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
+        try write(name, bytes) { temporary, path throws(ObjectStoreError) in
+            if link(temporary, path) == 0 {
+                unlink(temporary)
+                return
+            }
+            let code = errno
+            guard code == EPERM || code == EOPNOTSUPP || code == ENOSYS || code == EMLINK else {
+                throw Self.error(code, name)
+            }
+            // A file system without hard links: the check leaves a moment for another writer, but ids are random.
+            guard access(path, F_OK) != 0 else { throw .exists(name.path) }
+            guard rename(temporary, path) == 0 else { throw Self.error(errno, name) }
+        }
+    }
+
+    package func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
+        try write(name, bytes) { temporary, path throws(ObjectStoreError) in
+            guard rename(temporary, path) == 0 else { throw Self.error(errno, name) }
+        }
+    }
+
+    package func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
+        let file = try open(name)
+        defer { close(file) }
+        return try Self.read(file, name, 0..<(try Self.size(file, name)))
+    }
+
+    package func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
+        let file = try open(name)
+        defer { close(file) }
+        return try Self.read(file, name, range)
+    }
+
+    package func size(of name: ObjectName) async throws(ObjectStoreError) -> Int {
+        let file = try open(name)
+        defer { close(file) }
+        return try Self.size(file, name)
+    }
+
+    package func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
+        var names: [ObjectName] = []
+        for entry in try entries(folder.rawValue) {
+            let path = "\(folder.rawValue)/\(entry)"
+            if let name = ObjectName(path: path) {
+                names.append(name)
+            } else if folder == .packs, entry.count == 2 {
+                names += try entries(path).compactMap { ObjectName(path: "\(path)/\($0)") }
+            }
+        }
+        return names
+    }
+
+    package func delete(_ name: ObjectName) async throws(ObjectStoreError) {
+        guard unlink(path(name)) == 0 || errno == ENOENT else { throw Self.error(errno, name) }
+    }
+
+    // MARK: System calls
+
+    private func path(_ name: ObjectName) -> String { "\(root)/\(name.path)" }
+
+    private func write(
+        _ name: ObjectName, _ bytes: [UInt8],
+        publish: (_ temporary: String, _ path: String) throws(ObjectStoreError) -> Void
+    ) throws(ObjectStoreError) {
+        let path = path(name)
+        let folder = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            throw access(root, W_OK) == 0 ? .failed("cannot make the folder \(folder)") : Self.error(errno, name)
+        }
+        let temporary = "\(folder)/.writing-\(UUID().uuidString)"
+        do {
+            try Self.writeSynced(temporary, name, bytes)
+            try publish(temporary, path)
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+        try Self.syncFolder(folder, name)
+    }
+
+    private static func writeSynced(
+        _ path: String, _ name: ObjectName, _ bytes: [UInt8]
+    ) throws(ObjectStoreError) {
+        let file = Foundation.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw error(errno, name) }
+        defer { close(file) }
+        var offset = 0
+        while offset < bytes.count {
+            let written = bytes.withUnsafeBytes { buffer in
+                Foundation.write(file, buffer.baseAddress.map { $0 + offset }, buffer.count - offset)
+            }
+            guard written > 0 || (written < 0 && errno == EINTR) else { throw error(errno, name) }
+            offset += max(0, written)
+        }
+        guard fsync(file) == 0 else { throw error(errno, name) }
+    }
+
+    private static func syncFolder(_ path: String, _ name: ObjectName) throws(ObjectStoreError) {
+        let folder = Foundation.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { throw error(errno, name) }
+        defer { close(folder) }
+        // Some network file systems cannot sync folders and say EINVAL; the file itself is synced.
+        guard fsync(folder) == 0 || errno == EINVAL else { throw error(errno, name) }
+    }
+
+    private func open(_ name: ObjectName) throws(ObjectStoreError) -> Int32 {
+        let file = Foundation.open(path(name), O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw Self.error(errno, name) }
+        return file
+    }
+
+    private static func size(_ file: Int32, _ name: ObjectName) throws(ObjectStoreError) -> Int {
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw error(errno, name) }
+        return Int(status.st_size)
+    }
+
+    private static func read(
+        _ file: Int32, _ name: ObjectName, _ range: Range<Int>
+    ) throws(ObjectStoreError) -> [UInt8] {
+        // An object of a store is never larger than this; a larger file is somebody else's.
+        guard range.count <= 1 << 31 else { throw .failed("\(name.path) is too large") }
+        var failure: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: range.count) { buffer, count in
+            while count < range.count {
+                let got = pread(
+                    file, buffer.baseAddress.map { $0 + count }, range.count - count, off_t(range.lowerBound + count))
+                if got < 0, errno == EINTR { continue }
+                if got < 0 { failure = errno }
+                guard got > 0 else { return }
+                count += got
+            }
+        }
+        guard failure == 0 else { throw error(failure, name) }
+        guard bytes.count == range.count else { throw .truncated(name.path) }
+        return bytes
+    }
+
+    /// The names in a folder; a folder that is not there holds nothing.
+    private func entries(_ folder: String) throws(ObjectStoreError) -> [String] {
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: "\(root)/\(folder)")
+        } catch {
+            var status = stat()
+            if stat("\(root)/\(folder)", &status) != 0, errno == ENOENT { return [] }
+            throw .denied("cannot list \(root)/\(folder)")
+        }
+    }
+
+    private static func error(_ code: Int32, _ name: ObjectName) -> ObjectStoreError {
+        switch code {
+        case ENOENT, ENOTDIR: .notFound(name.path)
+        case EEXIST: .exists(name.path)
+        case ENOSPC, EDQUOT: .full
+        case EACCES, EPERM, EROFS: .denied(name.path)
+        default: .failed("\(name.path): \(String(cString: strerror(code)))")
+        }
+    }
+}

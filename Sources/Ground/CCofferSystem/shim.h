@@ -1,0 +1,30 @@
+// What Swift's Glibc and Darwin modules do not import: extended attributes.
+#ifndef CCOFFER_SYSTEM_H
+#define CCOFFER_SYSTEM_H
+#include <sys/types.h>
+#include <sys/xattr.h>
+
+static inline ssize_t coffer_llistxattr(const char *path, char *names, size_t count) {
+#ifdef __APPLE__
+    return listxattr(path, names, count, XATTR_NOFOLLOW);
+#else
+    return llistxattr(path, names, count);
+#endif
+}
+
+static inline ssize_t coffer_lgetxattr(const char *path, const char *name, void *value, size_t count) {
+#ifdef __APPLE__
+    return getxattr(path, name, value, count, 0, XATTR_NOFOLLOW);
+#else
+    return lgetxattr(path, name, value, count);
+#endif
+}
+
+static inline int coffer_fsetxattr(int file, const char *name, const void *value, size_t count) {
+#ifdef __APPLE__
+    return fsetxattr(file, name, value, count, 0, 0);
+#else
+    return fsetxattr(file, name, value, count, 0);
+#endif
+}
+#endif
