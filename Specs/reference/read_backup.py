@@ -826,10 +826,10 @@ def extract(store, number, folder):
     snapshot = store.snapshot(number)
     extraction = Extraction(store, folder)
     extraction.run(snapshot.root)
-    counts = f"{extraction.files} files, {len(extraction.directories)} folders, {extraction.links} symbolic links"
+    counts = f"{extraction.files} files, {len(extraction.directories) - 1} folders, {extraction.links} symbolic links"
     print(f"restored snapshot {snapshot.number}: {counts}; {extraction.problems} not restored")
     if snapshot.skipped_count:
-        print(f"note: {snapshot.skipped_count} entries could not be read when the backup was made")
+        print(f"note: {snapshot.skipped_count} entries were left out when the backup was made")
     return extraction.problems
 
 
