@@ -1,1 +1,49 @@
-@main struct Main { static func main() {} }
+import ArgumentParser
+import Coffer
+import Foundation
+
+/// The program: parses, runs one command, and turns errors into words and a stable exit status.
+@main
+enum Program {
+    static func main() async {
+        forbidCoreDumps()
+        do {
+            var command = try CofferCommand.parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as CofferError {
+            Output.report(error)
+            exit(error.code.exitStatus)
+        } catch {
+            CofferCommand.exit(withError: error)
+        }
+    }
+
+    /// A core file would hold the key.
+    private static func forbidCoreDumps() {
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        #if canImport(Darwin)
+            setrlimit(RLIMIT_CORE, &none)
+        #else
+            setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+        #endif
+    }
+}
+
+struct CofferCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "coffer",
+        abstract: "End-to-end encrypted backup of chat histories.",
+        discussion: """
+            Everything is encrypted on this device under a random key before it leaves it. The store, a folder that \
+            a cloud may keep in step, learns nothing but how much is written and when.
+            """,
+        version: "0.1.0",
+        subcommands: [
+            Enable.self, BackUp.self, Restore.self, Status.self, Verify.self, Snapshots.self, List.self,
+            KeyCommand.self, Disable.self,
+        ])
+}

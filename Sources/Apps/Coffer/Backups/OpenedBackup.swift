@@ -1,0 +1,147 @@
+import BackupEngine
+import BackupFormat
+import BackupSources
+import ByteCoding
+import Foundation
+
+/// A store whose key is at hand: everything that can be done with the backups in it.
+public struct OpenedBackup: Sendable {
+    /// Where the store is.
+    public let place: String
+    let repository: Repository
+
+    init(store: any ObjectStore, key: BackupKey) async throws(CofferError) {
+        place = store.place
+        do { repository = try await Repository.open(store, key: key) } catch { throw CofferError(error, place: place) }
+    }
+
+    init(_ repository: Repository) {
+        self.repository = repository
+        place = repository.store.place
+    }
+
+    /// Opens a store with the 64-digit key: on a new device this needs nothing else.
+    public static func open(_ location: String, with key: SixtyFourDigitKey) async throws(CofferError) -> OpenedBackup {
+        try await OpenedBackup(store: try StoreLocation.open(location), key: key.key)
+    }
+
+    /// Which snapshot is meant.
+    public enum Selection: Sendable, Equatable {
+        case newest
+        case number(Int)
+    }
+
+    /// Makes a snapshot of a folder.
+    public func backUp(_ folder: String, progress: @escaping ProgressHandler) async throws(CofferError) -> BackupSummary {
+        let source: FolderSource
+        do { source = try FolderSource(path: folder) } catch { throw CofferError(.source(error), place: place) }
+        do {
+            let report = try await Backup.run(
+                source, into: repository, generator: SystemRandomNumberGenerator(), now: secondsSince1970,
+                report: { progress(ProgressUpdate($0)) })
+            return BackupSummary(snapshot: SnapshotSummary(report.snapshot), storedBytes: report.storedBytes)
+        } catch {
+            throw CofferError(error, place: place)
+        }
+    }
+
+    /// All readable snapshots, oldest first, and the names of those that cannot be read.
+    public func snapshots() async throws(CofferError) -> (readable: [SnapshotSummary], damaged: [String]) {
+        var readable: [SnapshotSummary] = []
+        var damaged: [String] = []
+        for name in try await names() {
+            do {
+                readable.append(SnapshotSummary(try await repository.snapshot(name)))
+            } catch {
+                if case .store(let error) = error { throw CofferError(error, place: place) }
+                damaged.append(ObjectName.snapshot(name).path)
+            }
+        }
+        return (readable, damaged)
+    }
+
+    /// Restores a snapshot into a folder, which is made if it is not there.
+    ///
+    /// - Parameter intoExisting: allow a folder that holds something; what is there is kept.
+    public func restore(
+        _ selection: Selection = .newest, to folder: String, intoExisting: Bool = false,
+        progress: @escaping ProgressHandler
+    ) async throws(CofferError) -> RestoreSummary {
+        let snapshot = try await snapshot(selection)
+        let index = try await index()
+        let target: FolderTarget
+        do {
+            target = try FolderTarget(path: folder, intoExisting: intoExisting)
+        } catch {
+            throw CofferError(error, path: folder)
+        }
+        do {
+            let report = try await Restore.run(snapshot, from: repository, index, into: target) {
+                progress(ProgressUpdate($0))
+            }
+            return RestoreSummary(report, of: snapshot)
+        } catch {
+            throw CofferError(error, place: place)
+        }
+    }
+
+    /// Proves the newest snapshot restorable: its structure, or every byte.
+    public func verify(deep: Bool, progress: @escaping ProgressHandler) async throws(CofferError) -> VerifySummary {
+        let newest = try await names().last
+        do {
+            let report = try await Verify.run(repository, snapshot: newest, deep: deep) {
+                progress(ProgressUpdate($0))
+            }
+            return VerifySummary(report, deep: deep)
+        } catch {
+            throw CofferError(error, place: place)
+        }
+    }
+
+    /// What a folder of a snapshot holds, or the file itself.
+    public func list(
+        _ path: String, of selection: Selection = .newest
+    ) async throws(CofferError) -> [ListedEntry] {
+        let snapshot = try await snapshot(selection)
+        let index = try await index()
+        do {
+            let (entry, children) = try await repository.browse(snapshot, path: Array(path.utf8), index)
+            if case .directory = entry.kind { return children.map(ListedEntry.init) }
+            return [ListedEntry(entry)]
+        } catch .read(let error) {
+            throw CofferError(error, place: place)
+        } catch {
+            throw CofferError(
+                .noSuchPath, "There is no \(path) in snapshot \(snapshot.number).",
+                advice: "`coffer ls` shows what is there, from the top.")
+        }
+    }
+
+    // MARK: Finding things
+
+    private func names() async throws(CofferError) -> [SnapshotName] {
+        do { return try await repository.snapshotNames() } catch { throw CofferError(error, place: place) }
+    }
+
+    private func snapshot(_ selection: Selection) async throws(CofferError) -> Snapshot {
+        let names = try await names()
+        let name =
+            switch selection {
+            case .newest: names.last
+            case .number(let number): names.last { Int($0.number) == number }
+            }
+        guard let name else {
+            throw CofferError(
+                .noSnapshot, names.isEmpty ? "There is no backup in \(place) yet." : "There is no such snapshot.",
+                advice: names.isEmpty ? "Run `coffer backup` first." : "`coffer snapshots` shows which there are.")
+        }
+        do { return try await repository.snapshot(name) } catch { throw CofferError(error, place: place) }
+    }
+
+    private func index() async throws(CofferError) -> ChunkIndex {
+        do { return try await repository.loadIndex().index } catch { throw CofferError(error, place: place) }
+    }
+}
+
+/// The clock of this program.
+@Sendable func secondsSince1970() -> UInt64 { UInt64(max(0, Date().timeIntervalSince1970)) }

@@ -1,0 +1,138 @@
+import BackupEngine
+import BackupFormat
+import BackupSources
+
+// The one place where the backup wing's errors become words.
+
+extension CofferError {
+    init(malformed error: BackupKeyError) {
+        switch error {
+        case .character(let group, let position):
+            self.init(
+                .malformedKey,
+                "The 64-digit key has a wrong character in group \(group), position \(position).",
+                advice: "The key consists of the digits 0 to 9 and the letters a to f. Look at that group again.")
+        case .length(let digits):
+            let groups = digits / BackupKey.digitsPerGroup
+            self.init(
+                .malformedKey,
+                "The 64-digit key has \(digits) digits instead of 64\(digits < 64 ? " (\(groups) whole groups of 16)" : "").",
+                advice: "Compare group by group with what you wrote down: a group is missing, doubled or not complete.")
+        }
+    }
+
+    init(_ error: ObjectStoreError, place: String) {
+        switch error {
+        case .notFound(let name), .truncated(let name):
+            self.init(
+                .storeFailed, "\(name) in \(place) is missing or cut.",
+                advice: "Run `coffer verify` to see what is affected. Nothing was changed.")
+        case .exists(let name):
+            self.init(
+                .storeFailed, "\(name) in \(place) is already there; it was left as it is.",
+                advice: "Another device may be writing to this store. Try again.")
+        case .full:
+            self.init(
+                .storeFull, "There is no room left in \(place). What was backed up before is untouched.",
+                advice: "Free some space and run the command again: it goes on with what has been uploaded.")
+        case .denied(let name):
+            self.init(
+                .storeFailed, "\(place) does not allow access to \(name).",
+                advice: "Check the permissions of the folder. Nothing was changed.")
+        case .failed(let detail):
+            self.init(
+                .storeFailed, "\(place) failed: \(detail).",
+                advice: "Check that the place is there and try again. Earlier backups are untouched.")
+        }
+    }
+
+    init(_ error: OpenError, place: String) {
+        switch error {
+        case .noStoreHere:
+            self.init(
+                .noStore, "There is no Coffer backup in \(place).",
+                advice: "Check the place. A backup's folder contains a file coffer.json.")
+        case .damagedHeader:
+            self.init(
+                .damagedHeader, "\(place)/coffer.json is damaged or was not written by Coffer. Nothing was changed.",
+                advice: "Restore that file from another copy of the folder; the backups themselves may be whole.")
+        case .newerFormat(let version):
+            self.init(
+                .newerFormat, "\(place) was written in format version \(version), which this version of Coffer cannot read.",
+                advice: "Install a newer version of Coffer. Nothing was changed.")
+        case .wrongKey:
+            self.init(
+                .wrongKey, "This key does not open the backup in \(place). Nothing was changed.",
+                advice: "Compare the 64 digits group by group with what you wrote down, and check that this is the place they belong to.")
+        case .headerAltered:
+            self.init(
+                .headerAltered,
+                "\(place)/coffer.json was changed by someone who does not have your key. The backups are still encrypted.",
+                advice: "Do not type a password for this place. Restore coffer.json from another copy of the folder.")
+        case .damagedKeyring:
+            self.init(
+                .damagedKeyring, "The key is right, but both copies of the keyring in \(place) are damaged.",
+                advice: "Bring back the folder \(place)/keyring from another copy. Without it nothing can be read.")
+        case .store(let error): self.init(error, place: place)
+        }
+    }
+
+    init(_ error: BackupError, place: String) {
+        switch error {
+        case .source(.noSource(let path)):
+            self.init(
+                .noSource, "\(path) is not there or is not a folder. Earlier backups are untouched.",
+                advice: "Check the folder that you back up.")
+        case .source(let error):
+            self.init(
+                .noSource, "The folder that you back up cannot be read (\(error)). Earlier backups are untouched.",
+                advice: "Check its permissions and try again.")
+        case .store(let error): self.init(error, place: place)
+        case .previous(let error): self.init(error, place: place)
+        case .unrepresentable:
+            self.init(
+                .internalError, "A name or an attribute in the folder is too long for the backup format.",
+                advice: "Earlier backups are untouched. Please report this with the version of Coffer.")
+        }
+    }
+
+    init(_ error: ReadError, place: String) {
+        switch error {
+        case .store(let error): self.init(error, place: place)
+        case .damaged(let name):
+            self.init(
+                .damagedSnapshot, "\(name) in \(place) is damaged.",
+                advice: "Run `coffer verify` to see what is affected; older snapshots may be whole.")
+        case .missingChunk:
+            self.init(
+                .damagedSnapshot, "A part of the snapshot is missing in \(place).",
+                advice: "Run `coffer verify` to see what is affected; older snapshots may be whole.")
+        }
+    }
+
+    init(_ error: RestoreError, place: String) {
+        switch error {
+        case .store(let error): self.init(error, place: place)
+        case .target(.full, _):
+            self.init(
+                .targetFailed, "There is no room left where you restore to. What was restored so far is whole.",
+                advice: "Free some space and restore again, with --into-existing to keep what is there.")
+        case .target(let error, let path):
+            self.init(
+                .targetFailed, "\(String(decoding: path, as: UTF8.self)) could not be written: \(error).",
+                advice: "Check the folder's permissions. The backup is untouched.")
+        }
+    }
+
+    init(_ error: FolderTargetError, path: String) {
+        switch error {
+        case .notEmpty:
+            self.init(
+                .targetNotEmpty, "\(path) is not empty. Nothing was restored and nothing was changed.",
+                advice: "Name another folder, or say --into-existing: what is there is then kept, and the rest added.")
+        case .cannotMake(let detail):
+            self.init(
+                .targetFailed, "\(path) cannot be made: \(detail).", advice: "Name another folder.")
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import BackupEngine
+import BackupFormat
+import ByteCoding
+import Foundation
+
+/// This device's backup: which folder goes where, and the key to it.
+///
+/// ```swift
+/// let device = Device()
+/// try await device.enable(source: "/home/me/Chats", store: "/cloud/coffer", protection: .sixtyFourDigitKey { key in
+///     show(key.revealGroups())
+///     return try await personTypedSomeOfItBack(key)
+/// })
+/// let summary = try await device.backUp { progress in … }
+/// ```
+public struct Device: Sendable {
+    let folder: DeviceFolder
+
+    /// - Parameter stateFolder: where this device keeps key and settings; nil for `~/.local/state/coffer`.
+    public init(stateFolder: String? = nil) {
+        folder = DeviceFolder(path: stateFolder)
+    }
+
+    public var stateFolder: String { folder.path }
+
+    /// How a new backup is to be unlocked.
+    public enum NewProtection: Sendable {
+        /// The key is shown once; the backup is enabled if the closure returns true, which means that it was saved.
+        case sixtyFourDigitKey(confirmSaved: @Sendable (SixtyFourDigitKey) async throws(CofferError) -> Bool)
+    }
+
+    /// Backs up the folder that was enabled.
+    public func backUp(progress: @escaping ProgressHandler) async throws(CofferError) -> BackupSummary {
+        let settings = try enabledSettings()
+        return try await open().backUp(settings.source, progress: progress)
+    }
+
+    /// Opens this device's store with the key that the device keeps.
+    public func open() async throws(CofferError) -> OpenedBackup {
+        let settings = try enabledSettings()
+        let store = try StoreLocation.open(settings.store)
+        let backup = try await OpenedBackup(store: store, key: try key(settings).key)
+        guard backup.repository.header.store.hex == settings.storeID else {
+            throw CofferError(
+                .wrongKey, "\(settings.store) holds another backup than the one that this device made.",
+                advice: "Check the place; the backup may have been moved. Nothing was changed.")
+        }
+        return backup
+    }
+
+    /// The key that this device keeps, to be shown to the person who asks for it.
+    public func sixtyFourDigitKey() throws(CofferError) -> SixtyFourDigitKey {
+        try key(try enabledSettings())
+    }
+
+    func key(_ settings: DeviceSettings) throws(CofferError) -> SixtyFourDigitKey {
+        guard let key = try settings.keyStorage.load(from: folder) else {
+            throw CofferError(
+                .damagedState, "This device no longer has the key to its backup.",
+                advice: "Restore with your password or your 64-digit key; the backups are not affected.")
+        }
+        return SixtyFourDigitKey(key)
+    }
+
+    func enabledSettings() throws(CofferError) -> DeviceSettings {
+        guard let settings = try folder.settings(), settings.phase == .enabled else {
+            throw CofferError(
+                .notEnabled, "Backup is not enabled on this device.",
+                advice: "Run `coffer enable FOLDER --to STORE`; to bring a backup back: `coffer restore --from STORE FOLDER`.")
+        }
+        return settings
+    }
+}

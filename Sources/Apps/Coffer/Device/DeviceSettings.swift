@@ -1,0 +1,57 @@
+import Foundation
+
+/// What this device knows about its backup; nothing of it is secret.
+struct DeviceSettings: Codable, Equatable, Sendable {
+    static let fileName = "settings.json"
+
+    /// `enabling` until everything stands: then `enable` may be run again and goes on with the same key.
+    enum Phase: String, Codable, Sendable {
+        case enabling
+        case enabled
+    }
+
+    var version = 1
+    var phase: Phase
+    var source: String
+    var store: String
+    var storeID: String
+    var keyStorage: KeyStorage
+    var protections: [Protection]
+    var signIn: SignIn?
+}
+
+/// A way to unlock the backup key.
+public enum Protection: String, Codable, Sendable, CaseIterable {
+    case password
+    case sixtyFourDigitKey = "64-digit-key"
+}
+
+/// Where sign-in tokens come from; the tokens themselves are never kept.
+public enum SignIn: Codable, Equatable, Sendable {
+    /// A file that holds a JSON object: vault id to token.
+    case file(String)
+    /// A command that prints such an object.
+    case command(String)
+}
+
+extension DeviceFolder {
+    func settings() throws(CofferError) -> DeviceSettings? {
+        guard let bytes = try read(DeviceSettings.fileName) else { return nil }
+        guard let settings = try? JSONDecoder().decode(DeviceSettings.self, from: Data(bytes)), settings.version == 1
+        else {
+            throw CofferError(
+                .damagedState, "\(path)/\(DeviceSettings.fileName) is damaged or was written by another version.",
+                advice: "Move that file away and run `coffer enable` again; the backups are not affected.")
+        }
+        return settings
+    }
+
+    func save(_ settings: DeviceSettings) throws(CofferError) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        guard let bytes = try? encoder.encode(settings) else {
+            throw CofferError(.internalError, "The settings cannot be written.", advice: "Please report this.")
+        }
+        try write(DeviceSettings.fileName, Array(bytes) + [0x0a])
+    }
+}

@@ -1,0 +1,106 @@
+import BackupFormat
+import Foundation
+import Primitives
+
+/// Where this device keeps K: the desktop's keychain (Secret Service, through `secret-tool`) where there is one, else a file
+/// that only its owner may read.
+enum KeyStorage: String, Codable, Sendable {
+    case secretService = "secret-service"
+    case file
+
+    private static let fileName = "key"
+
+    /// The best that this device offers.
+    static func preferred() -> KeyStorage {
+        let environment = ProcessInfo.processInfo.environment
+        guard environment["DBUS_SESSION_BUS_ADDRESS"] != nil, environment["COFFER_KEY_STORAGE"] != "file",
+            SecretTool.isInstalled
+        else { return .file }
+        return .secretService
+    }
+
+    /// Keeps the key; falls back to the file when the keychain does not take it.
+    static func save(_ key: BackupKey, in folder: DeviceFolder) throws(CofferError) -> KeyStorage {
+        if preferred() == .secretService, SecretTool.store(digits(key), for: folder.path) { return .secretService }
+        var text = Array(digits(key).withBytes { Array($0) }) + [0x0a]
+        defer { text.wipe() }
+        try folder.write(fileName, text)
+        return .file
+    }
+
+    /// The key that was kept, or nil if it is not there.
+    func load(from folder: DeviceFolder) throws(CofferError) -> BackupKey? {
+        let digits: SecretBytes?
+        switch self {
+        case .file:
+            var text = try folder.read(Self.fileName)
+            digits = text.map { SecretBytes(copying: $0) }
+            text?.wipe()
+        case .secretService:
+            digits = SecretTool.lookup(for: folder.path)
+        }
+        guard let digits else { return nil }
+        do {
+            return try BackupKey(digits: digits)
+        } catch {
+            throw CofferError(
+                .damagedState, "The key that this device keeps is damaged.",
+                advice: "Restore with your password or your 64-digit key; the backups are not affected.")
+        }
+    }
+
+    func delete(from folder: DeviceFolder) {
+        switch self {
+        case .file: folder.delete(Self.fileName)
+        case .secretService: SecretTool.clear(for: folder.path)
+        }
+    }
+
+    private static func digits(_ key: BackupKey) -> SecretBytes {
+        SecretBytes(copying: key.revealGroups().joined().utf8)
+    }
+}
+
+/// `secret-tool` of libsecret: it takes and gives the secret on its standard streams, never as an argument.
+private enum SecretTool {
+    static var isInstalled: Bool { path != nil }
+
+    private static var path: String? {
+        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+            .map { "\($0)/secret-tool" }.first { access($0, X_OK) == 0 }
+    }
+
+    private static func attributes(_ place: String) -> [String] { ["application", "coffer", "state", place] }
+
+    static func store(_ secret: SecretBytes, for place: String) -> Bool {
+        run(["store", "--label=Coffer backup key"] + attributes(place), input: secret) != nil
+            && lookup(for: place)?.isEqual(to: secret) == true
+    }
+
+    static func lookup(for place: String) -> SecretBytes? {
+        run(["lookup"] + attributes(place)).flatMap { $0.count == 0 ? nil : $0 }
+    }
+
+    static func clear(for place: String) { _ = run(["clear"] + attributes(place)) }
+
+    /// What the tool printed, or nil if it failed.
+    private static func run(_ arguments: [String], input: SecretBytes? = nil) -> SecretBytes? {
+        guard let path else { return nil }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: path)
+        process.arguments = arguments
+        let (toTool, fromTool) = (Pipe(), Pipe())
+        process.standardInput = toTool
+        process.standardOutput = fromTool
+        process.standardError = FileHandle.nullDevice
+        guard (try? process.run()) != nil else { return nil }
+        input?.withBytes { bytes in
+            _ = write(toTool.fileHandleForWriting.fileDescriptor, bytes.baseAddress, bytes.count)
+        }
+        try? toTool.fileHandleForWriting.close()
+        var output = Array((try? fromTool.fileHandleForReading.readToEnd()) ?? Data())
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { return nil }
+        return SecretBytes(wiping: &output)
+    }
+}

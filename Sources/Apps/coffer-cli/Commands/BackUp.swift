@@ -1,0 +1,46 @@
+import ArgumentParser
+import Coffer
+
+struct BackUp: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup", abstract: "Back up now.",
+        discussion: "Apps may go on writing: databases are read as of one moment. What is in the store is not sent again.")
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let display = ProgressDisplay(silent: common.json)
+        let summary: BackupSummary
+        do {
+            summary = try await common.device.backUp(progress: display.handler)
+        } catch {
+            display.finish()
+            throw error
+        }
+        display.finish()
+        if common.json { try Output.json(summary) } else { describe(summary) }
+        if summary.snapshot.skipped.contains(where: \.isLoss) {
+            throw ExitCode(CofferError.Code.sourceIncomplete.exitStatus)
+        }
+    }
+
+    private func describe(_ summary: BackupSummary) {
+        let snapshot = summary.snapshot
+        Output.line(
+            "Snapshot \(snapshot.number): \(Words.count(snapshot.files, "file")) in "
+                + "\(Words.count(snapshot.directories, "folder")), \(Words.bytes(snapshot.contentBytes)); "
+                + "\(Words.bytes(summary.storedBytes)) written to the store.")
+        for item in snapshot.skipped { Output.note(describe(item)) }
+        let unlisted = snapshot.skippedCount - min(snapshot.skippedCount, UInt64(snapshot.skipped.count))
+        if unlisted > 0 { Output.note("… and \(unlisted) more.") }
+    }
+
+    private func describe(_ item: SkippedItem) -> String {
+        switch item.reason {
+        case .unreadable: "Not saved: \(item.path) cannot be read."
+        case .vanished: "Not saved: \(item.path) vanished while the backup ran."
+        case .changedWhileRead: "Saved as it was last read: \(item.path) kept changing."
+        case .notAFile: "Not saved: \(item.path) is a socket, a pipe or a device."
+        }
+    }
+}

@@ -1,0 +1,116 @@
+import ArgumentParser
+import Coffer
+import Foundation
+
+struct Enable: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Turn backup of a folder on.",
+        discussion: """
+            With --key a random 64-digit key is made and shown once; write it down, and type a part of it back. \
+            With --key-file it is written to a new file instead, for you to put in a safe place.
+            """)
+
+    @Argument(help: "The folder to back up.") var folder: String
+    @Option(help: ArgumentHelp("Where the encrypted backup goes: a folder.", valueName: "store")) var to: String
+    @Flag(help: "Protect the backup by a 64-digit key that you write down.") var key = false
+    @Option(help: ArgumentHelp("Write the 64-digit key to this new file instead of showing it.", valueName: "file"))
+    var keyFile: String?
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        guard key || keyFile != nil else { throw ValidationError("Say how the backup is protected: --key.") }
+    }
+
+    func run() async throws {
+        let keyFile = keyFile
+        try await common.device.enable(
+            source: folder, store: to,
+            protection: .sixtyFourDigitKey { key throws(CofferError) in
+                guard let keyFile else { return try KeyPaper.show(key) }
+                return try KeyPaper.write(key, to: keyFile)
+            })
+        if common.json {
+            struct Report: Encodable {
+                let store: String
+                let protections: [String]
+            }
+            try Output.json(Report(store: to, protections: ["64-digit-key"]))
+        } else {
+            Output.line("Backup of \(folder) to \(to) is on. Whoever has the 64-digit key can read it, and nobody else.")
+            Output.line("Next: coffer backup")
+        }
+    }
+}
+
+/// The 64-digit key as a person takes it down.
+enum KeyPaper {
+    /// Writes the key to a new file that only its owner may read.
+    static func write(_ key: SixtyFourDigitKey, to path: String) throws(CofferError) -> Bool {
+        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        let text = Array((lines(key).joined(separator: "\n") + "\n").utf8)
+        guard file >= 0, Foundation.write(file, text, text.count) == text.count, fsync(file) == 0 else {
+            throw CofferError(
+                .notConfirmed, "\(path) cannot be written: \(String(cString: strerror(errno))). Backup was not enabled.",
+                advice: "Name a file that is not there yet.")
+        }
+        close(file)
+        return true
+    }
+
+    /// Shows the key and asks for two of its groups.
+    static func show(_ key: SixtyFourDigitKey) throws(CofferError) -> Bool {
+        let groups = key.revealGroups()
+        Output.line("Your 64-digit key. Write it down now; it is not shown again:\n")
+        for line in lines(key) { Output.line("    \(line)") }
+        Output.line()
+        for _ in 0..<3 {
+            let asked = Array(Array(1...16).shuffled().prefix(2)).sorted()
+            let prompt = "To show that you have it, type groups \(asked[0]) and \(asked[1]): "
+            guard let typed = try? SecretInput.askVisibly(prompt, insteadUse: "--key-file") else {
+                throw CofferError(
+                    .notConfirmed, "There is no terminal to show the key at. Backup was not enabled.",
+                    advice: "Use --key-file FILE.")
+            }
+            let digits = typed.lowercased().filter { !$0.isWhitespace && $0 != "-" }
+            if digits == groups[asked[0] - 1] + groups[asked[1] - 1] { return true }
+            Output.line("That is not what the key says.")
+        }
+        return false
+    }
+
+    private static func lines(_ key: SixtyFourDigitKey) -> [String] {
+        let groups = key.revealGroups()
+        return stride(from: 0, to: groups.count, by: 4).map { groups[$0..<$0 + 4].joined(separator: " ") }
+    }
+}
+
+struct KeyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "key", abstract: "The 64-digit key.", subcommands: [KeyShow.self])
+}
+
+struct KeyShow: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show the 64-digit key of this device's backup.",
+        discussion: "Whoever sees it can read the backup. It is shown at a terminal, or written with --key-file.")
+
+    @Option(help: ArgumentHelp("Write the key to this new file instead of showing it.", valueName: "file"))
+    var keyFile: String?
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let key = try common.device.sixtyFourDigitKey()
+        if let keyFile {
+            _ = try KeyPaper.write(key, to: keyFile)
+            Output.note("The key was written to \(keyFile).")
+            return
+        }
+        guard isatty(STDOUT_FILENO) == 1 else {
+            throw ValidationError("The key is shown at a terminal only. Use --key-file.")
+        }
+        let groups = key.revealGroups()
+        for start in stride(from: 0, to: groups.count, by: 4) {
+            Output.line("    " + groups[start..<start + 4].joined(separator: " "))
+        }
+    }
+}

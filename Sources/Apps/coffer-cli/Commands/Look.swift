@@ -1,0 +1,157 @@
+import ArgumentParser
+import Coffer
+
+struct Verify: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Prove the newest snapshot restorable.",
+        discussion: "Checks that everything it needs is there and in order; with --deep, reads and proves every byte.")
+
+    @Flag(help: "Read every byte.") var deep = false
+    @OptionGroup var unlock: UnlockOptions
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let backup = try await unlock.open(common)
+        let display = ProgressDisplay(silent: common.json)
+        let summary: VerifySummary
+        do {
+            summary = try await backup.verify(deep: deep, progress: display.handler)
+        } catch {
+            display.finish()
+            throw error
+        }
+        display.finish()
+        if common.json { try Output.json(summary) } else { describe(summary) }
+        guard summary.findings.isEmpty else { throw ExitCode(CofferError.Code.damageFound.exitStatus) }
+    }
+
+    private func describe(_ summary: VerifySummary) {
+        let looked =
+            summary.deep
+            ? "every byte of \(Words.count(summary.files, "file")) was read (\(Words.bytes(summary.contentBytesRead)) of content)"
+            : "everything that \(Words.count(summary.files, "file")) need is there"
+        if summary.findings.isEmpty {
+            Output.line("\(Words.count(summary.snapshots, "snapshot")), all sound; \(looked).")
+        } else {
+            Output.line("Damage was found; \(Words.count(summary.findings.count, "finding")):")
+            for finding in summary.findings { Output.line("  \(finding)") }
+        }
+    }
+}
+
+struct Snapshots: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the snapshots.")
+
+    @OptionGroup var unlock: UnlockOptions
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let (readable, damaged) = try await unlock.open(common).snapshots()
+        if common.json {
+            struct Report: Encodable {
+                let snapshots: [SnapshotSummary]
+                let damaged: [String]
+            }
+            try Output.json(Report(snapshots: readable, damaged: damaged))
+        } else {
+            for snapshot in readable {
+                Output.line(
+                    "\(snapshot.number)  \(Words.time(snapshot.began))  \(Words.count(snapshot.files, "file")), "
+                        + "\(Words.bytes(snapshot.contentBytes))  \(snapshot.source)")
+            }
+            if readable.isEmpty { Output.line("There is no backup yet.") }
+            for name in damaged { Output.note("\(name) cannot be read: it is damaged.") }
+        }
+        guard damaged.isEmpty else { throw ExitCode(CofferError.Code.damageFound.exitStatus) }
+    }
+}
+
+struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ls", abstract: "List what a folder of a snapshot holds.")
+
+    @Argument(help: "The folder or file, from the top of the backup.") var path = ""
+    @Option(help: ArgumentHelp("Which snapshot; without it the newest.", valueName: "number")) var snapshot: Int?
+    @OptionGroup var unlock: UnlockOptions
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let entries = try await unlock.open(common).list(path, of: snapshot.map { .number($0) } ?? .newest)
+        if common.json { return try Output.json(entries) }
+        for entry in entries {
+            let size = entry.kind == .directory ? "" : Words.bytes(entry.contentBytes)
+            let mark =
+                switch entry.kind {
+                case .directory: "/"
+                case .symbolicLink: "@"
+                case .database: "  (database)"
+                case .file: ""
+                }
+            // A name may hold a line end or a terminal's control codes; those are shown, not obeyed.
+            let name = entry.name.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : String($0) }
+            Output.line("\(pad(size, to: 10))  \(name.joined())\(mark)")
+        }
+    }
+
+    private func pad(_ text: String, to width: Int) -> String {
+        String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+}
+
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show what is backed up, where, when, and how it is protected.")
+
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let status = try await common.device.status()
+        if common.json { return try Output.json(status) }
+        Output.line("\(status.source) is backed up to \(status.store)")
+        if let newest = status.newest {
+            Output.line(
+                "Last backup: \(Words.time(newest.ended)), \(Words.count(newest.files, "file")), "
+                    + "\(Words.bytes(newest.contentBytes)); \(Words.count(status.snapshotCount, "snapshot")) kept")
+        } else {
+            Output.line("Last backup: none yet. Run coffer backup.")
+        }
+        let names = status.protections.map { $0 == .password ? "password" : "64-digit key" }
+        Output.line("Protected by: \(names.joined(separator: ", "))")
+        Output.line("This device keeps the key in: \(status.keyStorage)")
+    }
+}
+
+struct Disable: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Turn backup off on this device.",
+        discussion: """
+            The key and the settings on this device are deleted. The encrypted backup stays in the store unless \
+            --delete-store is given; the 64-digit key still opens it.
+            """)
+
+    @Flag(help: "Also delete the backup itself. This cannot be undone.") var deleteStore = false
+    @Flag(help: "Do not ask.") var yes = false
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let status = try common.device.enabledBackup()
+        var plan = ["the key and the settings on this device, in \(common.device.stateFolder)"]
+        if deleteStore { plan.append("the encrypted backup in \(status.store), with all snapshots") }
+        if !yes {
+            let answer = try SecretInput.askVisibly(
+                "This deletes \(plan.joined(separator: ", and ")).\nType yes to go on: ", insteadUse: "--yes")
+            guard answer == "yes" else {
+                throw CofferError(.notConfirmed, "Nothing was deleted.", advice: "Backup goes on as before.")
+            }
+        }
+        try await common.device.disable(deleteStore: deleteStore)
+        if common.json {
+            struct Report: Encodable { let deleted: [String] }
+            return try Output.json(Report(deleted: plan))
+        }
+        Output.line("Deleted: \(plan.joined(separator: ", and ")).")
+        if !deleteStore {
+            Output.line("The encrypted backup in \(status.store) is still there; the 64-digit key opens it.")
+        }
+    }
+}

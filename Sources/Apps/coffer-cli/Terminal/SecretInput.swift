@@ -1,0 +1,76 @@
+import ArgumentParser
+import Foundation
+
+/// Secrets come from a terminal without echo, or from a file; never from an argument.
+enum SecretInput {
+    private static let bytesMax = 4_096
+
+    /// What a person types, without its line end.
+    ///
+    /// - Parameter insteadUse: the option to name where there is no terminal.
+    static func ask(_ prompt: String, insteadUse option: String) throws -> [UInt8] {
+        let terminal = open("/dev/tty", O_RDWR | O_CLOEXEC)
+        guard terminal >= 0 else {
+            throw ValidationError("There is no terminal to ask at. Use \(option).")
+        }
+        defer { close(terminal) }
+        write(terminal, prompt)
+        var shown = termios()
+        guard tcgetattr(terminal, &shown) == 0 else { throw ValidationError("The terminal cannot hide what is typed.") }
+        var hidden = shown
+        hidden.c_lflag &= ~tcflag_t(ECHO)
+        tcsetattr(terminal, TCSAFLUSH, &hidden)
+        defer {
+            tcsetattr(terminal, TCSAFLUSH, &shown)
+            write(terminal, "\n")
+        }
+        return try readLine(terminal)
+    }
+
+    /// What a person types, shown while they type.
+    static func askVisibly(_ prompt: String, insteadUse option: String) throws -> String {
+        let terminal = open("/dev/tty", O_RDWR | O_CLOEXEC)
+        guard terminal >= 0 else {
+            throw ValidationError("There is no terminal to ask at. Use \(option).")
+        }
+        defer { close(terminal) }
+        write(terminal, prompt)
+        return String(decoding: try readLine(terminal), as: UTF8.self)
+    }
+
+    /// A file's bytes; `-` is standard input.
+    static func read(file path: String) throws -> [UInt8] {
+        let file = path == "-" ? dup(0) : open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else {
+            throw ValidationError("\(path) cannot be read: \(String(cString: strerror(errno))).")
+        }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: bytesMax + 1)
+        var count = 0
+        while count < bytes.count {
+            let got = bytes.withUnsafeMutableBytes { Foundation.read(file, $0.baseAddress.map { $0 + count }, $0.count - count) }
+            guard got > 0 else { break }
+            count += got
+        }
+        guard count <= bytesMax else { throw ValidationError("\(path) is too long to hold a secret.") }
+        let text = Array(bytes[..<count])
+        for index in bytes.indices { bytes[index] = 0 }
+        return text
+    }
+
+    private static func readLine(_ terminal: Int32) throws -> [UInt8] {
+        var line: [UInt8] = []
+        line.reserveCapacity(bytesMax)
+        var byte: UInt8 = 0
+        while line.count < bytesMax, Foundation.read(terminal, &byte, 1) == 1, byte != UInt8(ascii: "\n") {
+            line.append(byte)
+        }
+        byte = 0
+        return line
+    }
+
+    private static func write(_ terminal: Int32, _ text: String) {
+        let bytes = Array(text.utf8)
+        _ = Foundation.write(terminal, bytes, bytes.count)
+    }
+}
