@@ -58,12 +58,15 @@ extension CofferError {
                 advice: "Restore that file from another copy of the folder; the backups themselves may be whole.")
         case .newerFormat(let version):
             self.init(
-                .newerFormat, "\(place) was written in format version \(version), which this version of Coffer cannot read.",
+                .newerFormat,
+                "\(place) was written in format version \(version), which this version of Coffer cannot read.",
                 advice: "Install a newer version of Coffer. Nothing was changed.")
         case .wrongKey:
             self.init(
                 .wrongKey, "This key does not open the backup in \(place). Nothing was changed.",
-                advice: "Compare the 64 digits group by group with what you wrote down, and check that this is the place they belong to.")
+                advice:
+                    "Compare the 64 digits group by group with what you wrote down, and check that this is the place they belong to."
+            )
         case .headerAltered:
             self.init(
                 .headerAltered,

@@ -32,7 +32,8 @@ public struct OpenedBackup: Sendable {
     }
 
     /// Makes a snapshot of a folder.
-    public func backUp(_ folder: String, progress: @escaping ProgressHandler) async throws(CofferError) -> BackupSummary {
+    public func backUp(_ folder: String, progress: @escaping ProgressHandler) async throws(CofferError) -> BackupSummary
+    {
         let source: FolderSource
         do { source = try FolderSource(path: folder) } catch { throw CofferError(.source(error), place: place) }
         do {

@@ -66,7 +66,9 @@ public struct Device: Sendable {
         guard let settings = try folder.settings(), settings.phase == .enabled else {
             throw CofferError(
                 .notEnabled, "Backup is not enabled on this device.",
-                advice: "Run `coffer enable FOLDER --to STORE`; to bring a backup back: `coffer restore --from STORE FOLDER`.")
+                advice:
+                    "Run `coffer enable FOLDER --to STORE`; to bring a backup back: `coffer restore --from STORE FOLDER`."
+            )
         }
         return settings
     }

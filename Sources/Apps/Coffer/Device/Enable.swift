@@ -1,8 +1,8 @@
 import BackupEngine
 import BackupFormat
 import ByteCoding
-import Primitives
 import Foundation
+import Primitives
 
 extension Device {
     /// Turns backup on: a new random key, a new store, a way to unlock it. Nothing is uploaded yet.
@@ -53,7 +53,9 @@ extension Device {
             guard known.phase == .enabling, known.source == source, known.store == store else {
                 throw CofferError(
                     .alreadyEnabled, "Backup of \(known.source) to \(known.store) is enabled on this device already.",
-                    advice: "`coffer status` shows it, `coffer disable` turns it off. Another backup needs another --state.")
+                    advice:
+                        "`coffer status` shows it, `coffer disable` turns it off. Another backup needs another --state."
+                )
             }
             return (known, try key(known))
         }

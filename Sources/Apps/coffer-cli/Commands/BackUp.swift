@@ -4,7 +4,8 @@ import Coffer
 struct BackUp: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backup", abstract: "Back up now.",
-        discussion: "Apps may go on writing: databases are read as of one moment. What is in the store is not sent again.")
+        discussion:
+            "Apps may go on writing: databases are read as of one moment. What is in the store is not sent again.")
 
     @OptionGroup var common: CommonOptions
 

@@ -36,7 +36,8 @@ struct Enable: AsyncParsableCommand {
             }
             try Output.json(Report(store: to, protections: ["64-digit-key"]))
         } else {
-            Output.line("Backup of \(folder) to \(to) is on. Whoever has the 64-digit key can read it, and nobody else.")
+            Output.line(
+                "Backup of \(folder) to \(to) is on. Whoever has the 64-digit key can read it, and nobody else.")
             Output.line("Next: coffer backup")
         }
     }
@@ -50,7 +51,8 @@ enum KeyPaper {
         let text = Array((lines(key).joined(separator: "\n") + "\n").utf8)
         guard file >= 0, Foundation.write(file, text, text.count) == text.count, fsync(file) == 0 else {
             throw CofferError(
-                .notConfirmed, "\(path) cannot be written: \(String(cString: strerror(errno))). Backup was not enabled.",
+                .notConfirmed,
+                "\(path) cannot be written: \(String(cString: strerror(errno))). Backup was not enabled.",
                 advice: "Name a file that is not there yet.")
         }
         close(file)

@@ -48,7 +48,9 @@ enum SecretInput {
         var bytes = [UInt8](repeating: 0, count: bytesMax + 1)
         var count = 0
         while count < bytes.count {
-            let got = bytes.withUnsafeMutableBytes { Foundation.read(file, $0.baseAddress.map { $0 + count }, $0.count - count) }
+            let got = bytes.withUnsafeMutableBytes {
+                Foundation.read(file, $0.baseAddress.map { $0 + count }, $0.count - count)
+            }
             guard got > 0 else { break }
             count += got
         }
