@@ -148,6 +148,5 @@ let package = Package(
                 "Coffer",
                 "TestSupport", hummingbird, httpClient, jwt, logging,
             ]),
-        tests("EndToEndTests", in: "EndToEnd", uses: ["TestSupport"]),
     ]
 )
