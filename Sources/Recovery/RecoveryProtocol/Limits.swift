@@ -1,0 +1,21 @@
+/// The limits of every field whose size varies, in bytes unless the name says otherwise.
+package enum Limits {
+    package static let vaultsMax = 15
+    package static let tokenBytes = 0...1_536
+    package static let tenantBytes = 1...64
+    package static let accountBytes = 1...128
+    package static let passwordBytes = 0...1_024
+    package static let urlBytes = 1...255
+    package static let urlsPerVaultMax = 4
+    package static let earlierGenerationsMax = 64
+    package static let vaultsEverMax = 255
+    /// Receipts in one Confirm, and so the largest budget of a vault.
+    package static let receiptsMax = 64
+    /// Registrations that a vault may hold for one account: active, previous, and two places for pending ones.
+    package static let heldRecordsMax = 4
+    package static let certificatesMax = 2
+
+    /// Plaintext of a sealed request and of a sealed reply, whatever they hold.
+    package static let requestPlaintextBytes = 4_096
+    package static let replyPlaintextBytes = 2_048
+}
