@@ -26,6 +26,9 @@ package enum Label: String, CaseIterable, Sendable {
     // OPRF input
     case passwordInput = "coffer/v1/password-input"
 
+    // The hedged nonce of a DLEQ proof (domain separation tag of expand_message_xmd)
+    case proofNonce = "coffer/v1/proof-nonce"
+
     // Signatures (Ed25519)
     case signPrepare = "coffer/v1/sign-prepare"
     case signActivate = "coffer/v1/sign-activate"
