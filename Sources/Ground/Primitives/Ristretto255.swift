@@ -24,9 +24,10 @@ package struct GroupElement: ByteCodable, Hashable, Sendable {
 
     /// Decodes (RFC 9497 section 2.1, DeserializeElement).
     package init(validating bytes: [UInt8]) throws(GroupError) {
-        guard bytes.count == Self.byteCount, crypto_core_ristretto255_is_valid_point(bytes) == 1 else {
-            throw .invalidElement
-        }
+        // libsodium 1.0.18 overlooks the highest bit, which would give every element a second encoding.
+        guard bytes.count == Self.byteCount, bytes[31] & 0x80 == 0,
+            crypto_core_ristretto255_is_valid_point(bytes) == 1
+        else { throw .invalidElement }
         guard bytes.contains(where: { $0 != 0 }) else { throw .identity }
         self.bytes = bytes
     }

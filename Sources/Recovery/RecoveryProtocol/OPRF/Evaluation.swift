@@ -33,37 +33,39 @@ package struct Evaluation: Hashable, Sendable {
 package enum DLEQ {
     /// RFC 9497 section 2.2.1, GenerateProof.
     package static func prove(
-        share: Scalar, shareKey: GroupElement, inputs: [GroupElement], outputs: [GroupElement], nonce: Scalar
+        share: Scalar, shareKey: GroupElement, inputs: [GroupElement], outputs: [GroupElement], nonce: Scalar,
+        mode: OPRF.Mode = .verifiable
     ) -> EvaluationProof {
-        let composite = composites(shareKey: shareKey, inputs: inputs, outputs: outputs).input
+        let composite = composites(shareKey: shareKey, inputs: inputs, outputs: outputs, mode: mode).input
         let challenge = challenge(
             shareKey: shareKey, compositeInput: composite, compositeOutput: share * composite,
-            first: nonce.timesGenerator, second: nonce * composite)
+            first: nonce.timesGenerator, second: nonce * composite, mode: mode)
         let response = nonce - challenge * share
         return EvaluationProof(uncheckedBytes: challenge.exposed() + response.exposed())
     }
 
     /// RFC 9497 section 2.2.2, VerifyProof.
     package static func isValid(
-        _ proof: EvaluationProof, shareKey: GroupElement, inputs: [GroupElement], outputs: [GroupElement]
+        _ proof: EvaluationProof, shareKey: GroupElement, inputs: [GroupElement], outputs: [GroupElement],
+        mode: OPRF.Mode = .verifiable
     ) -> Bool {
         guard inputs.count == outputs.count, !inputs.isEmpty,
             let challenge = try? Scalar(copying: Array(proof.bytes.prefix(32))),
             let response = try? Scalar(copying: Array(proof.bytes.suffix(32)))
         else { return false }
-        let composites = composites(shareKey: shareKey, inputs: inputs, outputs: outputs)
+        let composites = composites(shareKey: shareKey, inputs: inputs, outputs: outputs, mode: mode)
         let expected = self.challenge(
             shareKey: shareKey, compositeInput: composites.input, compositeOutput: composites.output,
             first: response.timesGenerator + challenge * shareKey,
-            second: response * composites.input + challenge * composites.output)
+            second: response * composites.input + challenge * composites.output, mode: mode)
         return expected == challenge
     }
 
     /// RFC 9497 section 2.2.1, ComputeComposites.
     private static func composites(
-        shareKey: GroupElement, inputs: [GroupElement], outputs: [GroupElement]
+        shareKey: GroupElement, inputs: [GroupElement], outputs: [GroupElement], mode: OPRF.Mode
     ) -> (input: GroupElement, output: GroupElement) {
-        let context = OPRF.Mode.verifiable.contextString
+        let context = mode.contextString
         let seedTag = Array("Seed-".utf8) + context
         let seed = sha512(prefixed(shareKey.bytes) + prefixed(seedTag))
         var input: GroupElement?
@@ -81,13 +83,12 @@ package enum DLEQ {
 
     private static func challenge(
         shareKey: GroupElement, compositeInput: GroupElement, compositeOutput: GroupElement,
-        first: GroupElement, second: GroupElement
+        first: GroupElement, second: GroupElement, mode: OPRF.Mode
     ) -> Scalar {
         let transcript =
             prefixed(shareKey.bytes) + prefixed(compositeInput.bytes) + prefixed(compositeOutput.bytes)
             + prefixed(first.bytes) + prefixed(second.bytes) + Array("Challenge".utf8)
-        return OPRF.hashToScalar(
-            transcript, tag: Array("HashToScalar-".utf8) + OPRF.Mode.verifiable.contextString)
+        return OPRF.hashToScalar(transcript, tag: Array("HashToScalar-".utf8) + mode.contextString)
     }
 
     private static func prefixed(_ bytes: [UInt8]) -> [UInt8] { OPRF.twoBytes(bytes.count) + bytes }

@@ -23,6 +23,7 @@ package struct RFC9497Vectors: Codable, Sendable {
             case blind = "Blind"
             case blindedElement = "BlindedElement"
             case evaluationElement = "EvaluationElement"
+            case info = "Info"
             case input = "Input"
             case output = "Output"
             case proof = "Proof"
@@ -31,6 +32,8 @@ package struct RFC9497Vectors: Codable, Sendable {
         package let blind: String
         package let blindedElement: String
         package let evaluationElement: String
+        /// Only in mode 2.
+        package let info: String?
         package let input: String
         package let output: String
         package let proof: Proof?
@@ -42,8 +45,8 @@ package struct RFC9497Vectors: Codable, Sendable {
     package let pkSm: String?
     package let vectors: [Vector]
 
-    /// One verdict for each vector. Suites and modes that the protocol does not use are named as mismatches: a file
-    /// that should be checked must not pass unchecked.
+    /// One verdict for each vector. A suite that the protocol does not use is a mismatch: a file that should be checked
+    /// must not pass unchecked.
     package func run() -> [KnownAnswerVerdict] {
         vectors.indices.map { position in
             let name = "RFC 9497 \(identifier) mode \(mode) vector \(position + 1)"
@@ -55,7 +58,8 @@ package struct RFC9497Vectors: Codable, Sendable {
     }
 
     private func check(_ vector: Vector, mode: OPRF.Mode) throws {
-        let key = try Scalar(hex: skSm)
+        let info = try vector.info.map { try Hex.decode($0) }
+        let key = try evaluationKey(mode: mode, info: info)
         let inputs = try vector.input.parts.map { SecretBytes(copying: try Hex.decode($0)) }
         let blinds = try vector.blind.parts.map { try Scalar(hex: $0) }
         let outputs = try vector.output.parts.map { try Hex.decode($0) }
@@ -68,18 +72,41 @@ package struct RFC9497Vectors: Codable, Sendable {
             try require(made == blinded[position], "BlindedElement")
             try require(key * made == evaluated[position], "EvaluationElement")
             let output = OPRF.finalize(
-                input: inputs[position], blind: blinds[position], evaluation: evaluated[position])
+                input: inputs[position], blind: blinds[position], evaluation: evaluated[position], info: info)
             try require(output?.isEqual(to: SecretBytes(copying: outputs[position])) == true, "Output")
         }
-        guard mode == .verifiable else { return }
+        guard mode != .base else { return }
+        try checkProof(vector, mode: mode, key: key, blinded: blinded, evaluated: evaluated)
+    }
+
+    /// skSm, or in the partially oblivious mode the inverse of skSm plus the hash of `info` (RFC 9497 section 3.3.3).
+    private func evaluationKey(mode: OPRF.Mode, info: [UInt8]?) throws -> Scalar {
+        let key = try Scalar(hex: skSm)
+        guard mode == .partiallyOblivious else { return key }
+        guard let info else { throw Mismatch(field: "Info missing") }
+        let tweak = OPRF.hashToScalar(
+            Array("Info".utf8) + OPRF.twoBytes(info.count) + info,
+            tag: Array("HashToScalar-".utf8) + mode.contextString)
+        guard let inverse = (key + tweak).inverted else { throw Mismatch(field: "Info") }
+        return inverse
+    }
+
+    private func checkProof(
+        _ vector: Vector, mode: OPRF.Mode, key: Scalar, blinded: [GroupElement], evaluated: [GroupElement]
+    ) throws {
         guard let proof = vector.proof, let pkSm else { throw Mismatch(field: "Proof missing") }
-        let publicKey = try GroupElement(hex: pkSm)
-        try require(publicKey == key.timesGenerator, "pkSm")
+        try require(try GroupElement(hex: pkSm) == Scalar(hex: skSm).timesGenerator, "pkSm")
+        let isTweaked = mode == .partiallyOblivious
+        // The partially oblivious mode proves the step from the evaluation back to the blinded element.
+        guard let proved = isTweaked ? key.inverted : key else { throw Mismatch(field: "Info") }
+        let (inputs, outputs) = isTweaked ? (evaluated, blinded) : (blinded, evaluated)
         let made = DLEQ.prove(
-            share: key, shareKey: publicKey, inputs: blinded, outputs: evaluated, nonce: try Scalar(hex: proof.r))
+            share: proved, shareKey: proved.timesGenerator, inputs: inputs, outputs: outputs,
+            nonce: try Scalar(hex: proof.r), mode: mode)
         try require(made.hex == proof.proof, "Proof")
         try require(
-            DLEQ.isValid(made, shareKey: publicKey, inputs: blinded, outputs: evaluated), "Proof verification")
+            DLEQ.isValid(made, shareKey: proved.timesGenerator, inputs: inputs, outputs: outputs, mode: mode),
+            "Proof verification")
     }
 }
 

@@ -1,10 +1,12 @@
 package import Primitives
 
-/// OPRF(ristretto255, SHA-512) of RFC 9497. The protocol uses mode `verifiable`; `base` is here for its vectors.
+/// OPRF(ristretto255, SHA-512) of RFC 9497. The protocol uses mode `verifiable`; the others are
+/// here for their vectors.
 package enum OPRF {
     package enum Mode: UInt8, Sendable {
         case base = 0
         case verifiable = 1
+        case partiallyOblivious = 2
 
         /// RFC 9497 section 3.1, CreateContextString.
         var contextString: [UInt8] {
@@ -44,11 +46,15 @@ package enum OPRF {
     }
 
     /// The client's last step, once the blind is off (RFC 9497 section 3.3.1, Finalize): 64 bytes.
-    package static func output(input: SecretBytes, unblinded: GroupElement) -> SecretBytes {
+    /// `info` is the public part of the partially oblivious mode (section 3.3.3), which the protocol does not use.
+    package static func output(
+        input: SecretBytes, unblinded: GroupElement, info: [UInt8]? = nil
+    ) -> SecretBytes {
         var message: [UInt8] = []
-        message.reserveCapacity(input.count + 64)
+        message.reserveCapacity(input.count + 64 + (info?.count ?? 0))
         message.append(contentsOf: twoBytes(input.count))
         input.withBytes { message.append(contentsOf: $0) }
+        if let info { message.append(contentsOf: twoBytes(info.count) + info) }
         message.append(contentsOf: twoBytes(unblinded.bytes.count))
         message.append(contentsOf: unblinded.bytes)
         message.append(contentsOf: "Finalize".utf8)
@@ -59,10 +65,10 @@ package enum OPRF {
 
     /// Takes the blind off and hashes. Nil for a zero blind, which no client draws.
     package static func finalize(
-        input: SecretBytes, blind: Scalar, evaluation: GroupElement
+        input: SecretBytes, blind: Scalar, evaluation: GroupElement, info: [UInt8]? = nil
     ) -> SecretBytes? {
         guard let inverse = blind.inverted else { return nil }
-        return output(input: input, unblinded: inverse * evaluation)
+        return output(input: input, unblinded: inverse * evaluation, info: info)
     }
 
     /// expand_message_xmd with SHA-512 (RFC 9380 section 5.3.1) for 64 bytes, which is one block.

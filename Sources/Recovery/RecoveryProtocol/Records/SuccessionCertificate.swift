@@ -24,6 +24,20 @@ package struct SuccessionCertificate: ByteCodable, Hashable, Sendable {
         self.newSignature = newSignature
     }
 
+    /// Signs with both keys.
+    package init(
+        fleetID: FleetID, name: AccountName, oldRegistrationID: RegistrationID, newRecordHash: RecordHash,
+        oldKey: SigningKey, newKey: SigningKey
+    ) throws(ByteCodingError) {
+        let signed = try SignedBytes.retire(
+            fleetID: fleetID, name: name, oldRegistrationID: oldRegistrationID, newRecordHash: newRecordHash,
+            newManagementKey: newKey.verifyingKey)
+        self.init(
+            oldRegistrationID: oldRegistrationID, newRecordHash: newRecordHash,
+            newManagementKey: newKey.verifyingKey, oldSignature: oldKey.sign(signed),
+            newSignature: newKey.sign(signed))
+    }
+
     /// Whether both keys signed it. `oldManagementKey` comes from the old registration's own record.
     package func isValid(
         fleetID: FleetID, name: AccountName, oldManagementKey: VerifyingKey
