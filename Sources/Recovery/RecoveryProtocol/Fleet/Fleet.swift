@@ -13,7 +13,7 @@ package enum FleetError: Error, Equatable {
     case versionsOutOfOrder
     /// The promised total gives a vault no attempt at all, or more than 64.
     case promisedTotal
-    /// A vault has no URL, more than 4, or one that is too long.
+    /// A vault has no URL, more than 4, or one that is too long, not http or https, or not plain printable ASCII.
     case urls(index: UInt8)
     /// Too many vaults or generations.
     case tooLarge
@@ -97,9 +97,17 @@ package struct Fleet: Sendable, Equatable {
             let isRepeated = earlier.contains { $0.index == vault.index || $0.identityKey == vault.identityKey }
             guard vault.index > 0, !isRepeated else { throw .repeatedVault(index: vault.index) }
             guard (1...Limits.urlsPerVaultMax).contains(vault.urls.count),
-                vault.urls.allSatisfy({ Limits.urlBytes.contains($0.utf8.count) })
+                vault.urls.allSatisfy(Self.isPlainURL)
             else { throw .urls(index: vault.index) }
         }
+    }
+
+    /// Without characters that would need quoting in a fleet file.
+    private static func isPlainURL(_ url: String) -> Bool {
+        Limits.urlBytes.contains(url.utf8.count) && (url.hasPrefix("https://") || url.hasPrefix("http://"))
+            && url.utf8.allSatisfy {
+                (0x21...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+            }
     }
 
     private func checkGenerations() throws(FleetError) {
