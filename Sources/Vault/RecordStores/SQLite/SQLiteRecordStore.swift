@@ -1,0 +1,177 @@
+import ByteCoding
+import Foundation
+import GRDB
+package import VaultCore
+
+/// Records in one SQLite file (WAL), the embedded default.
+///
+/// One connection serves everything: the ledger is the only writer of a process, and its reads precede its writes. Other
+/// processes may open the same file; the epoch decides between them.
+package final class SQLiteRecordStore: RecordStore {
+    private let queue: DatabaseQueue
+    private let path: String
+
+    /// Opens the file, making it if asked to, and refuses to go on if SQLite did not take the settings on which the
+    /// vault's promises rest.
+    package init(path: String, creating: Bool) throws(RecordStoreError) {
+        self.path = path
+        do {
+            try Self.prepareFile(path, creating: creating)
+            queue = try DatabaseQueue(path: path, configuration: Self.configuration())
+            try queue.writeWithoutTransaction { database in
+                try Self.settle(database)
+                try Self.makeTables(database, creating: creating)
+            }
+        } catch let error as RecordStoreError {
+            throw error
+        } catch {
+            throw Self.storeError(error)
+        }
+    }
+
+    package func close() throws(RecordStoreError) {
+        do { try queue.close() } catch { throw Self.storeError(error) }
+    }
+
+    // MARK: RecordStore
+
+    package func load(_ keys: [RecordKey]) throws(RecordStoreError) -> StoreSnapshot {
+        try perform { database in
+            var snapshot: StoreSnapshot?
+            try database.inTransaction(.deferred) {
+                let meta = try Self.meta(database)
+                let records = try keys.map { try Self.record($0, in: database) }
+                snapshot = StoreSnapshot(
+                    epoch: meta.epoch, head: meta.head, slotCount: meta.slotCount, records: records)
+                return .commit
+            }
+            guard let snapshot else { throw RecordStoreError.unavailable("the read did not finish") }
+            return snapshot
+        }
+    }
+
+    package func due(atSeconds seconds: UInt64, limit: Int) throws(RecordStoreError) -> [RecordKey] {
+        try perform { database in
+            let rows = try Row.fetchAll(
+                database, sql: "SELECT key FROM records WHERE due <= ? ORDER BY due LIMIT ?",
+                arguments: [Self.integer(seconds), limit])
+            return try rows.map { try RecordKey([UInt8]($0["key"] as Data)) }
+        }
+    }
+
+    package func commit(_ batch: RecordBatch) throws(RecordStoreError) {
+        try perform { database in
+            try database.execute(sql: "BEGIN IMMEDIATE")
+            do {
+                try Self.write(batch, into: database)
+            } catch {
+                try? database.execute(sql: "ROLLBACK")
+                throw error
+            }
+            do {
+                try database.execute(sql: "COMMIT")
+            } catch {
+                try? database.execute(sql: "ROLLBACK")
+                throw RecordStoreError.unknownOutcome("SQLite could not say whether it committed: \(error)")
+            }
+        }
+    }
+
+    /// Moves every page into the database (where `secure_delete` has zeroed what was freed), then overwrites the
+    /// write-ahead log, which holds earlier versions of the records, before cutting it off.
+    ///
+    /// The log may be overwritten while the write lock is held after a restarting checkpoint: every frame is in the
+    /// database by then, and readers no longer look at the log (sqlite.org/walformat.html). If the power goes in
+    /// between, the next start finds a log without a valid header, which is an empty one.
+    package func eraseOldVersions() throws(RecordStoreError) {
+        for _ in 0..<8 where try eraseLogOnce() { return }
+        throw .unavailable("another process keeps writing to the vault's store, so old versions stay in its log")
+    }
+
+    private func eraseLogOnce() throws(RecordStoreError) -> Bool {
+        try perform { database in
+            let before = try Int.fetchOne(database, sql: "PRAGMA data_version")
+            try Self.checkpoint("RESTART", database)
+            try database.execute(sql: "BEGIN IMMEDIATE")
+            do {
+                // Another process's frames since then are not in the database yet: begin again.
+                guard try Int.fetchOne(database, sql: "PRAGMA data_version") == before else {
+                    try database.execute(sql: "ROLLBACK")
+                    return false
+                }
+                try overwriteFile(path + "-wal")
+            } catch {
+                try? database.execute(sql: "ROLLBACK")
+                throw error
+            }
+            try database.execute(sql: "ROLLBACK")
+            try Self.checkpoint("TRUNCATE", database)
+            return true
+        }
+    }
+
+    // MARK: Statements
+
+    private struct Meta {
+        var epoch: UInt64
+        var head: [UInt8]
+        var slotCount: UInt64
+    }
+
+    private static func meta(_ database: Database) throws -> Meta {
+        guard
+            let row = try Row.fetchOne(database, sql: "SELECT epoch, head FROM meta WHERE id = 0"),
+            let count = try Int64.fetchOne(database, sql: "SELECT coalesce(max(slot) + 1, 0) FROM records")
+        else { throw RecordStoreError.damaged("the store has no head") }
+        return Meta(
+            epoch: try number(row["epoch"]), head: [UInt8](row["head"] as Data), slotCount: try number(count))
+    }
+
+    private static func record(_ key: RecordKey, in database: Database) throws -> StoredRecord? {
+        let statement = try database.cachedStatement(sql: "SELECT slot, epoch, due, sealed FROM records WHERE key = ?")
+        guard let row = try Row.fetchOne(statement, arguments: [Data(key.bytes)]) else { return nil }
+        let due: Int64? = row["due"]
+        return StoredRecord(
+            key: key, slot: try number(row["slot"]), epoch: try number(row["epoch"]),
+            sealed: [UInt8](row["sealed"] as Data), dueSeconds: try due.map(number))
+    }
+
+    private static func write(_ batch: RecordBatch, into database: Database) throws {
+        let meta = try meta(database)
+        guard meta.epoch == batch.expectedEpoch else { throw RecordStoreError.conflict }
+        try database.execute(
+            sql: "UPDATE meta SET epoch = ?, head = ? WHERE id = 0",
+            arguments: [try integer(batch.expectedEpoch) + 1, Data(batch.head)])
+        let statement = try database.cachedStatement(
+            sql: """
+                INSERT INTO records (slot, key, epoch, due, sealed) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT (key) DO UPDATE SET epoch = excluded.epoch, due = excluded.due, sealed = excluded.sealed
+                WHERE slot = excluded.slot
+                """)
+        for record in batch.records {
+            try statement.execute(arguments: [
+                try integer(record.slot), Data(record.key.bytes), try integer(record.epoch),
+                try record.dueSeconds.map(integer), Data(record.sealed),
+            ])
+            guard database.changesCount == 1 else {
+                throw RecordStoreError.damaged("a record would have changed its slot")
+            }
+        }
+    }
+
+    private static func checkpoint(_ mode: String, _ database: Database) throws {
+        guard let row = try Row.fetchOne(database, sql: "PRAGMA wal_checkpoint(\(mode))"), row[0] as Int == 0 else {
+            throw RecordStoreError.unavailable("another process is reading the vault's store")
+        }
+    }
+
+    private func perform<Result>(_ body: (Database) throws -> Result) throws(RecordStoreError) -> Result {
+        do {
+            return try queue.writeWithoutTransaction(body)
+        } catch let error as RecordStoreError {
+            throw error
+        } catch {
+            throw Self.storeError(error)
+        }
+    }
+}

@@ -1,0 +1,59 @@
+import Primitives
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// A small file that its owner alone may read: a key, a token.
+package enum PrivateFile {
+    package enum Failure: Error, Equatable {
+        /// The system's own words, with the path.
+        case system(String)
+        /// Others could read or write the file, or it belongs to someone else. What it holds may be known to them.
+        case notPrivate(String)
+        /// Not a plain file, or larger than such a file can be.
+        case notPlain(String)
+        case exists(String)
+    }
+
+    /// Writes a new file with mode 0600 and waits for the medium; an existing one is never replaced.
+    package static func create(_ path: String, _ bytes: UnsafeRawBufferPointer) throws(Failure) {
+        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw errno == EEXIST ? .exists(path) : system(path) }
+        defer { close(file) }
+        var offset = 0
+        while offset < bytes.count {
+            let written = write(file, bytes.baseAddress?.advanced(by: offset), bytes.count - offset)
+            guard written > 0 else { throw system(path) }
+            offset += written
+        }
+        guard fsync(file) == 0 else { throw system(path) }
+    }
+
+    /// Reads a file of at most `bytesMax`, refusing one that is not private.
+    package static func read(_ path: String, bytesMax: Int) throws(Failure) -> [UInt8] {
+        let file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+        guard file >= 0 else { throw system(path) }
+        defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw system(path) }
+        guard status.st_mode & S_IFMT == S_IFREG, status.st_size <= bytesMax else { throw .notPlain(path) }
+        guard status.st_mode & 0o077 == 0, status.st_uid == geteuid() else { throw .notPrivate(path) }
+        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+        var offset = 0
+        while offset < bytes.count {
+            let count = bytes.withUnsafeMutableBytes { buffer in
+                Glibc.read(file, buffer.baseAddress?.advanced(by: offset), buffer.count - offset)
+            }
+            guard count > 0 else { throw system(path) }
+            offset += count
+        }
+        return bytes
+    }
+
+    private static func system(_ path: String) -> Failure {
+        .system("\(path): \(String(cString: strerror(errno)))")
+    }
+}
