@@ -13,11 +13,13 @@ package final class SQLiteRecordStore: RecordStore {
 
     /// Opens the file, making it if asked to, and refuses to go on if SQLite did not take the settings on which the
     /// vault's promises rest.
-    package init(path: String, creating: Bool) throws(RecordStoreError) {
+    ///
+    /// `busySeconds` is how long a statement waits for another process's lock.
+    package init(path: String, creating: Bool, busySeconds: Double = 5) throws(RecordStoreError) {
         self.path = path
         do {
             try Self.prepareFile(path, creating: creating)
-            queue = try DatabaseQueue(path: path, configuration: Self.configuration())
+            queue = try DatabaseQueue(path: path, configuration: Self.configuration(busySeconds: busySeconds))
             try queue.writeWithoutTransaction { database in
                 try Self.settle(database)
                 try Self.makeTables(database, creating: creating)

@@ -11,9 +11,9 @@ extension SQLiteRecordStore {
     /// Of the file's layout, in `PRAGMA user_version`.
     static let layoutVersion = 1
 
-    static func configuration() -> Configuration {
+    static func configuration(busySeconds: Double) -> Configuration {
         var configuration = Configuration()
-        configuration.busyMode = .timeout(5)
+        configuration.busyMode = .timeout(busySeconds)
         return configuration
     }
 

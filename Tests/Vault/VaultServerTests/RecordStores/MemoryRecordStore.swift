@@ -1,0 +1,98 @@
+import Synchronization
+import VaultCore
+
+/// Records in memory, and the ways in which a store can lie.
+final class MemoryRecordStore: RecordStore {
+    enum Lie: CaseIterable {
+        /// Says that it committed, and forgets.
+        case losesWrites
+        /// Writes the first half of a batch.
+        case tearsBatches
+        /// Gives the version before the newest.
+        case readsOldVersions
+        /// Lets every epoch pass.
+        case ignoresEpochs
+        /// Forgets what is due.
+        case forgetsDue
+    }
+
+    /// What the next commit does instead of committing.
+    enum Fault {
+        case unavailable
+        /// Written, but the store cannot say so.
+        case unknownButWritten
+        case unknownAndLost
+    }
+
+    private struct Contents {
+        var epoch: UInt64 = 0
+        var head: [UInt8] = []
+        var records: [RecordKey: [StoredRecord]] = [:]
+        var faults: [Fault] = []
+        var commitCount = 0
+        var eraseCount = 0
+    }
+
+    private let contents = Mutex(Contents())
+    private let lie: Lie?
+
+    init(lie: Lie? = nil) { self.lie = lie }
+
+    var commitCount: Int { contents.withLock { $0.commitCount } }
+    var eraseCount: Int { contents.withLock { $0.eraseCount } }
+    func fail(next faults: Fault...) { contents.withLock { $0.faults += faults } }
+
+    func load(_ keys: [RecordKey]) throws(RecordStoreError) -> StoreSnapshot {
+        contents.withLock { contents in
+            StoreSnapshot(
+                epoch: contents.epoch, head: contents.head, slotCount: UInt64(contents.records.count),
+                records: keys.map { key in
+                    guard let versions = contents.records[key] else { return nil }
+                    return lie == .readsOldVersions ? versions.first : versions.last
+                })
+        }
+    }
+
+    func due(atSeconds seconds: UInt64, limit: Int) throws(RecordStoreError) -> [RecordKey] {
+        guard lie != .forgetsDue else { return [] }
+        return contents.withLock { contents in
+            let due = contents.records.values.compactMap { $0.last }.filter { ($0.dueSeconds ?? .max) <= seconds }
+            return due.sorted { ($0.dueSeconds ?? 0) < ($1.dueSeconds ?? 0) }.prefix(limit).map(\.key)
+        }
+    }
+
+    func commit(_ batch: RecordBatch) throws(RecordStoreError) {
+        let outcome = contents.withLock { contents in Self.commit(batch, into: &contents, lie: lie) }
+        if let outcome { throw outcome }
+    }
+
+    private static func commit(_ batch: RecordBatch, into contents: inout Contents, lie: Lie?) -> RecordStoreError? {
+        let fault = contents.faults.isEmpty ? nil : contents.faults.removeFirst()
+        switch fault {
+        case .unavailable: return .unavailable("as the test asked")
+        case .unknownAndLost: return .unknownOutcome("as the test asked")
+        case .unknownButWritten, nil: break
+        }
+        guard lie == .ignoresEpochs || contents.epoch == batch.expectedEpoch else { return .conflict }
+        if lie == .losesWrites { return nil }
+        for record in batch.records {
+            if let slot = contents.records[record.key]?.last?.slot, slot != record.slot, lie != .tearsBatches {
+                return .damaged("a record would have changed its slot")
+            }
+        }
+        contents.epoch = batch.expectedEpoch + 1
+        contents.head = batch.head
+        contents.commitCount += 1
+        let written = lie == .tearsBatches ? batch.records.prefix((batch.records.count + 1) / 2) : batch.records[...]
+        for record in written { contents.records[record.key, default: []].append(record) }
+        return fault == .unknownButWritten ? .unknownOutcome("as the test asked") : nil
+    }
+
+    func eraseOldVersions() throws(RecordStoreError) {
+        contents.withLock { contents in
+            contents.eraseCount += 1
+            guard lie != .readsOldVersions else { return }
+            contents.records = contents.records.mapValues { $0.suffix(1) }
+        }
+    }
+}
