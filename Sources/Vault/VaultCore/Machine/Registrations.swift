@@ -1,0 +1,158 @@
+import Primitives
+import RecoveryProtocol
+
+/// Prepare, Activate, Retire and Delete: how registrations come and go.
+extension Machine {
+    /// Puts a record beside the active one. Without the old key's signature it has a place that the next stranger can
+    /// take; with it, one of its own.
+    mutating func prepare(_ prepare: CheckedPrepare) throws(Refused) -> Reply {
+        let request = prepare.request
+        try checkRecord(request.record.header)
+        if isHeld(prepare.recordHash) { return .prepared(serial: record.serial) }
+        guard record.registration(request.record.header.registrationID) == nil else {
+            throw Refused(.unknownRegistration)
+        }
+        try requireSerial(request.serial)
+        let waiting = PendingRegistration(
+            registration: Registration(
+                record: request.record, recordHash: prepare.recordHash, share: request.share),
+            expiresSeconds: context.time.seconds.saturatingAdd(UInt64(context.policy.pendingSeconds)))
+        if let replacement = request.replacement, let key = try oldKey(replacement) {
+            try require(replacement.signature, by: key) { signing in
+                try SignedBytes.prepare(
+                    signing, oldRegistrationID: replacement.oldRegistrationID, newRecordHash: prepare.recordHash)
+            }
+            record.pendingSigned = waiting
+            advanceSerial()
+        } else {
+            record.pending = waiting
+        }
+        events.append(.prepared)
+        return .prepared(serial: record.serial)
+    }
+
+    private func checkRecord(_ header: RecordHeader) throws(Refused) {
+        guard header.name == context.name else { throw Refused(.unauthorised) }
+        guard header.matches(context.fleet) else {
+            throw Refused(.fleetMismatch(vaultVersion: context.fleet.version))
+        }
+        guard
+            header.argon2.memoryKiB >= context.policy.memoryKiBMin,
+            header.argon2.passes >= context.policy.passesMin
+        else { throw Refused(.policyRefused(.argon2TooCheap)) }
+    }
+
+    private func isHeld(_ hash: RecordHash) -> Bool {
+        [record.active, record.previous, record.pending?.registration, record.pendingSigned?.registration]
+            .contains { $0?.recordHash == hash }
+    }
+
+    /// The key whose word a replacement needs; nil if nothing is there to be replaced.
+    private func oldKey(_ replacement: Replacement) throws(Refused) -> VerifyingKey? {
+        if let active = record.active {
+            guard replacement.oldRegistrationID == active.id else { throw Refused(.unknownRegistration) }
+            return active.managementKey
+        }
+        return record.tombstone?.managementKey
+    }
+
+    mutating func activate(_ request: ActivateRequest) throws(Refused) -> Reply {
+        // A lost reply asked for again.
+        if record.active?.recordHash == request.recordHash { return .activated(serial: record.serial) }
+        try requireSerial(request.serial)
+        let waiting = [record.pendingSigned, record.pending].compactMap { $0?.registration }
+        guard let new = waiting.first(where: { $0.recordHash == request.recordHash }) else {
+            throw Refused(.notPrepared)
+        }
+        // Over the record's hash, not its id: junk prepared under the same id is never what is activated.
+        try require(request.signature, by: new.managementKey) { signing in
+            try SignedBytes.activate(signing, recordHash: request.recordHash)
+        }
+        try requireOldKey(request)
+        let old = record.active
+        record.eraseRegistrations()
+        record.previous = old
+        record.active = new
+        record.budget = budget(for: new.record.header.fleetVersion)
+        record.tombstone = nil
+        advanceSerial()
+        events.append(.activated)
+        return .activated(serial: record.serial)
+    }
+
+    /// Whoever holds only a token never replaces a registration: the old key must have signed. (A replacement without
+    /// it, after the tenant's delay, belongs here.)
+    private func requireOldKey(_ request: ActivateRequest) throws(Refused) {
+        guard record.active != nil || record.tombstone != nil else { return }
+        if record.active == nil, record.tombstone?.successor == request.recordHash { return }
+        guard let replacement = request.replacement, let key = try oldKey(replacement) else {
+            throw Refused(.oldKeyNeeded)
+        }
+        try require(replacement.signature, by: key) { signing in
+            try SignedBytes.replace(
+                signing, oldRegistrationID: replacement.oldRegistrationID, newRecordHash: request.recordHash)
+        }
+    }
+
+    /// Erases the registration that both keys call superseded, and keeps the certificate to show it to clients. A
+    /// vault that missed the change learns of it here.
+    mutating func retire(_ certificate: SuccessionCertificate) throws(Refused) -> Reply {
+        let oldID = certificate.oldRegistrationID
+        let old = record.registration(oldID)
+        if old == nil, record.certificates.contains(certificate) { return .retired(serial: record.serial) }
+        let stone = record.tombstone.flatMap { $0.registrationID == oldID ? $0 : nil }
+        guard let oldKey = old?.managementKey ?? stone?.managementKey else {
+            throw Refused(record.active == nil ? absence : .unknownRegistration)
+        }
+        let isValid = try? certificate.isValid(
+            fleetID: context.fleet.id, name: context.name, oldManagementKey: oldKey)
+        guard isValid == true else { throw Refused(.badSignature) }
+        if record.previous?.id == oldID {
+            // Its attempts stay charged: they counted against both.
+            record.previous = nil
+        } else {
+            leavePlace(to: certificate, destroyedSeconds: stone?.destroyedSeconds)
+        }
+        record.certificates.removeAll { $0.oldRegistrationID == oldID }
+        record.certificates = (record.certificates + [certificate]).suffix(Limits.certificatesMax)
+        advanceSerial()
+        events.append(.retired)
+        return .retired(serial: record.serial)
+    }
+
+    /// The active registration is superseded by one that this vault does not have yet: only that one, or what its key
+    /// signs, may come in its place.
+    private mutating func leavePlace(to certificate: SuccessionCertificate, destroyedSeconds: UInt64?) {
+        let successor = [record.pendingSigned, record.pending].compactMap { $0 }
+            .first { $0.registration.recordHash == certificate.newRecordHash }
+        record.eraseRegistrations()
+        record.pendingSigned = successor
+        record.tombstone = Tombstone(
+            destroyedSeconds: destroyedSeconds, registrationID: certificate.oldRegistrationID,
+            managementKey: certificate.newManagementKey, successor: certificate.newRecordHash)
+    }
+
+    /// The owner's own end: nothing stays but the serial, and whoever signs in next may register.
+    mutating func delete(_ request: DeleteRequest) throws(Refused) -> Reply {
+        let key: VerifyingKey
+        if let active = record.active {
+            guard active.id == request.registrationID else { throw Refused(.unknownRegistration) }
+            key = active.managementKey
+        } else {
+            guard let stone = record.tombstone, stone.registrationID == request.registrationID else {
+                throw Refused(absence)
+            }
+            key = stone.managementKey
+        }
+        try requireSerial(request.serial)
+        try require(request.signature, by: key) { signing in
+            try SignedBytes.delete(signing, registrationID: request.registrationID)
+        }
+        record.eraseRegistrations()
+        record.tombstone = nil
+        record.certificates = []
+        advanceSerial()
+        events.append(.deleted)
+        return .deleted(serial: record.serial)
+    }
+}

@@ -1,0 +1,210 @@
+package import ByteCoding
+package import Primitives
+package import RecoveryProtocol
+
+/// A registration as the vault holds it: the public record and this vault's share of the OPRF key.
+package struct Registration: ByteCodable, Equatable, Sendable {
+    package let record: PublicRecord
+    package let recordHash: RecordHash
+    package let share: Scalar
+
+    package init(record: PublicRecord, recordHash: RecordHash, share: Scalar) {
+        self.record = record
+        self.recordHash = recordHash
+        self.share = share
+    }
+
+    package var id: RegistrationID { record.header.registrationID }
+    package var managementKey: VerifyingKey { record.header.managementKey }
+
+    package init(from reader: inout ByteReader) throws(ByteCodingError) {
+        record = try PublicRecord(from: &reader)
+        recordHash = try RecordHash(from: &reader)
+        share = try Scalar(from: &reader)
+    }
+
+    package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        try record.encode(into: &writer)
+        try recordHash.encode(into: &writer)
+        try share.encode(into: &writer)
+    }
+}
+
+/// A registration that waits to be activated.
+package struct PendingRegistration: ByteCodable, Equatable, Sendable {
+    package let registration: Registration
+    /// In the ledger's time.
+    package let expiresSeconds: UInt64
+
+    package init(registration: Registration, expiresSeconds: UInt64) {
+        self.registration = registration
+        self.expiresSeconds = expiresSeconds
+    }
+
+    package init(from reader: inout ByteReader) throws(ByteCodingError) {
+        registration = try Registration(from: &reader)
+        expiresSeconds = try reader.uint64()
+    }
+
+    package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        try registration.encode(into: &writer)
+        writer.uint64(expiresSeconds)
+    }
+}
+
+/// One attempt that counts.
+package struct Charge: ByteCodable, Hashable, Sendable {
+    package let receipt: Receipt
+    package let registrationID: RegistrationID
+    package let attemptID: AttemptID
+    /// In the ledger's time.
+    package let chargedSeconds: UInt64
+
+    static let byteCount = Receipt.byteCount + RegistrationID.byteCount + AttemptID.byteCount + 8
+
+    package init(
+        receipt: Receipt, registrationID: RegistrationID, attemptID: AttemptID, chargedSeconds: UInt64
+    ) {
+        self.receipt = receipt
+        self.registrationID = registrationID
+        self.attemptID = attemptID
+        self.chargedSeconds = chargedSeconds
+    }
+
+    package init(from reader: inout ByteReader) throws(ByteCodingError) {
+        receipt = try Receipt(from: &reader)
+        registrationID = try RegistrationID(from: &reader)
+        attemptID = try AttemptID(from: &reader)
+        chargedSeconds = try reader.uint64()
+    }
+
+    package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        try receipt.encode(into: &writer)
+        try registrationID.encode(into: &writer)
+        try attemptID.encode(into: &writer)
+        writer.uint64(chargedSeconds)
+    }
+}
+
+/// What stays when the active registration is gone for another reason than Delete: whose word it needs before
+/// somebody registers anew.
+package struct Tombstone: ByteCodable, Hashable, Sendable {
+    /// In the ledger's time; nil if a succession certificate ended the registration, not the guess limit.
+    package let destroyedSeconds: UInt64?
+    package let registrationID: RegistrationID
+    /// The key that may put a registration in its place.
+    package let managementKey: VerifyingKey
+    /// The record that may be activated without another word: a certificate names it.
+    package let successor: RecordHash?
+
+    package init(
+        destroyedSeconds: UInt64?, registrationID: RegistrationID, managementKey: VerifyingKey,
+        successor: RecordHash?
+    ) {
+        self.destroyedSeconds = destroyedSeconds
+        self.registrationID = registrationID
+        self.managementKey = managementKey
+        self.successor = successor
+    }
+
+    package init(from reader: inout ByteReader) throws(ByteCodingError) {
+        destroyedSeconds = try reader.optional { reader throws(ByteCodingError) in try reader.uint64() }
+        registrationID = try RegistrationID(from: &reader)
+        managementKey = try VerifyingKey(from: &reader)
+        successor = try reader.optional { reader throws(ByteCodingError) in try RecordHash(from: &reader) }
+    }
+
+    package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        try writer.optional(destroyedSeconds) { seconds, writer throws(ByteCodingError) in writer.uint64(seconds) }
+        try registrationID.encode(into: &writer)
+        try managementKey.encode(into: &writer)
+        try writer.optional(successor) { hash, writer throws(ByteCodingError) in try hash.encode(into: &writer) }
+    }
+}
+
+/// Everything a vault knows of one account.
+package struct AccountRecord: Equatable, Sendable {
+    /// Random at first, never falling; one more for every accepted signed operation and for destruction. It survives
+    /// Delete and tombstones, so no old message is ever fresh again.
+    package var serial: UInt64
+    package var active: Registration?
+    /// The one before, evaluable under the same count, until it is retired.
+    package var previous: Registration?
+    /// The place for a Prepare that only a token vouches for.
+    package var pending: PendingRegistration?
+    /// The place for a Prepare that the old key signed; a stranger's cannot take it.
+    package var pendingSigned: PendingRegistration?
+    /// g, as it was when the active registration was activated.
+    package var budget: UInt8
+    /// The attempts that still count, oldest first; never more than the budget.
+    package var charges: [Charge]
+    /// Serving time at which the record is destroyed; set while no attempt is left.
+    package var destroyServingSeconds: UInt64?
+    package var tombstone: Tombstone?
+    /// Oldest first.
+    package var certificates: [SuccessionCertificate]
+
+    package init(serial: UInt64) {
+        self.serial = serial
+        budget = 0
+        charges = []
+        certificates = []
+    }
+
+    package var attemptsLeft: Int { max(0, Int(budget) - charges.count) }
+
+    /// The active or the previous registration with this id.
+    package func registration(_ id: RegistrationID) -> Registration? {
+        if let active, active.id == id { return active }
+        if let previous, previous.id == id { return previous }
+        return nil
+    }
+}
+
+extension AccountRecord: ByteCodable {
+    /// Of the structure below, so that a later one can be told apart.
+    private static let version: UInt8 = 1
+    private static let chargesLimits = 0...Charge.byteCount * Limits.receiptsMax
+    private static let certificatesLimits = 0...SuccessionCertificate.byteCount * Limits.certificatesMax
+
+    package init(from reader: inout ByteReader) throws(ByteCodingError) {
+        guard try reader.uint8() == Self.version else { throw .invalidValue }
+        serial = try reader.uint64()
+        active = try Self.optional(from: &reader)
+        previous = try Self.optional(from: &reader)
+        pending = try Self.optional(from: &reader)
+        pendingSigned = try Self.optional(from: &reader)
+        budget = try reader.uint8()
+        charges = try reader.list(Self.chargesLimits)
+        destroyServingSeconds = try reader.optional { reader throws(ByteCodingError) in try reader.uint64() }
+        tombstone = try Self.optional(from: &reader)
+        certificates = try reader.list(Self.certificatesLimits)
+        guard charges.count <= budget else { throw .invalidValue }
+    }
+
+    package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        writer.uint8(Self.version)
+        writer.uint64(serial)
+        try Self.encode(active, into: &writer)
+        try Self.encode(previous, into: &writer)
+        try Self.encode(pending, into: &writer)
+        try Self.encode(pendingSigned, into: &writer)
+        writer.uint8(budget)
+        try writer.list(charges, Self.chargesLimits)
+        try writer.optional(destroyServingSeconds) { seconds, writer throws(ByteCodingError) in
+            writer.uint64(seconds)
+        }
+        try Self.encode(tombstone, into: &writer)
+        try writer.list(certificates, Self.certificatesLimits)
+    }
+
+    private static func optional<Value: ByteCodable>(from reader: inout ByteReader) throws(ByteCodingError) -> Value? {
+        try reader.optional { reader throws(ByteCodingError) in try Value(from: &reader) }
+    }
+
+    private static func encode(
+        _ value: (some ByteCodable)?, into writer: inout ByteWriter
+    ) throws(ByteCodingError) {
+        try writer.optional(value) { value, writer throws(ByteCodingError) in try value.encode(into: &writer) }
+    }
+}
