@@ -31,7 +31,7 @@ extension Machine {
 
     /// Charges, then says what to evaluate. An exact repeat is free whatever the serial: evaluation is deterministic,
     /// so the repeat teaches nothing, and a lost reply must not cost an attempt.
-    mutating func evaluate(_ request: EvaluateRequest) throws(Refused) -> Evaluation {
+    mutating func evaluate(_ request: EvaluateRequest) throws(Refused) -> ChargedEvaluation {
         let receipt = request.receipt
         if let charge = record.charges.first(where: { $0.receipt == receipt }),
             let registration = record.registration(charge.registrationID)
@@ -50,6 +50,7 @@ extension Machine {
         guard record.attemptsLeft > 0 else { throw Refused(.destructionPending(erasedAt: erasedAt)) }
         guard notBefore.unixSeconds == 0 else { throw Refused(.tooEarly(notBefore: notBefore)) }
         guard !context.isSuspended else { throw Refused(.suspended) }
+        guard !context.isOverRate else { throw Refused(.busy(retryAfterSeconds: 60)) }
         charge(request, receipt)
         return evaluation(of: request, with: registration)
     }
@@ -66,8 +67,8 @@ extension Machine {
         events.append(.charged)
     }
 
-    private func evaluation(of request: EvaluateRequest, with registration: Registration) -> Evaluation {
-        Evaluation(
+    private func evaluation(of request: EvaluateRequest, with registration: Registration) -> ChargedEvaluation {
+        ChargedEvaluation(
             share: registration.share, blindedElement: request.blindedElement,
             envelope: registration.record.envelope, attemptsLeft: UInt8(clamping: record.attemptsLeft))
     }
@@ -83,12 +84,13 @@ extension Machine {
             try SignedBytes.confirm(
                 signing, registrationID: request.registrationID, receipts: request.receipts)
         }
+        let chargedBefore = record.charges.count
         record.charges.removeAll {
             $0.registrationID == request.registrationID && request.receipts.contains($0.receipt)
         }
         if record.attemptsLeft > 0 { record.destroyServingSeconds = nil }
         advanceSerial()
-        events.append(.confirmed)
+        events.append(.confirmed(attempts: chargedBefore - record.charges.count))
         return .confirmed(serial: record.serial, attemptsLeft: UInt8(clamping: record.attemptsLeft))
     }
 }

@@ -50,10 +50,12 @@ package struct MachineContext: Sendable {
     package var time: LedgerTime
     /// The tenant's circuit breaker is open: no new attempt is charged.
     package var isSuspended: Bool
+    /// The account asks too often: no new attempt is charged. Repeats and signed operations go on.
+    package var isOverRate: Bool
 
     package init(
         name: AccountName, vaultID: VaultID, fleet: Fleet, policy: TenantPolicy, time: LedgerTime,
-        isSuspended: Bool = false
+        isSuspended: Bool = false, isOverRate: Bool = false
     ) {
         self.name = name
         self.vaultID = vaultID
@@ -61,11 +63,12 @@ package struct MachineContext: Sendable {
         self.policy = policy
         self.time = time
         self.isSuspended = isSuspended
+        self.isOverRate = isOverRate
     }
 }
 
 /// A charged attempt's answer, to be computed after the commit and nowhere before.
-package struct Evaluation: Equatable, Sendable {
+package struct ChargedEvaluation: Equatable, Sendable {
     package let share: Scalar
     package let blindedElement: GroupElement
     package let envelope: Envelope
@@ -74,12 +77,13 @@ package struct Evaluation: Equatable, Sendable {
 
 package enum Answer: Equatable, Sendable {
     case reply(Reply)
-    case evaluate(Evaluation)
+    case evaluate(ChargedEvaluation)
 }
 
 /// What happened to an account, for counters and (later) its history.
 package enum VaultEvent: Equatable, Sendable {
-    case prepared, activated, retired, charged, repeated, confirmed, deleted, expired, destroyed
+    case prepared, activated, retired, charged, repeated, deleted, expired, destroyed
+    case confirmed(attempts: Int)
 }
 
 /// One step of the machine.

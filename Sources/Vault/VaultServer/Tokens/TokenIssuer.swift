@@ -1,6 +1,7 @@
 import ByteCoding
 import Foundation
 package import Primitives
+package import RecoveryProtocol
 
 /// For self-hosters: makes the tokens that an app's own server would make.
 package struct TokenIssuer: Sendable {
@@ -56,12 +57,12 @@ package struct TokenIssuer: Sendable {
 
     /// A token for one account at one vault.
     package func token(
-        tenant: String, account: String, vaultID: String, issuedSeconds: UInt64, lifetimeSeconds: UInt64
+        tenant: String, account: String, vaultID: VaultID, issuedSeconds: UInt64, lifetimeSeconds: UInt64
     ) -> String {
         let header = #"{"alg":"EdDSA","kid":"\#(keyID)","typ":"JWT"}"#
         let expires = issuedSeconds + min(lifetimeSeconds, TokenVerifier.lifetimeSecondsMax)
         let claims: [String: Any] = [
-            "iss": tenant, "sub": account, "aud": vaultID, "iat": issuedSeconds, "exp": expires,
+            "iss": tenant, "sub": account, "aud": vaultID.hex, "iat": issuedSeconds, "exp": expires,
         ]
         return signed(header: header, claims: claims)
     }

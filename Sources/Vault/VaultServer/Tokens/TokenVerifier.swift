@@ -1,5 +1,6 @@
+import ByteCoding
 import Foundation
-package import VaultCore
+package import RecoveryProtocol
 
 /// Why a token opens nothing here. None of the cases says whether an account exists.
 package enum TokenRefusal: Error, Equatable {
@@ -16,31 +17,19 @@ package enum TokenRefusal: Error, Equatable {
     case outsideLifetime
 }
 
-/// Whose token it is: as the tenant calls the account.
-package struct AccountName: Hashable, Sendable {
-    package let tenant: String
-    package let account: String
-
-    package init(tenant: String, account: String) {
-        self.tenant = tenant
-        self.account = account
-    }
-}
-
 /// Checks tenants' tokens (JWT, RFC 7519, in compact form). `jku`, `x5u`, `jwk` and `x5c` are not read.
 package struct TokenVerifier: Sendable {
-    package static let tokenBytesMax = 1536
     package static let lifetimeSecondsMax: UInt64 = 24 * 3600
     /// How far the tenant's clock may be off.
     static let skewSeconds: UInt64 = 60
 
     private let audience: String
-    private let tenant: @Sendable (String) async throws -> TenantRecord?
+    private let keys: @Sendable (String) async throws -> TenantKeys?
 
-    /// `audience` is this vault's id in hexadecimal digits; `tenant` looks a registered tenant up.
-    package init(audience: String, tenant: @escaping @Sendable (String) async throws -> TenantRecord?) {
-        self.audience = audience
-        self.tenant = tenant
+    /// `keys` gives the keys of a registered tenant, and nil for others.
+    package init(vaultID: VaultID, keys: @escaping @Sendable (String) async throws -> TenantKeys?) {
+        audience = vaultID.hex
+        self.keys = keys
     }
 
     private struct Header: Decodable {
@@ -79,9 +68,9 @@ package struct TokenVerifier: Sendable {
         }
     }
 
-    /// `wallSeconds` is the wall clock's time. Throws `TokenRefusal`, or what the tenant look-up throws.
+    /// `wallSeconds` is the wall clock's time. Throws `TokenRefusal`, or what the look-up of keys throws.
     package func verify(_ token: [UInt8], wallSeconds: UInt64) async throws -> AccountName {
-        guard token.count <= Self.tokenBytesMax, let text = String(validating: token, as: UTF8.self) else {
+        guard Limits.tokenBytes.contains(token.count), let text = String(validating: token, as: UTF8.self) else {
             throw TokenRefusal.malformed
         }
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
@@ -90,17 +79,16 @@ package struct TokenVerifier: Sendable {
             let header = Self.decode(Header.self, parts[0]), header.crit == nil,
             let claims = Self.decode(Claims.self, parts[1]),
             let signature = Base64URL.decode(parts[2]),
-            (1...64).contains(claims.iss.utf8.count), (1...128).contains(claims.sub.utf8.count)
+            let name = try? AccountName(tenant: claims.iss, account: claims.sub)
         else { throw TokenRefusal.malformed }
-        guard let tenant = try await tenant(claims.iss) else { throw TokenRefusal.unknownTenant }
+        guard let keys = try await keys(name.tenant) else { throw TokenRefusal.unknownTenant }
         guard
-            let keys = try? await TenantKeys(json: tenant.keySet),
             keys.isValid(
                 signature, over: Array("\(parts[0]).\(parts[1])".utf8), keyID: header.kid, algorithmName: header.alg)
         else { throw TokenRefusal.badSignature }
         guard claims.aud.isExactly(audience) else { throw TokenRefusal.wrongVault }
         try Self.check(claims, wallSeconds: Double(wallSeconds))
-        return AccountName(tenant: claims.iss, account: claims.sub)
+        return name
     }
 
     private static func decode<Value: Decodable>(_: Value.Type, _ part: Substring) -> Value? {

@@ -1,0 +1,86 @@
+import Foundation
+package import RecoveryProtocol
+import Synchronization
+package import VaultCore
+
+/// Takes commands from any number of tasks and lets their answers out when they are in the store.
+///
+/// Commands that arrive while a batch is being committed form the next batch (group commit). All batches are worked
+/// on by one thread that never suspends between check, charge and commit: an actor with an `await` in between is not
+/// a transaction, and serves a hundred guesses of a hundred.
+package final class Ledger: Sendable {
+    private struct Entry: Sendable {
+        let command: AccountCommand
+        let continuation: CheckedContinuation<LedgerOutcome, Never>
+    }
+
+    private struct Waiting {
+        var entries: [Entry] = []
+        var isDraining = false
+    }
+
+    private static let batchCountMax = 256
+    private static let waitingCountMax = 10_000
+
+    private let waiting = Mutex(Waiting())
+    private let worker: Mutex<LedgerWorker>
+    private let thread = DispatchQueue(label: "coffer.vault.ledger")
+
+    package init(records: SealedRecords, vaultID: VaultID, clock: @escaping @Sendable () -> Moment) {
+        worker = Mutex(LedgerWorker(records: records, vaultID: vaultID, clock: clock))
+    }
+
+    package func submit(_ command: AccountCommand) async -> LedgerOutcome {
+        await withCheckedContinuation { continuation in
+            let entry = Entry(command: command, continuation: continuation)
+            switch enqueue(entry) {
+            case .full: continuation.resume(returning: .failed(.unavailable("too many commands are waiting")))
+            case .starts: thread.async { self.drain() }
+            case .joins: break
+            }
+        }
+    }
+
+    /// Runs expiry and destruction for every record whose time has come, and erases what is left of erased secrets.
+    /// To be called before serving, and from time to time.
+    package func settleDue() async throws(LedgerError) {
+        let outcome: Result<Void, LedgerError> = await withCheckedContinuation { continuation in
+            thread.async {
+                continuation.resume(
+                    returning: Result { () throws(LedgerError) in
+                        while try self.worker.withLock({ worker throws(LedgerError) in try worker.settleDue() }) {}
+                    })
+            }
+        }
+        try outcome.get()
+    }
+
+    private enum Admission { case full, starts, joins }
+
+    private func enqueue(_ entry: Entry) -> Admission {
+        waiting.withLock { waiting in
+            guard waiting.entries.count < Self.waitingCountMax else { return .full }
+            waiting.entries.append(entry)
+            defer { waiting.isDraining = true }
+            return waiting.isDraining ? .joins : .starts
+        }
+    }
+
+    private func nextBatch() -> [Entry] {
+        waiting.withLock { waiting in
+            let batch = Array(waiting.entries.prefix(Self.batchCountMax))
+            waiting.entries.removeFirst(batch.count)
+            waiting.isDraining = !batch.isEmpty
+            return batch
+        }
+    }
+
+    private func drain() {
+        while true {
+            let batch = nextBatch()
+            if batch.isEmpty { return }
+            let outcomes = worker.withLock { $0.process(batch.map(\.command)) }
+            for (entry, outcome) in zip(batch, outcomes) { entry.continuation.resume(returning: outcome) }
+        }
+    }
+}

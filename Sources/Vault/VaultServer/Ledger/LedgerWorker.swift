@@ -1,0 +1,128 @@
+import Primitives
+package import RecoveryProtocol
+package import VaultCore
+
+/// One command for one account, as the service hands it in.
+package struct AccountCommand: Sendable {
+    package let name: AccountName
+    package let command: Command
+    package let isOverRate: Bool
+
+    package init(name: AccountName, command: Command, isOverRate: Bool = false) {
+        self.name = name
+        self.command = command
+        self.isOverRate = isOverRate
+    }
+}
+
+/// What became of it, once it is in the store.
+package enum LedgerOutcome: Equatable, Sendable {
+    case answer(Answer)
+    /// Nothing is answered. What was charged, if anything, is charged under the same receipt.
+    case failed(LedgerError)
+}
+
+/// Does the ledger's work, a batch at a time and without ever letting go in between: load, check and charge, seal,
+/// commit. It keeps no record from one batch to the next, so a commit that failed, or whose outcome nobody knows,
+/// leaves nothing behind that could be built upon.
+struct LedgerWorker {
+    private static let conflictsMax = 16
+    private static let heartbeatSeconds: UInt64 = 600
+
+    let records: SealedRecords
+    let vaultID: VaultID
+    private let clock: @Sendable () -> Moment
+    private var generator = SystemRandomNumberGenerator()
+    private var breaker = CircuitBreaker()
+    /// The time as it was at a moment of this process, for the epoch named; nothing if another process wrote since.
+    private var timekeeping: (epoch: UInt64, time: LedgerTime, moment: Moment)?
+    /// A secret was let go of, and older versions of its record may still lie in the store.
+    private(set) var mustErase = true
+
+    init(records: SealedRecords, vaultID: VaultID, clock: @escaping @Sendable () -> Moment) {
+        self.records = records
+        self.vaultID = vaultID
+        self.clock = clock
+    }
+
+    /// Answers every command of a batch, in order.
+    mutating func process(_ batch: [AccountCommand]) -> [LedgerOutcome] {
+        var error = LedgerError.conflict
+        for _ in 0..<Self.conflictsMax where error == .conflict {
+            do throws(LedgerError) {
+                return try processOnce(batch)
+            } catch let caught {
+                error = caught
+            }
+        }
+        return batch.map { _ in .failed(error) }
+    }
+
+    private mutating func processOnce(_ batch: [AccountCommand]) throws(LedgerError) -> [LedgerOutcome] {
+        let page = try LedgerPage(batch, records)
+        let time = time(at: page.view)
+        var book = page
+        var breaker = self.breaker
+        var outcomes: [LedgerOutcome] = []
+        for command in batch {
+            outcomes.append(
+                .answer(book.apply(command, vaultID: vaultID, time: time, breaker: &breaker, using: &generator)))
+        }
+        if book.isChanged {
+            try records.commit(
+                book.changes(at: time), head: LedgerHead(time: time), on: page.view, using: &generator)
+            remember(time, after: page.view)
+        }
+        self.breaker = breaker
+        mustErase = mustErase || book.erasesSecrets
+        if book.erasesSecrets { try? eraseOldVersions() }
+        return outcomes
+    }
+
+    /// Runs what time alone does, on every record whose time has come. True if there may be more.
+    mutating func settleDue(limit: Int = 256) throws(LedgerError) -> Bool {
+        let now = time(at: try records.load([]))
+        let due: [RecordKey]
+        do { due = try records.store.due(atSeconds: now.seconds, limit: limit) } catch { throw LedgerError(error) }
+        let view = try records.load(due)
+        let time = time(at: view)
+        var changes: [SealedRecords.Change] = []
+        var erases = false
+        for index in due.indices {
+            guard let record = try view.record(AccountRecord.self, at: index) else { continue }
+            let step = Machine.tick(record, at: time)
+            erases = erases || step.erasesSecrets
+            changes.append(
+                SealedRecords.Change(index: index, value: step.record, dueSeconds: step.record.dueSeconds(at: time)))
+        }
+        let isHeartbeat = time.seconds >= view.head.time.seconds &+ Self.heartbeatSeconds
+        if !changes.isEmpty || isHeartbeat {
+            try records.commit(changes, head: LedgerHead(time: time), on: view, using: &generator)
+            remember(time, after: view)
+        }
+        mustErase = mustErase || erases
+        if mustErase { try eraseOldVersions() }
+        return due.count == limit
+    }
+
+    private mutating func eraseOldVersions() throws(LedgerError) {
+        do { try records.store.eraseOldVersions() } catch { throw LedgerError(error) }
+        mustErase = false
+    }
+
+    // MARK: Time
+
+    private mutating func time(at view: SealedRecords.View) -> LedgerTime {
+        let now = clock()
+        if let known = timekeeping, known.epoch == view.snapshot.epoch {
+            return known.time.advanced(from: known.moment, to: now)
+        }
+        let time = view.head.time.advanced(from: now, to: now)
+        timekeeping = (view.snapshot.epoch, time, now)
+        return time
+    }
+
+    private mutating func remember(_ time: LedgerTime, after view: SealedRecords.View) {
+        timekeeping = (view.snapshot.epoch &+ 1, time, clock())
+    }
+}

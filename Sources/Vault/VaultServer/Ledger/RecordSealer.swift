@@ -1,0 +1,104 @@
+package import ByteCoding
+package import Primitives
+package import RecoveryProtocol
+package import VaultCore
+
+/// Why a record does not open: another data key, or bytes that somebody altered, moved or mixed.
+package struct RecordDamaged: Error, Equatable {}
+
+/// Seals records, and names them, under keys that come from the vault's data key.
+///
+/// XChaCha20-Poly1305, because its nonces may be drawn at random for ever; slot and epoch are associated data, so that a
+/// record opens only in the place and in the version for which it was written.
+package struct RecordSealer: Sendable {
+    package static let dataKeyBytes = 32
+
+    private enum Purpose: String {
+        case seal = "coffer vault v1 record seal"
+        case names = "coffer vault v1 record names"
+    }
+
+    private let cipher: XChaCha20Poly1305
+    private let nameKey: SecretBytes
+
+    package init(dataKey: SecretBytes) {
+        func key(_ purpose: Purpose) -> SecretBytes {
+            hkdfSHA512(dataKey, salt: [], info: Array(purpose.rawValue.utf8), count: 32)
+        }
+        cipher = XChaCha20Poly1305(key: key(.seal))
+        nameKey = key(.names)
+    }
+
+    // MARK: Names
+
+    package var configuration: RecordKey { name("configuration", []) }
+    package var identity: RecordKey { name("identity", []) }
+    package func tenant(_ tenant: String) -> RecordKey { name("tenant", Array(tenant.utf8)) }
+
+    /// Account numbers lie in the store as keyed hashes alone.
+    package func account(_ account: AccountName) -> RecordKey {
+        // An AccountName is within the limits of its encoding.
+        name("account", (try? account.encoded()) ?? [])
+    }
+
+    private func name(_ kind: String, _ content: [UInt8]) -> RecordKey {
+        RecordKey(uncheckedBytes: hmacSHA256(Array(kind.utf8) + [0] + content, key: nameKey))
+    }
+
+    // MARK: Sealing
+
+    /// Seals and wipes the plaintext. Returns nonce ‖ ciphertext ‖ tag.
+    package func seal(
+        wiping plaintext: inout [UInt8], key: RecordKey, slot: UInt64, epoch: UInt64,
+        using generator: inout some RandomNumberGenerator
+    ) -> [UInt8] {
+        defer { plaintext.wipe() }
+        let nonce = generator.bytes(XChaCha20Poly1305.nonceBytes)
+        return nonce + cipher.seal(plaintext, nonce: nonce, authenticating: place(key, slot: slot, epoch: epoch))
+    }
+
+    package func open<Value: ByteCodable>(_: Value.Type, _ stored: StoredRecord) throws(RecordDamaged) -> Value {
+        var plaintext = try open(stored.sealed, place(stored.key, slot: stored.slot, epoch: stored.epoch))
+        defer { plaintext.wipe() }
+        do { return try Value(decoding: plaintext) } catch { throw RecordDamaged() }
+    }
+
+    func sealHead(_ head: LedgerHead, epoch: UInt64, using generator: inout some RandomNumberGenerator) -> [UInt8] {
+        var writer = ByteWriter()
+        // Two numbers always have an encoding.
+        try? head.encode(into: &writer)
+        let nonce = generator.bytes(XChaCha20Poly1305.nonceBytes)
+        return nonce + cipher.seal(writer.bytes, nonce: nonce, authenticating: headPlace(epoch))
+    }
+
+    func openHead(_ sealed: [UInt8], epoch: UInt64) throws(RecordDamaged) -> LedgerHead {
+        if epoch == 0, sealed.isEmpty { return LedgerHead(time: .start) }
+        let plaintext = try open(sealed, headPlace(epoch))
+        do { return try LedgerHead(decoding: plaintext) } catch { throw RecordDamaged() }
+    }
+
+    private func open(_ sealed: [UInt8], _ place: [UInt8]) throws(RecordDamaged) -> [UInt8] {
+        guard sealed.count > XChaCha20Poly1305.nonceBytes else { throw RecordDamaged() }
+        let nonce = Array(sealed[..<XChaCha20Poly1305.nonceBytes])
+        do {
+            return try cipher.open(
+                Array(sealed[XChaCha20Poly1305.nonceBytes...]), nonce: nonce, authenticating: place)
+        } catch { throw RecordDamaged() }
+    }
+
+    private func place(_ key: RecordKey, slot: UInt64, epoch: UInt64) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.raw(Array("record".utf8))
+        writer.raw(key.bytes)
+        writer.uint64(slot)
+        writer.uint64(epoch)
+        return writer.bytes
+    }
+
+    private func headPlace(_ epoch: UInt64) -> [UInt8] {
+        var writer = ByteWriter()
+        writer.raw(Array("head".utf8))
+        writer.uint64(epoch)
+        return writer.bytes
+    }
+}
