@@ -11,14 +11,9 @@ package struct CheckedPrepare: Equatable, Sendable {
     /// H(…, k_i·G) must be h_i of the record's entry for this vault: a vault that kept another share would be a vault
     /// that cannot help, and nobody would know until the day of recovery.
     package init(_ request: PrepareRequest, at vaultID: VaultID) throws(Refused) {
-        let header = request.record.header
-        guard let holder = header.holder(vaultID: vaultID), let hash = try? request.record.recordHash() else {
+        guard request.shareBelongs(to: vaultID), let hash = try? request.record.recordHash() else {
             throw Refused(.badShare)
         }
-        let commitment = ShareCommitment(
-            registrationID: header.registrationID, index: holder.index, vaultID: vaultID,
-            shareKey: request.share.timesGenerator)
-        guard commitment == holder.commitment else { throw Refused(.badShare) }
         self.request = request
         recordHash = hash
     }

@@ -1,0 +1,94 @@
+package import Primitives
+package import RecoveryProtocol
+package import VaultCore
+
+/// What an operator does with a vault's store, also while the vault serves: the epoch decides who was first, and the
+/// loser loads again.
+package struct VaultAdministration: Sendable {
+    private static let conflictsMax = 64
+
+    private let records: SealedRecords
+
+    package init(records: SealedRecords) { self.records = records }
+
+    /// Puts a new vault into an empty store, and returns its identity.
+    package func create(
+        name: String, using generator: inout some RandomNumberGenerator
+    ) throws(LedgerError) -> VerifyingKey {
+        let identity = VaultIdentity(seed: .random(SigningKey.seedBytes, using: &generator))
+        let view = try records.load([records.sealer.configuration, records.sealer.identity])
+        guard view.snapshot.epoch == 0 else { throw .damaged("there is a vault in this store already") }
+        try records.commit(
+            [
+                SealedRecords.Change(index: 0, value: VaultConfiguration(name: name)),
+                SealedRecords.Change(index: 1, value: identity),
+            ],
+            head: view.head, on: view, using: &generator)
+        return identity.signingKey.verifyingKey
+    }
+
+    package func identity() throws(LedgerError) -> SigningKey {
+        let view = try records.load([records.sealer.identity])
+        guard let identity = try view.record(VaultIdentity.self, at: 0) else {
+            throw .damaged("the store holds no vault")
+        }
+        return identity.signingKey
+    }
+
+    package func configuration() throws(LedgerError) -> VaultConfiguration {
+        let view = try records.load([records.sealer.configuration])
+        guard let configuration = try view.record(VaultConfiguration.self, at: 0) else {
+            throw .damaged("the store holds no vault")
+        }
+        return configuration
+    }
+
+    package func tenants() throws(LedgerError) -> [TenantRecord] {
+        let names = try configuration().tenants
+        let view = try records.load(names.map(records.sealer.tenant))
+        var tenants: [TenantRecord] = []
+        for index in names.indices {
+            if let tenant = try view.record(TenantRecord.self, at: index) { tenants.append(tenant) }
+        }
+        return tenants
+    }
+
+    package func setFleet(_ fleet: Fleet) throws(LedgerError) {
+        try change { configuration, _ in
+            configuration.fleet = fleet
+            return []
+        }
+    }
+
+    /// Adds a tenant, or replaces its keys and policy.
+    package func setTenant(_ tenant: TenantRecord) throws(LedgerError) {
+        try change(also: records.sealer.tenant(tenant.name)) { configuration, _ in
+            if !configuration.tenants.contains(tenant.name) {
+                configuration.tenants = (configuration.tenants + [tenant.name]).sorted()
+            }
+            return [SealedRecords.Change(index: 1, value: tenant)]
+        }
+    }
+
+    private func change(
+        also key: RecordKey? = nil,
+        _ edit: (inout VaultConfiguration, SealedRecords.View) -> [SealedRecords.Change]
+    ) throws(LedgerError) {
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<Self.conflictsMax {
+            let view = try records.load([records.sealer.configuration] + (key.map { [$0] } ?? []))
+            guard var configuration = try view.record(VaultConfiguration.self, at: 0) else {
+                throw .damaged("the store holds no vault")
+            }
+            let others = edit(&configuration, view)
+            do throws(LedgerError) {
+                return try records.commit(
+                    [SealedRecords.Change(index: 0, value: configuration)] + others, head: view.head, on: view,
+                    using: &generator)
+            } catch {
+                guard error == .conflict else { throw error }
+            }
+        }
+        throw .conflict
+    }
+}

@@ -1,0 +1,189 @@
+import ByteCoding
+package import Logging
+import Primitives
+package import RecoveryProtocol
+import Synchronization
+package import VaultCore
+
+/// Why the vault does not start serving.
+package enum VaultStartError: Error, Equatable {
+    /// The vault belongs to no fleet yet: `coffer-vault fleet set`.
+    case noFleet
+    /// Its fleet file does not list its identity key.
+    case notInFleet(VaultID)
+    case ledger(LedgerError)
+}
+
+/// Why a message got no sealed reply. Nothing was charged, for nothing was read.
+package enum MessageRefusal: Error, Equatable {
+    /// Not a sealed message of this version.
+    case malformed
+    /// For another vault, or under a key that is over: fetch the key again.
+    case unknownKey
+    /// The vault has too much to do at the moment.
+    case overloaded
+}
+
+/// One vault, whatever carries its messages.
+package final class VaultService: Sendable {
+    private static let inFlightMax = 2048
+
+    package let vaultID: VaultID
+    private let records: SealedRecords
+    private let ledger: Ledger
+    private let channelKeys: ChannelKeys
+    private let tenants: TenantDirectory
+    private let verifier: TokenVerifier
+    private let limiter = RequestLimiter()
+    private let inFlight = Mutex(0)
+    private let clock: @Sendable () -> Moment
+    private let logger: Logger
+
+    /// Opens the vault that lies in the store, and does what time alone did since it last served.
+    package init(
+        records: SealedRecords, clock: @escaping @Sendable () -> Moment, logger: Logger
+    ) async throws(VaultStartError) {
+        let identity: SigningKey
+        do throws(LedgerError) {
+            identity = try VaultAdministration(records: records).identity()
+            vaultID = VaultID(identityKey: identity.verifyingKey)
+            ledger = Ledger(records: records, vaultID: vaultID, clock: clock)
+            try await ledger.settleDue()
+        } catch { throw .ledger(error) }
+        self.records = records
+        self.clock = clock
+        self.logger = logger
+        let tenants = TenantDirectory(records: records, clock: clock)
+        self.tenants = tenants
+        channelKeys = ChannelKeys(identity: identity)
+        verifier = TokenVerifier(vaultID: vaultID) { name in try await tenants.tenant(name)?.keys }
+        let fleet = try fleet()
+        guard fleet.vault(id: vaultID) != nil else { throw .notInFleet(vaultID) }
+    }
+
+    private func fleet() throws(VaultStartError) -> Fleet {
+        let configuration: VaultConfiguration
+        do throws(LedgerError) { configuration = try VaultAdministration(records: records).configuration() } catch {
+            throw .ledger(error)
+        }
+        guard let fleet = configuration.fleet else { throw .noFleet }
+        return fleet
+    }
+
+    /// The body of `GET /v1/key`.
+    package func keyAnnouncement() throws -> [UInt8] {
+        try channelKeys.current(fleetID: fleet().id, at: clock()).announcement.encoded()
+    }
+
+    /// Expiry, destruction and erasure; to be called from time to time.
+    package func settleDue() async {
+        do throws(LedgerError) { try await ledger.settleDue() } catch {
+            logger.error("timed commands did not run", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// Answers the body of a `POST /v1/message`.
+    package func handle(_ bytes: [UInt8]) async throws(MessageRefusal) -> [UInt8] {
+        guard bytes.count == SealedRequest.byteCount, let sealed = try? SealedRequest(decoding: bytes) else {
+            throw .malformed
+        }
+        let isAdmitted = inFlight.withLock { count in
+            count += 1
+            return count <= Self.inFlightMax
+        }
+        defer { inFlight.withLock { $0 -= 1 } }
+        guard isAdmitted else { throw .overloaded }
+        guard sealed.vaultID == vaultID, let key = channelKeys.key(sealed.keyID, at: clock()) else {
+            throw .unknownKey
+        }
+        let exchange: VaultExchange
+        let request: Result<Request, ChannelError>
+        do throws(ChannelError) { (exchange, request) = try key.open(sealed) } catch { throw .malformed }
+        let reply = await reply(to: request)
+        var generator = SystemRandomNumberGenerator()
+        do { return try exchange.seal(reply, using: &generator).encoded() } catch {
+            logger.error("a reply has no encoding", metadata: ["reason": "\(error)"])
+            throw .overloaded
+        }
+    }
+
+    private func reply(to request: Result<Request, ChannelError>) async -> Reply {
+        switch request {
+        case .failure: return .refused(.malformed)
+        case .success(let request):
+            do throws(Refused) {
+                return try await perform(request)
+            } catch {
+                return .refused(error.refusal)
+            }
+        }
+    }
+
+    private func perform(_ request: Request) async throws(Refused) -> Reply {
+        let name = try await authenticate(request.token)
+        let isOverRate = try await isOverRate(name)
+        if isOverRate, !request.operation.isExemptFromRate { throw Refused(.busy(retryAfterSeconds: 60)) }
+        let command = try command(for: request.operation)
+        switch await ledger.submit(AccountCommand(name: name, command: command, isOverRate: isOverRate)) {
+        case .answer(.reply(let reply)): return reply
+        case .answer(.evaluate(let charged)): return .evaluated(evaluate(charged))
+        case .failed(let error):
+            logger.error("the ledger could not answer", metadata: ["reason": "\(error)"])
+            throw Refused(error == .conflict ? .busy(retryAfterSeconds: 1) : .unavailable)
+        }
+    }
+
+    private func authenticate(_ token: [UInt8]) async throws(Refused) -> AccountName {
+        do {
+            return try await verifier.verify(token, wallSeconds: clock().wallSeconds)
+        } catch let refusal as TokenRefusal {
+            switch refusal {
+            case .expired: throw Refused(.tokenExpired)
+            case .wrongVault: throw Refused(.wrongVault)
+            case .malformed, .unknownTenant, .badSignature, .outsideLifetime: throw Refused(.unauthorised)
+            }
+        } catch {
+            logger.error("a tenant could not be looked up", metadata: ["reason": "\(error)"])
+            throw Refused(.unavailable)
+        }
+    }
+
+    private func isOverRate(_ name: AccountName) async throws(Refused) -> Bool {
+        guard let tenant = try? await tenants.tenant(name.tenant) else { throw Refused(.unavailable) }
+        return limiter.isOverRate(
+            records.sealer.account(name), countMax: tenant.policy.requestsPerMinuteMax, at: clock())
+    }
+
+    private func command(for operation: Operation) throws(Refused) -> Command {
+        switch operation {
+        case .status(let request): .status(request)
+        case .prepare(let request): .prepare(try CheckedPrepare(request, at: vaultID))
+        case .activate(let request): .activate(request)
+        case .retire(let certificate): .retire(certificate)
+        case .evaluate(let request): .evaluate(request)
+        case .confirm(let request): .confirm(request)
+        case .delete(let request): .delete(request)
+        }
+    }
+
+    /// The multiplication, after the charge is in the store, in the caller's task: so they run in parallel.
+    private func evaluate(_ charged: ChargedEvaluation) -> EvaluateReply {
+        var generator = SystemRandomNumberGenerator()
+        let evaluation = Evaluation(of: charged.blindedElement, share: charged.share, using: &generator)
+        return EvaluateReply(
+            evaluation: evaluation.element, proof: evaluation.proof, shareKey: evaluation.shareKey,
+            envelope: charged.envelope, attemptsLeft: charged.attemptsLeft)
+    }
+}
+
+extension Operation {
+    /// Signed operations are never held up by a stranger's requests, and neither are exact repeats of an attempt,
+    /// which only the ledger can tell from new ones.
+    fileprivate var isExemptFromRate: Bool {
+        switch self {
+        case .status: false
+        case .prepare(let request): request.replacement != nil
+        case .activate, .retire, .evaluate, .confirm, .delete: true
+        }
+    }
+}
