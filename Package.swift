@@ -30,6 +30,8 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let jwt = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
@@ -88,7 +90,7 @@ let package = Package(
             "VaultServer", in: "Vault",
             uses: [
                 "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore",
-                hummingbird, jwt, logging, toml,
+                hummingbird, hummingbirdCore, jwt, logging, toml,
             ]),
 
         // Backup wing
@@ -113,7 +115,7 @@ let package = Package(
             name: "coffer-vault",
             dependencies: [
                 "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "SecurityModules",
-                "RecordStores", "VaultServer", argumentParser, lifecycle, logging, jwt, toml,
+                "RecordStores", "VaultServer", argumentParser, lifecycle, unixSignals, logging, jwt, toml,
             ],
             path: "Sources/Apps/coffer-vault", swiftSettings: strict),
 

@@ -1,6 +1,6 @@
+import HTTPTypes
 package import Hummingbird
 import HummingbirdCore
-import HTTPTypes
 package import Logging
 import NIOCore
 import RecoveryProtocol

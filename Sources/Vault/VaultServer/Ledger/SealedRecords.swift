@@ -109,7 +109,7 @@ package struct SealedRecords: Sendable {
 }
 
 extension LedgerError {
-    init(_ error: RecordStoreError) {
+    package init(_ error: RecordStoreError) {
         switch error {
         case .conflict: self = .conflict
         case .unavailable(let text): self = .unavailable(text)

@@ -1,0 +1,38 @@
+import ArgumentParser
+import RecoveryProtocol
+
+struct Init: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Makes a vault: its keys, its store and its identity.")
+
+    @Argument(help: "The folder to make. It must not hold a vault.")
+    var folder: String
+
+    @Option(help: "What to call the vault, for people: letters, digits, points and dashes.")
+    var name: String
+
+    @Option(help: "Where clients will reach it. May be given up to four times.")
+    var url: [String] = []
+
+    func validate() throws {
+        let isPlain = name.utf8.allSatisfy { byte in
+            (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
+                || byte == 0x2d || byte == 0x2e
+        }
+        guard (1...64).contains(name.utf8.count), isPlain else {
+            throw ValidationError("--name has 1 to 64 letters, digits, points or dashes.")
+        }
+    }
+
+    func run() throws {
+        let folder = VaultFolder(path: folder)
+        let identity = try folder.create(name: name)
+        let file = VaultPublicFile(name: name, identity: identity, urls: url)
+        try PublicFile.write(file.text, to: folder.publicKey)
+        Output.line("Made the vault \"\(name)\" in \(folder.path).")
+        Output.line("vault id  \(VaultID(identityKey: identity))")
+        Output.line("identity  \(identity)")
+        Output.line("For the fleet file: \(folder.publicKey)")
+        Output.line("Keep \(folder.wrappingKey) apart from copies of the store: with both, a thief has the records.")
+    }
+}

@@ -1,0 +1,140 @@
+import ByteCoding
+import Foundation
+import Primitives
+import RecordStores
+import RecoveryProtocol
+import SecurityModules
+import VaultCore
+import VaultServer
+
+/// The folder of one vault, and what lies where in it.
+struct VaultFolder {
+    let path: String
+
+    private func file(_ name: String) -> String { URL(filePath: path).appending(path: name).path }
+    var wrappingKey: String { file("security-module.key") }
+    var wrappedDataKey: String { file("data-key.wrapped") }
+    var store: String { file("vault.sqlite") }
+    var publicKey: String { file("vault.pub") }
+    /// Where a serving vault listens.
+    var address: String { file("address") }
+
+    /// Opens the vault's records.
+    func open() throws(CommandFailure) -> SealedRecords {
+        guard FileManager.default.fileExists(atPath: store) else {
+            throw CommandFailure(.notSetUp, "There is no vault in \(path). Make one with `coffer-vault init`.")
+        }
+        let dataKey: SecretBytes
+        do throws(SecurityModuleError) {
+            let wrapped = try wrappedKey()
+            dataKey = try SoftwareSecurityModule(path: wrappingKey).unwrap(wrapped)
+        } catch { throw CommandFailure(error) }
+        do throws(RecordStoreError) {
+            return SealedRecords(store: try SQLiteRecordStore(path: store, creating: false), dataKey: dataKey)
+        } catch { throw CommandFailure(LedgerError(error)) }
+    }
+
+    private func wrappedKey() throws(SecurityModuleError) -> [UInt8] {
+        do { return try PrivateFile.read(wrappedDataKey, bytesMax: 4096) } catch {
+            throw .unavailable("\(wrappedDataKey) cannot be read, or others can read it too")
+        }
+    }
+
+    /// Makes a vault where there is none, and returns its identity.
+    func create(name: String) throws(CommandFailure) -> VerifyingKey {
+        guard !FileManager.default.fileExists(atPath: store) else {
+            throw CommandFailure(.cannotCreate, "There is a vault in \(path) already. Nothing was changed.")
+        }
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch { throw CommandFailure(.cannotCreate, "The folder \(path) cannot be made.") }
+        var generator = SystemRandomNumberGenerator()
+        let dataKey = SecretBytes.random(RecordSealer.dataKeyBytes, using: &generator)
+        do throws(SecurityModuleError) {
+            let module = try SoftwareSecurityModule.create(path: wrappingKey, using: &generator)
+            let wrapped = try module.wrap(
+                dataKey, nonce: generator.bytes(XChaCha20Poly1305.nonceBytes))
+            try keep(wrapped)
+        } catch { throw CommandFailure(error) }
+        let records: SealedRecords
+        do throws(RecordStoreError) {
+            records = SealedRecords(store: try SQLiteRecordStore(path: store, creating: true), dataKey: dataKey)
+        } catch { throw CommandFailure(LedgerError(error)) }
+        do throws(LedgerError) {
+            return try VaultAdministration(records: records).create(name: name, using: &generator)
+        } catch { throw CommandFailure(error) }
+    }
+
+    private func keep(_ wrapped: [UInt8]) throws(SecurityModuleError) {
+        let outcome = wrapped.withUnsafeBytes { bytes in
+            Result { () throws(PrivateFile.Failure) in try PrivateFile.create(wrappedDataKey, bytes) }
+        }
+        if case .failure = outcome { throw .unavailable("\(wrappedDataKey) cannot be made") }
+    }
+}
+
+extension CommandFailure {
+    init(_ error: SecurityModuleError) {
+        switch error {
+        case .unavailable(let text): self.init(.notPrivate, text)
+        case .refused:
+            self.init(.badFile, "The wrapped data key was not made by this vault's security module, or was altered.")
+        }
+    }
+
+    init(_ error: LedgerError) {
+        switch error {
+        case .conflict: self.init(.unavailable, "Another process keeps writing to the store. Try again.")
+        case .unavailable(let text), .unknownOutcome(let text):
+            self.init(.unavailable, "The store cannot be used now: \(text). Nothing was answered.")
+        case .damaged(let text):
+            self.init(.badFile, "The store is damaged or not this vault's: \(text). The vault serves nothing from it.")
+        }
+    }
+
+    init(_ error: VaultStartError) {
+        switch error {
+        case .noFleet:
+            self.init(.notSetUp, "This vault belongs to no fleet yet: `coffer-vault fleet set DIR fleet.toml`.")
+        case .notInFleet(let id):
+            self.init(.notSetUp, "The fleet file does not list this vault (\(id)). Set the one that does.")
+        case .ledger(let error): self.init(error)
+        }
+    }
+}
+
+/// The file that a vault gives to whoever makes the fleet file: its name and identity key, and perhaps its URLs.
+struct VaultPublicFile {
+    let name: String
+    let identity: VerifyingKey
+    let urls: [String]
+
+    var text: String {
+        let lines = ["# The public part of the Coffer vault \"\(name)\".", "name \(name)", "identity \(identity.hex)"]
+        return (lines + urls.map { "url \($0)" }).map { "\($0)\n" }.joined()
+    }
+
+    init(name: String, identity: VerifyingKey, urls: [String]) {
+        self.name = name
+        self.identity = identity
+        self.urls = urls
+    }
+
+    init(path: String) throws(CommandFailure) {
+        var name: String?
+        var identity: VerifyingKey?
+        var urls: [String] = []
+        for line in try PublicFile.text(path).split(whereSeparator: \.isNewline) where !line.hasPrefix("#") {
+            let words = line.split(separator: " ", maxSplits: 1).map(String.init)
+            switch (words.first, words.last) {
+            case ("name", let value?): name = value
+            case ("identity", let value?): identity = try? VerifyingKey(hex: value)
+            case ("url", let value?): urls.append(value)
+            default: throw CommandFailure(.badFile, "\(path) is not a vault's public file.")
+            }
+        }
+        guard let name, let identity else { throw CommandFailure(.badFile, "\(path) is not a vault's public file.") }
+        self.init(name: name, identity: identity, urls: urls)
+    }
+}
