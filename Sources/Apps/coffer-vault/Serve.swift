@@ -67,6 +67,7 @@ private struct TimedCommands: Service {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
                 await service.settleDue()
+                // Shares expire and are destroyed within this time of when they are due; requests settle them at once.
                 try? await Task.sleep(for: .seconds(30))
             }
         }
