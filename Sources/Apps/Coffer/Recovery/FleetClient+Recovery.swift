@@ -1,0 +1,248 @@
+package import Primitives
+package import RecoveryProtocol
+
+/// Why a password did not bring K back. Each case is another thing to do.
+package enum RecoveryError: Error, Sendable {
+    /// t vaults answered well, and it is not the password. With the attempts that people are shown.
+    case wrongPassword(attemptsLeft: Int, problems: [VaultReport])
+    /// Fewer than t vaults answered well; each that did not is named. Trying again with the same entry is free at
+    /// vaults that were charged already.
+    case tooFewVaults(needed: Int, answered: Int, problems: [VaultReport])
+    case tooEarly(until: Timestamp)
+    /// The attempts are used up; the shares are erased at this time, and nothing but a repeat of the last attempt
+    /// from the program that made it is answered until then.
+    case noAttemptsLeft(erasedAt: Timestamp)
+    case destroyed(at: Timestamp)
+    case notRegistered
+    /// The sign-in has expired: get a new token.
+    case tokenExpired
+    /// The vaults do not accept the sign-in.
+    case tokenRefused
+    case noToken
+    /// This device's clock or the vaults' is wrong by more than a day.
+    case clock
+    /// The password is longer than 1,024 bytes.
+    case passwordTooLong
+    /// The record wants an Argon2id that is too cheap or too dear to be honest.
+    case unacceptableRecord
+    /// Too little memory for Argon2id. Nothing was charged.
+    case notEnoughMemory
+    /// The password is right, and what it opens is damaged. Use another protection.
+    case damagedEnvelope
+}
+
+/// One entry of a password, which may be continued with further vaults. It lives in memory only.
+package struct PasswordEntry: Sendable {
+    fileprivate let attempt: PasswordAttempt
+    fileprivate let recordHash: RecordHash
+}
+
+/// K, and what was learnt on the way.
+package struct Recovery: Sendable {
+    package let backupKey: SecretBytes
+    package let registrationID: RegistrationID
+    package let recordHash: RecordHash
+    /// Attempts as shown, after this one was given back.
+    package let attemptsLeft: Int
+    /// Attempts that others made since the last change of the registration; more than 0 asks for a new password.
+    package let strangersAttempts: Int
+    /// Vaults that misbehaved, were not reached, or lack their share. If there are any, register anew while the
+    /// password is at hand.
+    package let problems: [VaultReport]
+    package let lackingShare: [Fleet.Vault]
+}
+
+extension FleetClient {
+    /// Brings K back. `entry` begins as nil; after `tooFewVaults`, handing it in again continues the same attempt.
+    package func recover(
+        password: SecretBytes, entry: inout PasswordEntry?
+    ) async throws(RecoveryError) -> Recovery {
+        let status = await status()
+        let candidate = try self.candidate(status)
+        let attempt = try attempt(password, candidate: candidate, entry: &entry)
+        // Memory that is missing shows now, not after the charge.
+        do { try candidate.view.header.argon2.rehearse() } catch { throw .notEnoughMemory }
+        let asked = await evaluate(attempt, candidate: candidate)
+        guard asked.round.isComplete else { throw shortfall(asked, status: status, candidate: candidate) }
+        let key: RecoveredKey
+        do throws(FinishError) {
+            key = try attempt.finish(asked.round.good)
+        } catch {
+            entry = nil
+            throw refusal(error, asked: asked, status: status, candidate: candidate)
+        }
+        entry = nil
+        let confirmed = await confirm(attempt, key: key, at: candidate.voters)
+        return recovery(key, candidate: candidate, status: status, asked: asked, confirmed: confirmed)
+    }
+
+    private func candidate(_ status: FleetStatus) throws(RecoveryError) -> StatusSurvey.Candidate {
+        switch status.verdict {
+        case .candidate(let candidate): return candidate
+        case .tooEarly(_, let until): throw .tooEarly(until: until)
+        case .noAttemptsLeft(let erasedAt): throw .noAttemptsLeft(erasedAt: erasedAt)
+        case .destroyed(let time): throw .destroyed(at: time)
+        case .notRegistered: throw .notRegistered
+        case .tooFewVaults:
+            throw unreached(status.problems, answered: status.answered.count, needed: fleet.threshold)
+        }
+    }
+
+    /// Too few answered: for one reason that the person can see to, or for several.
+    private func unreached(_ problems: [VaultReport], answered: Int, needed: Int) -> RecoveryError {
+        func all(_ matches: (VaultProblem) -> Bool) -> Bool {
+            !problems.isEmpty && problems.count { matches($0.problem) } > fleet.currentVaults.count - needed
+        }
+        if all({ $0 == .refused(.tokenExpired) }) { return .tokenExpired }
+        if all({ $0 == .refused(.unauthorised) || $0 == .refused(.wrongVault) }) { return .tokenRefused }
+        if all({ $0 == .noToken }) { return .noToken }
+        if all({ $0 == .clock }) { return .clock }
+        return .tooFewVaults(needed: needed, answered: answered, problems: problems)
+    }
+
+    private func attempt(
+        _ password: SecretBytes, candidate: StatusSurvey.Candidate, entry: inout PasswordEntry?
+    ) throws(RecoveryError) -> PasswordAttempt {
+        if let entry, entry.recordHash == candidate.recordHash { return entry.attempt }
+        do throws(PasswordAttempt.StartError) {
+            var generator = SystemRandomNumberGenerator()
+            let attempt = try PasswordAttempt(password: password, view: candidate.view, using: &generator)
+            entry = PasswordEntry(attempt: attempt, recordHash: candidate.recordHash)
+            return attempt
+        } catch {
+            switch error {
+            case .inputSize: throw .passwordTooLong
+            case .argon2Parameters: throw .unacceptableRecord
+            }
+        }
+    }
+
+    /// What the vaults did with one attempt.
+    fileprivate struct Asked: Sendable {
+        var round: EvaluationRound
+        var problems: [VaultReport] = []
+        var attemptsLeft: [VaultID: Int] = [:]
+    }
+
+    private func evaluate(_ attempt: PasswordAttempt, candidate: StatusSurvey.Candidate) async -> Asked {
+        let threshold = Int(candidate.view.header.threshold)
+        let round = EvaluationRound(voters: candidate.voters, threshold: threshold)
+        return await withTaskGroup(of: (Fleet.Vault, Result<CheckedEvaluation, VaultProblem>).self) { group in
+            var asked = Asked(round: round)
+            func launch() {
+                for voter in asked.round.next() {
+                    guard let vault = fleet.vault(id: voter.vaultID) else { continue }
+                    group.addTask { (vault, await evaluate(attempt, at: vault, serial: voter.serial)) }
+                }
+            }
+            launch()
+            while let (vault, result) = await group.next() {
+                switch result {
+                case .success(let evaluation):
+                    asked.attemptsLeft[vault.id] = Int(evaluation.attemptsLeft)
+                    asked.round.succeeded(evaluation)
+                case .failure(let problem):
+                    asked.problems.append(VaultReport(vault: vault, problem: problem))
+                    asked.round.failed()
+                }
+                launch()
+            }
+            return asked
+        }
+    }
+
+    private func evaluate(
+        _ attempt: PasswordAttempt, at vault: Fleet.Vault, serial: UInt64
+    ) async -> Result<CheckedEvaluation, VaultProblem> {
+        var answer = await channel.ask(.evaluate(attempt.request(serial: serial)), of: vault)
+        if case .success(.refused(.staleSerial(let current))) = answer {
+            // The account changed in between (another device's Confirm); the registration is named in the request,
+            // so asking again with the serial that this vault gave cannot touch another one.
+            answer = await channel.ask(.evaluate(attempt.request(serial: current)), of: vault)
+        }
+        do throws(VaultProblem) {
+            guard case .evaluated(let reply) = try answer.accepted() else { throw .misbehaves(.garbage) }
+            do throws(VaultFault) {
+                return .success(try attempt.check(reply, from: vault.id))
+            } catch { throw .misbehaves(error) }
+        } catch { return .failure(error) }
+    }
+
+    private func shortfall(
+        _ asked: Asked, status: FleetStatus, candidate: StatusSurvey.Candidate
+    ) -> RecoveryError {
+        let needed = Int(candidate.view.header.threshold)
+        let problems = status.problems + asked.problems
+        for problem in asked.problems.map(\.problem) {
+            switch problem {
+            case .refused(.tooEarly(let time)): return .tooEarly(until: time)
+            case .refused(.destructionPending(let time)): return .noAttemptsLeft(erasedAt: time)
+            case .refused(.destroyed(let time)): return .destroyed(at: time)
+            default: continue
+            }
+        }
+        return unreached(problems, answered: asked.round.good.count, needed: needed)
+    }
+
+    private func refusal(
+        _ error: FinishError, asked: Asked, status: FleetStatus, candidate: StatusSurvey.Candidate
+    ) -> RecoveryError {
+        let problems = status.problems + asked.problems
+        switch error {
+        case .wrongPassword:
+            return .wrongPassword(attemptsLeft: attemptsLeft(candidate, after: asked), problems: problems)
+        case .argon2Unavailable: return .notEnoughMemory
+        case .damagedEnvelope: return .damagedEnvelope
+        case .tooFewEvaluations:
+            return .tooFewVaults(
+                needed: Int(candidate.view.header.threshold), answered: asked.round.good.count, problems: problems)
+        }
+    }
+
+    private func attemptsLeft(_ candidate: StatusSurvey.Candidate, after asked: Asked) -> Int {
+        let left = candidate.voters.map { asked.attemptsLeft[$0.vaultID] ?? $0.attemptsLeft }
+        return Fleet.attemptsShown(left: left, threshold: Int(candidate.view.header.threshold))
+    }
+
+    /// Gives the attempt back at every vault: one that was asked in an earlier run of the same entry, or whose answer
+    /// was lost, may have charged it too. A stranger's attempts stay charged.
+    private func confirm(
+        _ attempt: PasswordAttempt, key: RecoveredKey, at voters: [Voter]
+    ) async -> [VaultID: Int] {
+        let id = attempt.view.header.registrationID
+        let vaults = voters.compactMap { voter in fleet.vault(id: voter.vaultID).map { ($0, voter.serial) } }
+        let answers = await signedOperation(at: vaults) { context in
+            guard
+                let bytes = try? SignedBytes.confirm(context, registrationID: id, receipts: [attempt.receipt])
+            else { return nil }
+            return .confirm(
+                ConfirmRequest(
+                    serial: context.serial, registrationID: id, receipts: [attempt.receipt],
+                    signature: key.managementKey.sign(bytes)))
+        }
+        var left: [VaultID: Int] = [:]
+        for (vault, answer) in answers {
+            if case .success(.confirmed(_, let attemptsLeft)) = answer { left[vault.id] = Int(attemptsLeft) }
+        }
+        return left
+    }
+
+    private func recovery(
+        _ key: RecoveredKey, candidate: StatusSurvey.Candidate, status: FleetStatus, asked: Asked,
+        confirmed: [VaultID: Int]
+    ) -> Recovery {
+        let left = candidate.voters.map {
+            confirmed[$0.vaultID] ?? asked.attemptsLeft[$0.vaultID] ?? $0.attemptsLeft
+        }
+        let holders = candidate.voters.map(\.vaultID)
+        let strangers = zip(candidate.voters, left).compactMap { voter, left in
+            status.reply(of: voter.vaultID).map { Int($0.attemptsPerVault) - max(left, voter.attemptsLeft) }
+        }
+        return Recovery(
+            backupKey: key.backupKey, registrationID: candidate.view.header.registrationID,
+            recordHash: candidate.recordHash,
+            attemptsLeft: Fleet.attemptsShown(left: left, threshold: Int(candidate.view.header.threshold)),
+            strangersAttempts: max(0, strangers.max() ?? 0), problems: status.problems + asked.problems,
+            lackingShare: status.answered.map(\.vault).filter { !holders.contains($0.id) })
+    }
+}

@@ -1,0 +1,49 @@
+package import Primitives
+package import RecoveryProtocol
+
+/// What `remove` did at each vault.
+package struct Removal: Sendable {
+    package internal(set) var deleted: [Fleet.Vault] = []
+    /// Nothing of the account was there.
+    package internal(set) var absent: [Fleet.Vault] = []
+    /// Still holding a share, or unknown. Until fewer than t vaults hold one, the password still opens K.
+    package internal(set) var problems: [VaultReport] = []
+}
+
+extension FleetClient {
+    /// Erases the account's registrations wherever this K manages them. It can be repeated for vaults that were down.
+    package func remove(backupKey: SecretBytes) async -> Removal {
+        let status = await status()
+        var removal = Removal()
+        removal.problems = status.problems
+        var targets: [(vault: Fleet.Vault, serial: UInt64)] = []
+        var registrations: [VaultID: RegistrationID] = [:]
+        for (vault, reply) in status.answered {
+            guard let active = reply.held.first(where: { $0.role == .active }) else {
+                removal.absent.append(vault)
+                continue
+            }
+            registrations[vault.id] = active.registrationID
+            targets.append((vault, reply.serial))
+        }
+        let answers = await signedOperation(at: targets) { context in
+            guard let id = registrations[context.vaultID],
+                let bytes = try? SignedBytes.delete(context, registrationID: id)
+            else { return nil }
+            let key = managementKey(backupKey: backupKey, registrationID: id)
+            return .delete(
+                DeleteRequest(serial: context.serial, registrationID: id, signature: key.sign(bytes)))
+        }
+        for (vault, answer) in answers {
+            do throws(VaultProblem) {
+                guard case .deleted = try answer.accepted() else { throw .misbehaves(.garbage) }
+                removal.deleted.append(vault)
+            } catch .refused(.notRegistered) {
+                removal.absent.append(vault)
+            } catch {
+                removal.problems.append(VaultReport(vault: vault, problem: error))
+            }
+        }
+        return removal
+    }
+}

@@ -1,0 +1,61 @@
+package import AsyncHTTPClient
+import NIOCore
+import NIOHTTP1
+package import RecoveryProtocol
+
+/// Vaults over HTTP. A vault's URLs are tried in turn: one vault may be several machines.
+package struct HTTPVaultTransport: VaultTransport {
+    private let client: HTTPClient
+    private let timeout: TimeAmount
+
+    /// The caller shuts `client` down.
+    package init(client: HTTPClient = .shared, timeoutSeconds: Int64 = 15) {
+        self.client = client
+        timeout = .seconds(timeoutSeconds)
+    }
+
+    /// An announcement is a little over 1,300 bytes, a sealed reply 2,096: whoever sends more is not a vault.
+    private static let answerBytesMax = 4_096
+
+    package func announcement(of vault: Fleet.Vault) async throws(VaultTransportError) -> [UInt8] {
+        try await exchange(.GET, "v1/key", body: nil, with: vault)
+    }
+
+    package func send(_ message: [UInt8], to vault: Fleet.Vault) async throws(VaultTransportError) -> [UInt8] {
+        try await exchange(.POST, "v1/message", body: message, with: vault)
+    }
+
+    private func exchange(
+        _ method: HTTPMethod, _ path: String, body: [UInt8]?, with vault: Fleet.Vault
+    ) async throws(VaultTransportError) -> [UInt8] {
+        var last = VaultTransportError.unreachable("it has no URL")
+        for url in vault.urls {
+            do throws(VaultTransportError) {
+                return try await exchange(method, url: url.hasSuffix("/") ? url + path : "\(url)/\(path)", body: body)
+            } catch { last = error }
+        }
+        throw last
+    }
+
+    private func exchange(
+        _ method: HTTPMethod, url: String, body: [UInt8]?
+    ) async throws(VaultTransportError) -> [UInt8] {
+        var request = HTTPClientRequest(url: url)
+        request.method = method
+        if let body {
+            request.body = .bytes(body)
+            request.headers.add(name: "content-type", value: "application/octet-stream")
+        }
+        let response: HTTPClientResponse
+        do {
+            response = try await client.execute(request, timeout: timeout)
+        } catch let error as HTTPClientError {
+            throw .unreachable(error == .connectTimeout || error == .deadlineExceeded ? "time-out" : "no connection")
+        } catch { throw .unreachable("no connection") }
+        guard response.status == .ok else { throw .refused(status: Int(response.status.code)) }
+        do {
+            let buffer = try await response.body.collect(upTo: Self.answerBytesMax)
+            return Array(buffer.readableBytesView)
+        } catch { throw .unreachable("its answer broke off") }
+    }
+}

@@ -1,0 +1,64 @@
+package import ByteCoding
+package import Primitives
+package import RecoveryProtocol
+
+/// Shares that their vaults have not activated yet. Kept beside K, sealed under it, and delivered later without a
+/// password. Whoever has t of them and the record can guess the password offline: they are as secret as K.
+package struct UndeliveredShares: ByteCodable, Sendable {
+    package struct Share: ByteCodable, Sendable {
+        package let vaultID: VaultID
+        package let value: Scalar
+
+        package init(vaultID: VaultID, value: Scalar) {
+            self.vaultID = vaultID
+            self.value = value
+        }
+
+        package init(from reader: inout ByteReader) throws(ByteCodingError) {
+            vaultID = try VaultID(from: &reader)
+            value = try Scalar(from: &reader)
+        }
+
+        package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+            try vaultID.encode(into: &writer)
+            try value.encode(into: &writer)
+        }
+    }
+
+    package let record: PublicRecord
+    package let shares: [Share]
+    /// The registration that this one follows, at vaults that still have it.
+    package let oldRegistrationID: RegistrationID?
+    /// Carried to vaults that missed the change.
+    package let certificate: SuccessionCertificate?
+
+    package init(
+        record: PublicRecord, shares: [Share], oldRegistrationID: RegistrationID?,
+        certificate: SuccessionCertificate?
+    ) {
+        self.record = record
+        self.shares = shares
+        self.oldRegistrationID = oldRegistrationID
+        self.certificate = certificate
+    }
+
+    private static let sharesLimits = 0...(VaultID.byteCount + Scalar.byteCount) * Limits.vaultsMax
+
+    package init(from reader: inout ByteReader) throws(ByteCodingError) {
+        record = try PublicRecord(from: &reader)
+        shares = try reader.list(Self.sharesLimits)
+        oldRegistrationID = try reader.optional { reader throws(ByteCodingError) in
+            try RegistrationID(from: &reader)
+        }
+        certificate = try reader.optional { reader throws(ByteCodingError) in
+            try SuccessionCertificate(from: &reader)
+        }
+    }
+
+    package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        try record.encode(into: &writer)
+        try writer.list(shares, Self.sharesLimits)
+        try writer.optional(oldRegistrationID) { id, writer throws(ByteCodingError) in try id.encode(into: &writer) }
+        try writer.optional(certificate) { value, writer throws(ByteCodingError) in try value.encode(into: &writer) }
+    }
+}

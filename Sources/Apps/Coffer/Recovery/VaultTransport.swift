@@ -1,0 +1,44 @@
+package import RecoveryProtocol
+
+/// Carries bytes to a vault and back. It is believed in nothing: whatever comes back is signed or sealed.
+package protocol VaultTransport: Sendable {
+    /// The body of `GET /v1/key`.
+    func announcement(of vault: Fleet.Vault) async throws(VaultTransportError) -> [UInt8]
+    /// The body that `POST /v1/message` answers.
+    func send(_ message: [UInt8], to vault: Fleet.Vault) async throws(VaultTransportError) -> [UInt8]
+}
+
+package enum VaultTransportError: Error, Equatable {
+    /// No connection, a time-out, a broken answer. With words for the person, without secrets.
+    case unreachable(String)
+    /// Something answered, but not with a vault's reply: perhaps the channel key has changed. The HTTP status.
+    case refused(status: Int)
+}
+
+/// Gets the sign-in token for one vault. A token for all would let one bad vault burn the attempts at the others.
+package typealias VaultTokens = @Sendable (Fleet.Vault) async throws -> [UInt8]
+
+/// Returns when a request to this vault has lasted too long.
+package typealias VaultDeadline = @Sendable (Fleet.Vault) async -> Void
+
+/// What is wrong with one vault, for this client, now.
+package enum VaultProblem: Error, Equatable, Sendable {
+    case unreachable(String)
+    /// Its channel key is genuine, and not valid by this device's clock.
+    case clock
+    case misbehaves(VaultFault)
+    case refused(Refusal)
+    /// The app, `--token-file` or `--token-command` gave no token for it.
+    case noToken
+}
+
+/// A vault that did not do its part, by name.
+package struct VaultReport: Sendable, Equatable {
+    package let vault: Fleet.Vault
+    package let problem: VaultProblem
+
+    package init(vault: Fleet.Vault, problem: VaultProblem) {
+        self.vault = vault
+        self.problem = problem
+    }
+}
