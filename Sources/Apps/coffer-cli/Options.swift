@@ -1,5 +1,6 @@
 import ArgumentParser
 import Coffer
+import Foundation
 
 /// Options of every command.
 struct CommonOptions: ParsableArguments {
@@ -12,6 +13,49 @@ struct CommonOptions: ParsableArguments {
     var device: Device { Device(stateFolder: state) }
 }
 
+/// How a person signs in at the vaults.
+struct SignInOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("A file with your sign-in: a JSON object from vault id to token.", valueName: "file"))
+    var tokenFile: String?
+
+    @Option(help: ArgumentHelp("A command that prints your sign-in.", valueName: "command"))
+    var tokenCommand: String?
+
+    @Option(help: ArgumentHelp("A file that holds the password. Without it you are asked.", valueName: "file"))
+    var passwordFile: String?
+
+    func signIn() throws -> SignIn {
+        switch (tokenFile, tokenCommand) {
+        case (let file?, nil): return .file(absolutePath(file))
+        case (nil, let command?): return .command(command)
+        case (nil, nil): throw ValidationError("The vaults need your sign-in: --token-file or --token-command.")
+        default: throw ValidationError("Give --token-file or --token-command, not both.")
+        }
+    }
+
+    /// The password of a backup that there is already.
+    func password() throws -> Password {
+        var text = try passwordFile.map(SecretInput.read) ?? SecretInput.ask("Password: ", insteadUse: "--password-file")
+        return try Password(wiping: &text)
+    }
+
+    /// A new password, asked twice.
+    func newPassword() throws -> Password {
+        guard passwordFile == nil else { return try password() }
+        let first = try password()
+        var again = try SecretInput.ask("The same again: ", insteadUse: "--password-file")
+        guard first.isEqual(to: try Password(wiping: &again)) else {
+            throw CofferError(
+                .notConfirmed, "The two passwords differ. Nothing was changed.", advice: "Run the command again.")
+        }
+        return first
+    }
+
+    private func absolutePath(_ path: String) -> String {
+        path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)"
+    }
+}
+
 /// How to get at the key of a store that this device does not know.
 struct UnlockOptions: ParsableArguments {
     @Option(
@@ -20,22 +64,34 @@ struct UnlockOptions: ParsableArguments {
             valueName: "store"))
     var from: String?
 
+    @Flag(help: "Unlock with the 64-digit key, even if the store names vaults.") var key = false
+
     @Option(
         help: ArgumentHelp("A file that holds the 64-digit key. Without it you are asked.", valueName: "file"))
     var keyFile: String?
 
-    /// Opens the named store with a key, or this device's own.
+    @OptionGroup var signIn: SignInOptions
+
+    /// Opens the named store with the key or the password, or this device's own.
     func open(_ common: CommonOptions) async throws -> OpenedBackup {
         guard let from else { return try await common.device.open() }
-        return try await OpenedBackup.open(from, with: try key())
+        let store = try await ClaimedStore.at(from)
+        guard let fleet = store.fleet, !key, keyFile == nil else {
+            return try await store.open(with: try sixtyFourDigitKey())
+        }
+        let signIn = try signIn.signIn()
+        if !common.json {
+            Output.note("The key lies with a fleet of \(fleet.vaults) vaults, of which \(fleet.threshold) are needed.")
+            Output.note("Its fingerprint: \(fleet.fingerprint)")
+        }
+        let (backup, notes) = try await store.open(with: try self.signIn.password(), signIn: signIn)
+        if !common.json { notes.forEach(Output.note) }
+        return backup
     }
 
-    private func key() throws -> SixtyFourDigitKey {
-        if let keyFile {
-            var text = try SecretInput.read(file: keyFile)
-            return try SixtyFourDigitKey(wiping: &text)
-        }
-        var text = try SecretInput.ask("64-digit key: ", insteadUse: "--key-file")
+    private func sixtyFourDigitKey() throws -> SixtyFourDigitKey {
+        var text =
+            try keyFile.map(SecretInput.read) ?? SecretInput.ask("64-digit key: ", insteadUse: "--key-file")
         return try SixtyFourDigitKey(wiping: &text)
     }
 }

@@ -27,16 +27,20 @@ package struct Repository: Sendable {
     package let damagedKeyringCopies: [String]
 
     /// Makes a new store: keyring first, header last, so that a store with a header is whole.
+    ///
+    /// A run that was cut leaves a keyring without a header; with the same id and key the next run goes on with it.
     package static func create(
         in store: any ObjectStore, id: StoreID, key: BackupKey, fleet: String?, now: UInt64,
         using generator: inout some RandomNumberGenerator
     ) async throws(OpenError) -> Repository {
-        let keyring = Keyring(createdSeconds: now, using: &generator)
         let header = StoreHeader(store: id, fleet: fleet)
+        let left = try await openKeyring(in: store, header: header, key: key).keyring
+        let keyring = left ?? Keyring(createdSeconds: now, using: &generator)
         do {
             for copy in ObjectName.KeyringCopy.allCases {
-                let sealed = try keyring.sealed(under: key, store: id, using: &generator)
-                try await store.create(.keyring(number: keyring.number, copy: copy), sealed)
+                let name = ObjectName.keyring(number: keyring.number, copy: copy)
+                if left != nil, try await isThere(name, in: store) { continue }
+                try await store.create(name, try keyring.sealed(under: key, store: id, using: &generator))
             }
             try await store.create(.header, try HeaderFile(header, key: key).text())
         } catch let error as ObjectStoreError {
@@ -45,6 +49,17 @@ package struct Repository: Sendable {
             throw .damagedHeader
         }
         return Repository(store: store, header: header, keyring: keyring, damagedKeyringCopies: [])
+    }
+
+    private static func isThere(
+        _ name: ObjectName, in store: any ObjectStore
+    ) async throws(ObjectStoreError) -> Bool {
+        do {
+            _ = try await store.size(of: name)
+            return true
+        } catch .notFound {
+            return false
+        }
     }
 
     /// What the header claims, before anyone has the key: not to be trusted.

@@ -20,10 +20,6 @@ public struct OpenedBackup: Sendable {
         place = repository.store.place
     }
 
-    /// Opens a store with the 64-digit key: on a new device this needs nothing else.
-    public static func open(_ location: String, with key: SixtyFourDigitKey) async throws(CofferError) -> OpenedBackup {
-        try await OpenedBackup(store: try StoreLocation.open(location), key: key.key)
-    }
 
     /// Which snapshot is meant.
     public enum Selection: Sendable, Equatable {

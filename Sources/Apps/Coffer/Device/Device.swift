@@ -27,12 +27,16 @@ public struct Device: Sendable {
     public enum NewProtection: Sendable {
         /// The key is shown once; the backup is enabled if the closure returns true, which means that it was saved.
         case sixtyFourDigitKey(confirmSaved: @Sendable (SixtyFourDigitKey) async throws(CofferError) -> Bool)
+        /// The key is put behind the password in the fleet of this fleet file, for the account of the sign-in.
+        case password(Password, fleetFile: String, signIn: SignIn)
     }
 
     /// Backs up the folder that was enabled.
     public func backUp(progress: @escaping ProgressHandler) async throws(CofferError) -> BackupSummary {
         let settings = try enabledSettings()
-        return try await open().backUp(settings.source, progress: progress)
+        let backup = try await open()
+        await deliverMissingShares(settings, backup)
+        return try await backup.backUp(settings.source, progress: progress)
     }
 
     /// Opens this device's store with the key that the device keeps.

@@ -18,6 +18,8 @@ struct DeviceSettings: Codable, Equatable, Sendable {
     var keyStorage: KeyStorage
     var protections: [Protection]
     var signIn: SignIn?
+    /// Whether vaults may hold shares of this key: then the key must not be forgotten before they have erased them.
+    var mayBeRegistered = false
 }
 
 /// A way to unlock the backup key.

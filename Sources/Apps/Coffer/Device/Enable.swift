@@ -8,34 +8,60 @@ extension Device {
     /// Turns backup on: a new random key, a new store, a way to unlock it. Nothing is uploaded yet.
     ///
     /// If it is cut short it may be run again with the same folder and store, and goes on with the same key.
+    /// - Returns: what the person should know besides, a sentence each.
+    @discardableResult
     public func enable(
         source: String, store location: String, protection: NewProtection
-    ) async throws(CofferError) {
+    ) async throws(CofferError) -> [String] {
         let workingFolder = FileManager.default.currentDirectoryPath
         let source = StoreLocation.absolute(source, in: workingFolder)
         let location = StoreLocation.absolute(location, in: workingFolder)
         try requireFolder(source)
         let store = try StoreLocation.open(location)
         var (settings, key) = try begin(source: source, store: location)
-        do throws(CofferError) {
-            switch protection {
-            case .sixtyFourDigitKey(let confirmSaved):
-                guard try await confirmSaved(key) else {
-                    throw CofferError(
-                        .notConfirmed, "Backup was not enabled: the 64-digit key was not confirmed as saved.",
-                        advice: "Run the command again; a new key will be shown.")
-                }
-                settings.protections = [.sixtyFourDigitKey]
-                try await createStore(store, settings, key, fleet: nil)
-            }
+        let notes: [String]
+        do {
+            notes = try await protect(key, by: protection, in: store, &settings)
         } catch {
-            // Nothing refers to the key yet, so nothing is lost with it.
-            settings.keyStorage.delete(from: folder)
-            folder.delete(DeviceSettings.fileName)
+            // Until vaults may hold shares, nothing refers to the key, and nothing is lost with it.
+            if !settings.mayBeRegistered { forget(settings) }
             throw error
         }
         settings.phase = .enabled
         try folder.save(settings)
+        return notes
+    }
+
+    private func protect(
+        _ key: SixtyFourDigitKey, by protection: NewProtection, in store: any ObjectStore,
+        _ settings: inout DeviceSettings
+    ) async throws(CofferError) -> [String] {
+        switch protection {
+        case .sixtyFourDigitKey(let confirmSaved):
+            guard try await confirmSaved(key) else {
+                throw CofferError(
+                    .notConfirmed, "Backup was not enabled: the 64-digit key was not confirmed as saved.",
+                    advice: "Run the command again; a new key will be shown.")
+            }
+            settings.protections = [.sixtyFourDigitKey]
+            try await createStore(store, settings, key, fleet: nil)
+            return []
+        case .password(let password, let fleetFile, let signIn):
+            let access = try FleetAccess(fleetText: try FleetAccess.read(path: fleetFile), signIn: signIn)
+            let normalised = try password.normalised()
+            settings.protections = [.password]
+            settings.signIn = signIn
+            try await createStore(store, settings, key, fleet: access.text)
+            settings.mayBeRegistered = true
+            try folder.save(settings)
+            return try await register(key, normalised, access)
+        }
+    }
+
+    func forget(_ settings: DeviceSettings) {
+        settings.keyStorage.delete(from: folder)
+        folder.delete(UndeliveredFile.name)
+        folder.delete(DeviceSettings.fileName)
     }
 
     private func requireFolder(_ source: String) throws(CofferError) {
@@ -51,6 +77,10 @@ extension Device {
     ) throws(CofferError) -> (DeviceSettings, SixtyFourDigitKey) {
         if let known = try folder.settings() {
             guard known.phase == .enabling, known.source == source, known.store == store else {
+                if known.phase == .enabling, !known.mayBeRegistered {
+                    forget(known)
+                    return try begin(source: source, store: store)
+                }
                 throw CofferError(
                     .alreadyEnabled, "Backup of \(known.source) to \(known.store) is enabled on this device already.",
                     advice:

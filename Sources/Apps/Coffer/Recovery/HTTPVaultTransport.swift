@@ -8,8 +8,18 @@ package struct HTTPVaultTransport: VaultTransport {
     private let client: HTTPClient
     private let timeout: TimeAmount
 
-    /// The caller shuts `client` down.
-    package init(client: HTTPClient = .shared, timeoutSeconds: Int64 = 15) {
+    /// One client for the whole program, never shut down. A vault that is down says so at once, and the others are asked: so
+    /// no connection is tried again and again behind the caller's back.
+    private static let sharedClient: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.timeout.connect = .seconds(5)
+        configuration.redirectConfiguration = .disallow
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
+
+    package init(client: HTTPClient? = nil, timeoutSeconds: Int64 = 15) {
+        let client = client ?? Self.sharedClient
         self.client = client
         timeout = .seconds(timeoutSeconds)
     }

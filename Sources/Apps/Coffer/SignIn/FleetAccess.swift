@@ -37,6 +37,9 @@ struct FleetAccess: Sendable {
         return text
     }
 
+    /// The fleet that a fleet file describes.
+    static func fleet(of text: String) throws(CofferError) -> Fleet { try parse(text).fleet }
+
     private static func parse(_ text: String) throws(CofferError) -> FleetFile {
         do throws(FleetFileError) {
             return try FleetFile(text: text)

@@ -6,39 +6,53 @@ struct Enable: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Turn backup of a folder on.",
         discussion: """
-            With --key a random 64-digit key is made and shown once; write it down, and type a part of it back. \
-            With --key-file it is written to a new file instead, for you to put in a safe place.
+            With --fleet the backup is protected by a password: the key is kept by the fleet's vaults, which allow a few \
+            guesses and then destroy it. With --key a 64-digit key is made and shown once; write it down, and type a part \
+            of it back. With --key-file it is written to a new file instead, for you to put in a safe place.
             """)
 
     @Argument(help: "The folder to back up.") var folder: String
     @Option(help: ArgumentHelp("Where the encrypted backup goes: a folder.", valueName: "store")) var to: String
+    @Option(help: ArgumentHelp("Protect the backup by a password in the fleet of this file.", valueName: "file"))
+    var fleet: String?
     @Flag(help: "Protect the backup by a 64-digit key that you write down.") var key = false
     @Option(help: ArgumentHelp("Write the 64-digit key to this new file instead of showing it.", valueName: "file"))
     var keyFile: String?
+    @OptionGroup var signIn: SignInOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        guard key || keyFile != nil else { throw ValidationError("Say how the backup is protected: --key.") }
+        guard (fleet != nil) != (key || keyFile != nil) else {
+            throw ValidationError("Say how the backup is protected: --fleet FILE for a password, or --key.")
+        }
     }
 
     func run() async throws {
-        let keyFile = keyFile
-        try await common.device.enable(
-            source: folder, store: to,
-            protection: .sixtyFourDigitKey { key throws(CofferError) in
-                guard let keyFile else { return try KeyPaper.show(key) }
-                return try KeyPaper.write(key, to: keyFile)
-            })
+        let notes = try await common.device.enable(source: folder, store: to, protection: try protection())
         if common.json {
             struct Report: Encodable {
                 let store: String
-                let protections: [String]
+                let protections: [Protection]
+                let notes: [String]
             }
-            try Output.json(Report(store: to, protections: ["64-digit-key"]))
-        } else {
-            Output.line(
-                "Backup of \(folder) to \(to) is on. Whoever has the 64-digit key can read it, and nobody else.")
-            Output.line("Next: coffer backup")
+            let enabled = try common.device.enabledBackup()
+            return try Output.json(Report(store: enabled.store, protections: enabled.protections, notes: notes))
+        }
+        let who = fleet == nil ? "Whoever has the 64-digit key" : "Whoever knows the password and signs in as you"
+        Output.line("Backup of \(folder) to \(to) is on. \(who) can read it, and nobody else.")
+        notes.forEach(Output.line)
+        Output.line("Next: coffer backup")
+    }
+
+    private func protection() throws -> Device.NewProtection {
+        if let fleet {
+            let signIn = try signIn.signIn()
+            return .password(try self.signIn.newPassword(), fleetFile: fleet, signIn: signIn)
+        }
+        let keyFile = keyFile
+        return .sixtyFourDigitKey { key throws(CofferError) in
+            guard let keyFile else { return try KeyPaper.show(key) }
+            return try KeyPaper.write(key, to: keyFile)
         }
     }
 }

@@ -118,6 +118,18 @@ struct Status: AsyncParsableCommand {
         let names = status.protections.map { $0 == .password ? "password" : "64-digit key" }
         Output.line("Protected by: \(names.joined(separator: ", "))")
         Output.line("This device keeps the key in: \(status.keyStorage)")
+        if let vaults = status.vaults { describe(vaults) }
+    }
+}
+
+extension Status {
+    private func describe(_ vaults: DeviceStatus.Vaults) {
+        let attempts = vaults.attemptsLeft.map { "\(Words.count($0, "attempt")) left" } ?? "attempts left unknown"
+        Output.line(
+            "Vaults: \(vaults.up) of \(vaults.fleet.vaults) up, \(vaults.fleet.threshold) needed; \(attempts)")
+        Output.line("Fleet: \(vaults.fleet.fingerprint)")
+        for problem in vaults.problems { Output.line("  \(problem)") }
+        if vaults.sharesUndelivered { Output.line("Some vaults lack their share; the next backup delivers it.") }
     }
 }
 
@@ -125,8 +137,9 @@ struct Disable: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Turn backup off on this device.",
         discussion: """
-            The key and the settings on this device are deleted. The encrypted backup stays in the store unless \
-            --delete-store is given; the 64-digit key still opens it.
+            The shares of the key at the vaults are erased, and the key and the settings on this device are deleted. The \
+            encrypted backup stays in the store unless --delete-store is given; only the 64-digit key (coffer key show, \
+            before this) still opens it then.
             """)
 
     @Flag(help: "Also delete the backup itself. This cannot be undone.") var deleteStore = false
@@ -134,24 +147,41 @@ struct Disable: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let status = try common.device.enabledBackup()
-        var plan = ["the key and the settings on this device, in \(common.device.stateFolder)"]
-        if deleteStore { plan.append("the encrypted backup in \(status.store), with all snapshots") }
-        if !yes {
-            let answer = try SecretInput.askVisibly(
-                "This deletes \(plan.joined(separator: ", and ")).\nType yes to go on: ", insteadUse: "--yes")
-            guard answer == "yes" else {
-                throw CofferError(.notConfirmed, "Nothing was deleted.", advice: "Backup goes on as before.")
-            }
-        }
-        try await common.device.disable(deleteStore: deleteStore)
+        let enabled = try common.device.enabledBackup()
+        let plan = plan(enabled)
+        if !yes { try confirm(plan, enabled) }
+        let notes = try await common.device.disable(deleteStore: deleteStore)
         if common.json {
-            struct Report: Encodable { let deleted: [String] }
-            return try Output.json(Report(deleted: plan))
+            struct Report: Encodable {
+                let deleted: [String]
+                let notes: [String]
+            }
+            return try Output.json(Report(deleted: plan, notes: notes))
         }
-        Output.line("Deleted: \(plan.joined(separator: ", and ")).")
+        Output.line("Deleted: \(plan.joined(separator: "; ")).")
+        notes.forEach(Output.line)
         if !deleteStore {
-            Output.line("The encrypted backup in \(status.store) is still there; the 64-digit key opens it.")
+            Output.line("The encrypted backup in \(enabled.store) is still there. Only the 64-digit key opens it.")
+        }
+    }
+
+    /// What goes, and where it is.
+    private func plan(_ enabled: EnabledBackup) -> [String] {
+        var plan = ["the key and the settings on this device, in \(common.device.stateFolder)"]
+        if enabled.protections.contains(.password) { plan.append("the shares of the key at the vaults") }
+        if deleteStore { plan.append("the encrypted backup in \(enabled.store), with all snapshots") }
+        return plan
+    }
+
+    private func confirm(_ plan: [String], _ enabled: EnabledBackup) throws {
+        let rest =
+            deleteStore
+            ? "This cannot be undone."
+            : "The encrypted backup in \(enabled.store) stays. Without the 64-digit key nobody can open it then."
+        let answer = try SecretInput.askVisibly(
+            "This deletes \(plan.joined(separator: "; ")).\n\(rest)\nType yes to go on: ", insteadUse: "--yes")
+        guard answer == "yes" else {
+            throw CofferError(.notConfirmed, "Nothing was deleted.", advice: "Backup goes on as before.")
         }
     }
 }

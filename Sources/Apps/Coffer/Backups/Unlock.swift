@@ -1,0 +1,76 @@
+import BackupEngine
+import BackupFormat
+import RecoveryProtocol
+
+/// What a store says of itself before anyone has its key. None of it is proven until then.
+public struct ClaimedStore: Sendable {
+    public let place: String
+    /// The fleet whose vaults hold the key, if the store names one.
+    public let fleet: FleetSummary?
+    let fleetText: String?
+    let store: any ObjectStore
+
+    /// Looks at a store.
+    public static func at(_ location: String) async throws(CofferError) -> ClaimedStore {
+        let store = try StoreLocation.open(location)
+        let header: StoreHeader
+        do { header = try await Repository.claimedHeader(in: store) } catch {
+            throw CofferError(error, place: store.place)
+        }
+        return try ClaimedStore(store: store, fleetText: header.fleet)
+    }
+
+    private init(store: any ObjectStore, fleetText: String?) throws(CofferError) {
+        self.store = store
+        place = store.place
+        self.fleetText = fleetText
+        fleet = try fleetText.map { text throws(CofferError) in FleetSummary(try FleetAccess.fleet(of: text)) }
+    }
+
+    /// Opens it with the 64-digit key.
+    public func open(with key: SixtyFourDigitKey) async throws(CofferError) -> OpenedBackup {
+        try await OpenedBackup(store: store, key: key.key)
+    }
+
+    /// Brings the key back from the vaults with the password, and opens the store with it.
+    ///
+    /// A wrong password costs an attempt; a reply that was lost does not. The fleet is used for recovery alone until the key has
+    /// proven the header. Vaults that lack their share then get one, while the password is at hand.
+    /// - Returns: also what the person should know besides, a sentence each.
+    public func open(
+        with password: Password, signIn: SignIn
+    ) async throws(CofferError) -> (backup: OpenedBackup, notes: [String]) {
+        guard let fleetText else {
+            throw CofferError(
+                .notRegistered, "No vaults hold the key of the backup in \(place).", advice: "Use the 64-digit key.")
+        }
+        let access = try FleetAccess(fleetText: fleetText, signIn: signIn)
+        let normalised = try password.normalised()
+        var entry: PasswordEntry?
+        let recovery: Recovery
+        do {
+            recovery = try await access.client.recover(password: normalised, entry: &entry)
+        } catch {
+            throw CofferError(error)
+        }
+        guard let key = try? BackupKey(secret: recovery.backupKey) else {
+            throw CofferError(.vaultMisbehaves, "What the vaults hold is not a key.", advice: "Use the 64-digit key.")
+        }
+        let backup = try await OpenedBackup(store: store, key: key)
+        var notes: [String] = []
+        if !recovery.problems.isEmpty {
+            notes.append("\(recovery.problems.map(\.words).joined(separator: "; ")). The others were enough.")
+        }
+        if recovery.strangersAttempts > 0 {
+            notes.append(
+                "Somebody else made \(recovery.strangersAttempts) failed attempts at your password. "
+                    + "If it was not you, choose a new password.")
+        }
+        if !recovery.lackingShare.isEmpty,
+            (try? await access.client.register(backupKey: key.secret, password: normalised)) != nil
+        {
+            notes.append("Vaults that had lost their share of the key have a new one.")
+        }
+        return (backup, notes)
+    }
+}

@@ -1,0 +1,99 @@
+import BackupEngine
+import BackupFormat
+import ByteCoding
+import Primitives
+import RecoveryProtocol
+
+// How this device puts its key behind a password in a fleet, and takes it away again.
+
+/// Shares that vaults still lack, kept beside the key and sealed under it.
+enum UndeliveredFile {
+    static let name = "undelivered"
+
+    static func seal(_ shares: UndeliveredShares, under key: SixtyFourDigitKey) throws(ByteCodingError) -> [UInt8] {
+        var generator = SystemRandomNumberGenerator()
+        let nonce = generator.bytes(AES256GCM.nonceBytes)
+        var plain = try shares.encoded()
+        defer { plain.wipe() }
+        return nonce + cipher(key).seal(plain, nonce: nonce)
+    }
+
+    static func open(_ file: [UInt8], under key: SixtyFourDigitKey) -> UndeliveredShares? {
+        let nonce = Array(file.prefix(AES256GCM.nonceBytes))
+        guard nonce.count == AES256GCM.nonceBytes,
+            var plain = try? cipher(key).open(file.dropFirst(nonce.count), nonce: nonce)
+        else { return nil }
+        defer { plain.wipe() }
+        return try? UndeliveredShares(decoding: plain)
+    }
+
+    private static func cipher(_ key: SixtyFourDigitKey) -> AES256GCM {
+        let label = Array("coffer-v1 undelivered shares".utf8)
+        return AES256GCM(key: hkdfSHA512(key.key.secret, salt: [], info: label, count: AES256GCM.keyBytes))
+    }
+}
+
+extension Device {
+    /// Puts the key behind the password; keeps what vaults lack for later.
+    func register(
+        _ key: SixtyFourDigitKey, _ password: SecretBytes, _ access: FleetAccess
+    ) async throws(CofferError) -> [String] {
+        let enrolment: Enrolment
+        do {
+            enrolment = try await access.client.register(backupKey: key.key.secret, password: password)
+        } catch {
+            throw CofferError(error)
+        }
+        return try keep(enrolment, key)
+    }
+
+    /// Hands vaults the shares that they lack, if there are any and the sign-in is at hand. A backup does not depend on it.
+    func deliverMissingShares(_ settings: DeviceSettings, _ backup: OpenedBackup) async {
+        guard let signIn = settings.signIn, let fleet = backup.repository.header.fleet,
+            let file = try? folder.read(UndeliveredFile.name), let key = try? key(settings),
+            let undelivered = UndeliveredFile.open(file, under: key),
+            let access = try? FleetAccess(fleetText: fleet, signIn: signIn),
+            let enrolment = try? await access.client.deliver(undelivered, backupKey: key.key.secret)
+        else { return }
+        _ = try? keep(enrolment, key)
+    }
+
+    private func keep(_ enrolment: Enrolment, _ key: SixtyFourDigitKey) throws(CofferError) -> [String] {
+        guard let undelivered = enrolment.undelivered else {
+            folder.delete(UndeliveredFile.name)
+            return []
+        }
+        guard let sealed = try? UndeliveredFile.seal(undelivered, under: key) else {
+            throw CofferError(.internalError, "The shares could not be written.", advice: "Please report this.")
+        }
+        try folder.write(UndeliveredFile.name, sealed)
+        return [
+            "Protected, but not yet against the failure of as many vaults as the fleet allows: "
+                + enrolment.missing.map(\.words).joined(separator: "; ")
+                + ". Their shares are delivered with the next backups."
+        ]
+    }
+}
+
+extension Password {
+    /// As it goes into the protocol: NFC, without code points that a later Unicode may compose otherwise.
+    func normalised() throws(CofferError) -> SecretBytes {
+        guard let text = utf8.withBytes({ String(validating: $0, as: UTF8.self) }) else {
+            throw CofferError(.badPassword, "The password is not valid UTF-8 text.", advice: "Type it again.")
+        }
+        do throws(PasswordText.Refusal) {
+            return try PasswordText.bytes(text)
+        } catch {
+            switch error {
+            case .empty:
+                throw CofferError(.badPassword, "The password is empty.", advice: "Type at least one character.")
+            case .tooLong:
+                throw CofferError(.badPassword, "The password is longer than 1,024 bytes.", advice: "Use a shorter one.")
+            case .unassigned:
+                throw CofferError(
+                    .badPassword, "The password has a character that other devices may write differently.",
+                    advice: "Use letters, digits, signs and spaces that all devices know.")
+            }
+        }
+    }
+}
