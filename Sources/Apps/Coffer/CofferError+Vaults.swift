@@ -21,10 +21,14 @@ extension CofferError {
             self.init(
                 .tooEarly, "The vaults take the next password at \(until.words).",
                 advice: "Few attempts are left, so there is a wait before each. Nothing was charged.")
-        case .noAttemptsLeft, .destroyed:
+        case .noAttemptsLeft(let erasedAt):
             self.init(
                 .keyDestroyed,
-                "Too many wrong passwords: the vaults have destroyed the key\(Self.when(error)).",
+                "Too many wrong passwords: the vaults answer no more, and erase the key on \(erasedAt.words).",
+                advice: "No password brings this backup back. The 64-digit key, if you wrote it down, still opens it.")
+        case .destroyed(let time):
+            self.init(
+                .keyDestroyed, "Too many wrong passwords: the vaults erased the key on \(time.words).",
                 advice: "No password brings this backup back. The 64-digit key, if you wrote it down, still opens it.")
         case .notRegistered:
             self.init(
@@ -92,10 +96,5 @@ extension CofferError {
 
     private static func list(_ problems: [VaultReport]) -> String {
         problems.isEmpty ? "" : " " + problems.map { "\($0.words)." }.joined(separator: " ")
-    }
-
-    private static func when(_ error: RecoveryError) -> String {
-        if case .destroyed(let time) = error { return " on \(time.words)" }
-        return ""
     }
 }

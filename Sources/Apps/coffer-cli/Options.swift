@@ -84,6 +84,9 @@ struct UnlockOptions: ParsableArguments {
             Output.note("The key lies with a fleet of \(fleet.vaults) vaults, of which \(fleet.threshold) are needed.")
             Output.note("Its fingerprint: \(fleet.fingerprint)")
         }
+        if self.signIn.passwordFile == nil, let left = try await store.attemptsLeft(signIn: signIn) {
+            Output.note("\(Words.count(left, "attempt")) left before the key is destroyed.")
+        }
         let (backup, notes) = try await store.open(with: try self.signIn.password(), signIn: signIn)
         if !common.json { notes.forEach(Output.note) }
         return backup

@@ -32,6 +32,13 @@ public struct ClaimedStore: Sendable {
         try await OpenedBackup(store: store, key: key.key)
     }
 
+    /// How often the password may still be tried, or nil if too few vaults agree; never charged.
+    public func attemptsLeft(signIn: SignIn) async throws(CofferError) -> Int? {
+        guard let fleetText else { return nil }
+        let status = await (try FleetAccess(fleetText: fleetText, signIn: signIn)).client.status()
+        return status.registration == nil ? nil : status.attemptsLeft
+    }
+
     /// Brings the key back from the vaults with the password, and opens the store with it.
     ///
     /// A wrong password costs an attempt; a reply that was lost does not. The fleet is used for recovery alone until the key has

@@ -1,0 +1,119 @@
+"""A fleet of real vaults on loopback, for sessions."""
+
+import http.server
+import json
+import signal
+import socket
+import subprocess
+import threading
+
+from session import BINARIES, Session
+
+NAMES = ["one", "two", "three", "four", "five"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class GarbageVault(http.server.ThreadingHTTPServer):
+    """Stands where a vault should, and answers everything with bytes that mean nothing."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def answer(self):
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(bytes(range(256)) * 9)
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *_):
+            pass
+
+    def __init__(self, port):
+        super().__init__(("127.0.0.1", port), self.Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class FleetSession(Session):
+    """Five vaults, three of which are needed; the tenant `chat-app` has no waits."""
+
+    vault_count = 5
+
+    def setUp(self):
+        super().setUp()
+        self.processes = {}
+        self.addCleanup(self.stop_all)
+        self.names = NAMES[:self.vault_count]
+        self.ports = {name: free_port() for name in self.names}
+        self.vault("issuer", "new", "issuer")
+        for name in self.names:
+            self.vault("init", name, "--name", name, "--url", self.url(name))
+        fleet = self.vault("fleet", "new", *[f"{name}/vault.pub" for name in self.names])
+        (self.folder / "fleet.toml").write_text(fleet)
+        for name in self.names:
+            self.vault("fleet", "set", name, "fleet.toml")
+            self.vault(
+                "tenant", "add", "chat-app", "--dir", name, "--jwks", "issuer/issuer.jwks.json", "--no-waits")
+            self.start(name)
+        self.password = self.secret_file("password", "correct horse battery staple\n")
+        self.sign_in("anna")
+
+    def vault(self, *arguments, expect=0):
+        return self.run_program("coffer-vault", *arguments, device="operator", expect=expect)
+
+    def url(self, name):
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def start(self, name):
+        log = open(self.folder / f"{name}.log", "ab")
+        process = subprocess.Popen(
+            [str(BINARIES / "coffer-vault"), "serve", name, "--listen", f"127.0.0.1:{self.ports[name]}"],
+            env=self.environment("operator"), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=log)
+        log.close()
+        self.processes[name] = process
+        self.assertIn(b"ready", process.stdout.readline())
+
+    def stop(self, *names):
+        for name in names:
+            process = self.processes.pop(name)
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(timeout=30), 0, "a vault ends cleanly when it is told to")
+            process.stdout.close()
+
+    def stop_all(self):
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    def lie_in_place_of(self, name):
+        self.stop(name)
+        liar = GarbageVault(self.ports[name])
+        self.addCleanup(liar.server_close)
+        self.addCleanup(liar.shutdown)
+
+    def sign_in(self, account):
+        name = f"{account}-tokens.json"
+        self.vault("issuer", "token", account, "--tenant", "chat-app", "--fleet", "fleet.toml", "--issuer",
+                   "issuer", "--output", name)
+        return name
+
+    def enable(self, source, account="anna", store="cloud", **options):
+        return self.coffer("enable", source, "--to", store, "--fleet", "fleet.toml", "--password-file", "password",
+                           "--token-file", f"{account}-tokens.json", **options)
+
+    def restore_arguments(self, target, password="password", account="anna", store="cloud"):
+        return ["restore", "--from", store, target, "--password-file", password, "--token-file",
+                f"{account}-tokens.json"]
+
+    def logs(self):
+        return "".join((self.folder / f"{name}.log").read_text() for name in self.names)
+
+
+def tokens(path):
+    return json.loads(path.read_text())

@@ -1,0 +1,167 @@
+"""The whole way with a password and a fleet of real vaults."""
+
+import base64
+import json
+import os
+import re
+import unittest
+
+import pexpect
+
+from fleet import FleetSession, tokens
+from session import BINARIES
+
+
+class Password(FleetSession):
+    def test_any_two_vaults_may_be_down_or_answer_garbage_and_are_named(self):
+        source = self.make_notes()
+        self.enable(source)
+        self.coffer("backup")
+        self.stop("two")
+        self.lie_in_place_of("four")
+        said = self.coffer(*self.restore_arguments("Restored"), device="new-phone")
+        self.assertRegex(said, f"{self.url('two')} cannot be reached")
+        self.assertRegex(said, f"{self.url('four')} (misbehaves|cannot be reached)")
+        self.compare(source, self.folder / "Restored")
+        self.stop("five")
+        error = self.error(*self.restore_arguments("Again"), expect=50, device="new-phone")
+        self.assertEqual(error["name"], "too-few-vaults")
+        for name in ("two", "four", "five"):
+            self.assertIn(self.url(name), error["message"])
+        self.start("five")
+        self.start("two")
+        status = self.coffer_json("status")["vaults"]
+        # Four vaults with six attempts each, three for a guess: eight. Nothing of all this was charged.
+        self.assertEqual((status["up"], status["attemptsLeft"]), (4, 8))
+
+    def test_wrong_passwords_count_down_and_then_the_key_is_gone(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        self.secret_file("guess", "incorrect horse\n")
+        for left in range(9, -1, -1):
+            error = self.error(*self.restore_arguments("R", password="guess"), expect=11, device="thief")
+            self.assertEqual(error["name"], "wrong-password")
+            self.assertRegex(error["message"], rf"^Wrong password. {left} attempts? left.")
+        for password in ("guess", "password"):
+            error = self.error(*self.restore_arguments("R", password=password), expect=12, device="new-phone")
+            self.assertEqual(error["name"], "key-destroyed")
+        self.assertFalse((self.folder / "R").exists())
+
+    def test_the_right_password_on_the_last_attempt_and_after_it_all_are_back(self):
+        source = self.make_notes()
+        self.enable(source)
+        self.coffer("backup")
+        self.secret_file("guess", "incorrect horse\n")
+        for _ in range(9):
+            self.error(*self.restore_arguments("R", password="guess"), expect=11, device="thief")
+        said = self.coffer(*self.restore_arguments("Restored"), device="new-phone")
+        self.compare(source, self.folder / "Restored")
+        self.assertIn("Somebody else made", said)
+        self.assertIsNotNone(self.coffer_json("status")["vaults"]["attemptsLeft"])
+
+    def test_enabling_with_a_vault_down_delivers_its_share_later(self):
+        source = self.make_notes()
+        self.stop("three")
+        said = self.enable(source)
+        self.assertIn("not yet against the failure", said)
+        self.assertIn(self.url("three"), said)
+        undelivered = self.folder / "homes/phone/state/coffer/undelivered"
+        self.assertEqual(os.stat(undelivered).st_mode & 0o777, 0o600)
+        self.start("three")
+        self.coffer("backup")
+        self.assertFalse(undelivered.exists(), "the share was delivered without a password")
+        self.stop("one", "two")
+        self.coffer(*self.restore_arguments("Restored"), device="new-phone")
+        self.compare(source, self.folder / "Restored")
+
+    def test_enabling_with_too_few_vaults_can_be_repeated(self):
+        source = self.make_notes()
+        self.stop("one", "two")
+        error = self.error("enable", source, "--to", "cloud", "--fleet", "fleet.toml", "--password-file", "password",
+                           "--token-file", "anna-tokens.json", expect=50)
+        self.assertIn("needs 4 vaults", error["message"])
+        self.start("one")
+        self.enable(source)
+        self.coffer("backup")
+        self.coffer(*self.restore_arguments("Restored"), device="new-phone")
+        self.compare(source, self.folder / "Restored")
+
+    def test_disable_erases_the_shares(self):
+        source = self.make_notes()
+        self.enable(source)
+        self.coffer("backup")
+        self.coffer("key", "show", "--key-file", "written-down")
+        self.stop("one", "two", "three")
+        self.assertEqual(self.error("disable", "--yes", expect=50)["name"], "too-few-vaults")
+        for name in ("one", "two", "three"):
+            self.start(name)
+        self.assertIn("the shares of the key at the vaults", self.coffer("disable", "--yes"))
+        error = self.error(*self.restore_arguments("R"), expect=13, device="new-phone")
+        self.assertEqual(error["name"], "not-registered")
+        self.coffer("restore", "--from", "cloud", "--key-file", "written-down", "Restored", device="new-phone")
+        self.compare(source, self.folder / "Restored")
+
+    def test_sign_ins_that_are_not_accepted(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        good = tokens(self.folder / "anna-tokens.json")
+        vault, token = sorted(good.items())[0]
+        header, claims, signature = token.split(".")
+        forged = json.loads(base64.urlsafe_b64decode(claims + "=="))
+        forged["exp"] += 3600
+        forged = base64.urlsafe_b64encode(json.dumps(forged).encode()).decode().rstrip("=")
+        cases = {
+            "forged": {name: f"{header}.{forged}.{signature}" for name in good},
+            "for another vault": {name: token for name in good},
+            "without signature": {
+                name: base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=") + f".{claims}." for name in good},
+        }
+        for name, sign_in in cases.items():
+            with self.subTest(name):
+                self.secret_file("bad-tokens.json", json.dumps(sign_in))
+                error = self.error(*self.restore_arguments("R", account="bad"), expect=52, device="new-phone")
+                self.assertEqual(error["name"], "token-refused")
+        self.secret_file("bad-tokens.json", "not json")
+        self.assertEqual(self.error(*self.restore_arguments("R", account="bad"), expect=52)["name"], "token-refused")
+        self.assertEqual(self.coffer_json("status")["vaults"]["attemptsLeft"], 10)
+
+    def test_a_password_typed_at_a_terminal(self):
+        source = self.make_notes()
+        terminal = pexpect.spawn(
+            str(BINARIES / "coffer"),
+            ["enable", str(source), "--to", "cloud", "--fleet", "fleet.toml", "--token-file", "anna-tokens.json"],
+            cwd=str(self.folder), env=self.environment(), encoding="utf-8", timeout=60)
+        terminal.expect("Password: ")
+        terminal.sendline("grüne Äpfel")
+        terminal.expect("The same again: ")
+        terminal.sendline("grüne Äpfel")
+        terminal.expect("is on")
+        terminal.expect(pexpect.EOF)
+        self.assertNotIn("pfel", terminal.before)
+        self.coffer("backup")
+        # The same letters, composed otherwise, as another keyboard may do it.
+        self.secret_file("decomposed", "gru\u0308ne A\u0308pfel")
+        self.coffer(*self.restore_arguments("Restored", password="decomposed"), device="new-phone")
+        terminal = pexpect.spawn(
+            str(BINARIES / "coffer"), ["restore", "--from", "cloud", "R", "--token-file", "anna-tokens.json"],
+            cwd=str(self.folder), env=self.environment("new-phone"), encoding="utf-8", timeout=60)
+        terminal.expect("10 attempts left")
+        terminal.expect("Password: ")
+        terminal.sendline("rote Birnen")
+        terminal.expect("Wrong password. 9 attempts left.")
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        self.assertEqual(terminal.exitstatus, 11)
+
+    def test_a_store_that_names_another_fleet_is_found_out(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        header = json.loads((self.folder / "cloud/coffer.json").read_text())
+        header["fleet"] = re.sub(r"urls = \[.*\]", 'urls = ["http://127.0.0.1:9"]', header["fleet"], count=1)
+        (self.folder / "cloud/coffer.json").write_text(json.dumps(header))
+        error = self.error(*self.restore_arguments("R"), expect=23, device="new-phone")
+        self.assertEqual(error["name"], "header-altered")
+
+
+if __name__ == "__main__":
+    unittest.main()
