@@ -14,19 +14,40 @@ package enum ChannelError: Error, Equatable {
 }
 
 /// What both sides keep between a request and its reply.
-private struct ReplyKey: Sendable {
-    let exported: SecretBytes
-    let encapsulated: [UInt8]
+package struct ReplyKey: Sendable {
+    private let exported: SecretBytes
+    private let encapsulated: [UInt8]
+
+    /// The secret that the request's HPKE context exports, and the request's encapsulated key.
+    package init(exported: SecretBytes, encapsulated: [UInt8]) {
+        self.exported = exported
+        self.encapsulated = encapsulated
+    }
 
     /// As in RFC 9458 section 4.4: a repeated request has the same exported secret, so the vault's own 32 random bytes
     /// keep one key and nonce from sealing two replies.
-    func derive(salt: [UInt8]) -> (key: SecretBytes, nonce: [UInt8]) {
+    private func derive(salt: [UInt8]) -> (key: SecretBytes, nonce: [UInt8]) {
         let material = hkdfSHA512(
             exported, salt: encapsulated + salt, info: Label.channelReply.bytes,
             count: AES256GCM.keyBytes + AES256GCM.nonceBytes)
         return material.withBytes { bytes in
             (SecretBytes(copying: bytes.prefix(AES256GCM.keyBytes)), Array(bytes.dropFirst(AES256GCM.keyBytes)))
         }
+    }
+
+    /// `salt` is never used twice.
+    package func seal(_ reply: Reply, salt: [UInt8]) throws(ChannelError) -> SealedReply {
+        let (key, nonce) = derive(salt: salt)
+        let plaintext = try pad(reply, to: Limits.replyPlaintextBytes)
+        return SealedReply(salt: salt, ciphertext: AES256GCM(key: key).seal(plaintext, nonce: nonce))
+    }
+
+    package func open(_ reply: SealedReply) throws(ChannelError) -> Reply {
+        let (key, nonce) = derive(salt: reply.salt)
+        var plaintext: [UInt8]
+        do { plaintext = try AES256GCM(key: key).open(reply.ciphertext, nonce: nonce) } catch { throw .notSealed }
+        defer { plaintext.wipe() }
+        return try unpad(plaintext, as: Reply.self)
     }
 }
 
@@ -51,13 +72,7 @@ package struct ClientExchange: Sendable {
         } catch { throw .unknownKey }
     }
 
-    package func open(_ reply: SealedReply) throws(ChannelError) -> Reply {
-        let (key, nonce) = replyKey.derive(salt: reply.salt)
-        var plaintext: [UInt8]
-        do { plaintext = try AES256GCM(key: key).open(reply.ciphertext, nonce: nonce) } catch { throw .notSealed }
-        defer { plaintext.wipe() }
-        return try unpad(plaintext, as: Reply.self)
-    }
+    package func open(_ reply: SealedReply) throws(ChannelError) -> Reply { try replyKey.open(reply) }
 }
 
 /// One channel key of a vault, with its private half: in memory only.
@@ -105,10 +120,7 @@ package struct VaultExchange: Sendable {
     package func seal(
         _ reply: Reply, using generator: inout some RandomNumberGenerator
     ) throws(ChannelError) -> SealedReply {
-        let salt = generator.bytes(SealedReply.saltBytes)
-        let (key, nonce) = replyKey.derive(salt: salt)
-        let plaintext = try pad(reply, to: Limits.replyPlaintextBytes)
-        return SealedReply(salt: salt, ciphertext: AES256GCM(key: key).seal(plaintext, nonce: nonce))
+        try replyKey.seal(reply, salt: generator.bytes(SealedReply.saltBytes))
     }
 }
 
