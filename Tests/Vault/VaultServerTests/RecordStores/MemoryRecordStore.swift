@@ -42,6 +42,18 @@ final class MemoryRecordStore: RecordStore {
     var eraseCount: Int { contents.withLock { $0.eraseCount } }
     func fail(next faults: Fault...) { contents.withLock { $0.faults += faults } }
 
+    /// What somebody with the disk may do to a record.
+    func tamper(_ key: RecordKey, _ change: (inout [UInt8]) -> Void) {
+        contents.withLock { contents in
+            guard let record = contents.records[key]?.popLast() else { return }
+            var sealed = record.sealed
+            change(&sealed)
+            contents.records[key]?.append(
+                StoredRecord(
+                    key: key, slot: record.slot, epoch: record.epoch, sealed: sealed, dueSeconds: record.dueSeconds))
+        }
+    }
+
     func load(_ keys: [RecordKey]) throws(RecordStoreError) -> StoreSnapshot {
         contents.withLock { contents in
             StoreSnapshot(

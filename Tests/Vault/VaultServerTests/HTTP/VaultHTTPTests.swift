@@ -1,0 +1,105 @@
+import AsyncHTTPClient
+import ByteCoding
+import Hummingbird
+import NIOCore
+import NIOHTTP1
+import Primitives
+import RecordStores
+import RecoveryProtocol
+import Testing
+import VaultServer
+
+@Suite struct VaultHTTPTests {
+    /// Serves the vault on a free port of the loopback while `body` runs.
+    private func serving(_ vault: TestVault, _ body: (String) async throws -> Void) async throws {
+        let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
+        let application = VaultHTTP(service: vault.service, logger: .silent)
+            .application(host: "127.0.0.1", port: 0) { port in continuation.yield(port) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await application.run() }
+            for await port in ports {
+                try await body("http://127.0.0.1:\(port)")
+                break
+            }
+            group.cancelAll()
+        }
+    }
+
+    private static func post(_ bytes: [UInt8], to base: String, path: String = "/v1/message") async throws
+        -> (status: Int, body: [UInt8])
+    {
+        var request = HTTPClientRequest(url: base + path)
+        request.method = .POST
+        request.body = .bytes(ByteBuffer(bytes: bytes))
+        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
+        let body = try await response.body.collect(upTo: 1 << 20)
+        return (Int(response.status.code), Array(body.readableBytesView))
+    }
+
+    @Test func `a hundred concurrent guesses over HTTP against a limit of ten are answered ten times`() async throws {
+        let folder = try TemporaryFolder()
+        let vault = try await TestVault(
+            store: try SQLiteRecordStore(path: folder.path("vault.sqlite"), creating: true))
+        try await serving(vault) { base in
+            let client = try TestClient(vault) { try await Self.post($0, to: base).body }
+            let registration = try await client.register(password: "a")
+            let serial = try await client.status().serial
+            let answered = try await withThrowingTaskGroup(of: Bool.self) { group in
+                for _ in 0..<100 {
+                    group.addTask {
+                        let reply = try await client.ask(.evaluate(TestClient.guess(registration, serial: serial)))
+                        if case .evaluated = reply { return true }
+                        guard case .refused(.destructionPending) = reply else {
+                            throw TestClient.Unexpected(reply: reply)
+                        }
+                        return false
+                    }
+                }
+                return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+            }
+            #expect(answered == 10)
+            #expect(try await client.status().attemptsLeft == 0)
+        }
+    }
+
+    @Test func `what is not sealed is a plain error, within limits, and charges nothing`() async throws {
+        let vault = try await TestVault()
+        try await serving(vault) { base in
+            let client = try TestClient(vault) { try await Self.post($0, to: base).body }
+            let registration = try await client.register(password: "a")
+            let before = try await client.status()
+            var generator = SystemRandomNumberGenerator()
+            let sealed = try client.seal(.evaluate(TestClient.guess(registration, serial: before.serial)))
+                .sealed.encoded()
+            for (bytes, expected) in [
+                ([], 400), ([1, 2, 3], 400), (generator.bytes(SealedRequest.byteCount), 400),
+                (Array(sealed.dropLast()), 400), (sealed + [0], 413), (generator.bytes(1 << 20), 413),
+            ] {
+                #expect(try await Self.post(bytes, to: base).status == expected)
+            }
+            // Version, vault id, key id, encapsulated key, ciphertext, tag: one bit of each.
+            for position in [0, 1, 17, 30, 1200, sealed.count - 1] {
+                var bent = sealed
+                bent[position] ^= 1
+                #expect([400, 410].contains(try await Self.post(bent, to: base).status), "byte \(position)")
+            }
+            #expect(try await Self.post(sealed, to: base, path: "/v1/other").status == 404)
+            #expect(try await client.status().attemptsLeft == before.attemptsLeft)
+        }
+    }
+
+    @Test func `headers without end are refused`() async throws {
+        let vault = try await TestVault()
+        try await serving(vault) { base in
+            var request = HTTPClientRequest(url: base + "/v1/key")
+            for number in 0..<100 {
+                request.headers.add(name: "x-\(number)", value: String(repeating: "a", count: 500))
+            }
+            let status = try? await HTTPClient.shared.execute(request, timeout: .seconds(60)).status.code
+            #expect(status == nil || (400..<500).contains(status ?? 0))
+            let plain = try await HTTPClient.shared.execute(
+                HTTPClientRequest(url: base + "/health"), timeout: .seconds(60))
+            #expect(plain.status.code == 200)
+        }
+    }
+}

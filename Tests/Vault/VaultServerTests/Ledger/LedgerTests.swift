@@ -1,0 +1,154 @@
+import ByteCoding
+import Primitives
+import RecordStores
+import RecoveryProtocol
+import TestSupport
+import Testing
+import VaultCore
+import VaultServer
+
+@Suite struct LedgerTests {
+    @Test func `two processes on one store answer ten guesses between them`() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("vault.sqlite")
+        let vault = try await TestVault(store: try SQLiteRecordStore(path: path, creating: true))
+        let other = try await VaultService(
+            records: SealedRecords(
+                store: try SQLiteRecordStore(path: path, creating: false), dataKey: vault.dataKey),
+            clock: { [clock = vault.clock] in clock.now }, logger: .silent)
+        let client = try TestClient(vault)
+        let registration = try await client.register(password: "a")
+        let serial = try await client.status().serial
+        let announcements = try [vault.service, other].map { try KeyAnnouncement(decoding: $0.keyAnnouncement()) }
+        let answered = try await withThrowingTaskGroup(of: Bool.self) { group in
+            for number in 0..<100 {
+                group.addTask {
+                    let service = number % 2 == 0 ? vault.service : other
+                    let exchange = try ClientExchange(
+                        Request(
+                            token: client.token, operation: .evaluate(TestClient.guess(registration, serial: serial))),
+                        to: announcements[number % 2])
+                    let reply = try exchange.open(
+                        SealedReply(decoding: try await service.handle(exchange.sealed.encoded())))
+                    if case .evaluated = reply { return true }
+                    return false
+                }
+            }
+            return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+        }
+        #expect(answered == 10)
+    }
+
+    @Test func `a batch against an old epoch is refused whole`() async throws {
+        let vault = try await TestVault()
+        let records = vault.records
+        var generator = SystemRandomNumberGenerator()
+        let view = try records.load([records.sealer.configuration])
+        try records.commit([], head: view.head, on: view, using: &generator)
+        #expect(throws: LedgerError.conflict) {
+            try records.commit(
+                [SealedRecords.Change(index: 0, value: VaultConfiguration(name: "other"))], head: view.head, on: view,
+                using: &generator)
+        }
+        #expect(try VaultAdministration(records: records).configuration().name == "test")
+    }
+
+    @Test func `a commit that failed is not answered and charges nothing`() async throws {
+        let store = MemoryRecordStore()
+        let client = try TestClient(try await TestVault(store: store))
+        let registration = try await client.register(password: "a")
+        let serial = try await client.status().serial
+        store.fail(next: .unavailable)
+        let guess = TestClient.guess(registration, serial: serial)
+        #expect(try await client.ask(.evaluate(guess)) == .refused(.unavailable))
+        #expect(try await client.status().attemptsLeft == 10)
+    }
+
+    @Test func `a commit whose outcome nobody knows is not answered, and its repeat is charged once`() async throws {
+        for fault in [MemoryRecordStore.Fault.unknownButWritten, .unknownAndLost] {
+            let store = MemoryRecordStore()
+            let client = try TestClient(try await TestVault(store: store))
+            let registration = try await client.register(password: "a")
+            let serial = try await client.status().serial
+            let attempt = try client.attempt("a", at: registration)
+            store.fail(next: fault)
+            #expect(try await client.evaluate(attempt, serial: serial) == .refused(.unavailable))
+            guard case .evaluated(let reply) = try await client.evaluate(attempt, serial: serial) else {
+                Issue.record("the repeat was not answered")
+                continue
+            }
+            #expect(reply.attemptsLeft == 9)
+        }
+    }
+
+    @Test func `commands that wait together are committed together`() async throws {
+        let store = MemoryRecordStore()
+        let vault = try await TestVault(store: store)
+        let clients = try (0..<200).map { try TestClient(vault, account: "person-\($0)") }
+        let before = store.commitCount
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for client in clients { group.addTask { _ = try await client.status() } }
+            try await group.waitForAll()
+        }
+        #expect(store.commitCount > before)
+        #expect(store.commitCount - before <= 200)
+        // A Status changes nothing for an account that was met before.
+        let met = store.commitCount
+        for client in clients { _ = try await client.status() }
+        #expect(store.commitCount == met)
+    }
+
+    @Test func `a clock that goes back brings no wait, expiry or attempt back`() async throws {
+        var policy = TenantPolicy.withoutWaits(budget: 3)
+        policy.waitsSeconds = [3600, 600]
+        let vault = try await TestVault(policy: policy)
+        let client = try TestClient(vault)
+        let registration = try await client.register(password: "a")
+        let serial = try await client.status().serial
+        let start = vault.clock.now.wallSeconds
+        _ = try await client.ask(.evaluate(TestClient.guess(registration, serial: serial)))
+        #expect(try await client.status().notBefore == Timestamp(unixSeconds: start + 600))
+        vault.clock.setWall(seconds: start - 30 * 60)
+        var early = client
+        early.token = vault.token("alice")
+        let status = try await early.status()
+        #expect(status.vaultTime == Timestamp(unixSeconds: start))
+        #expect(
+            try await early.ask(.evaluate(TestClient.guess(registration, serial: serial)))
+                == .refused(.tooEarly(notBefore: Timestamp(unixSeconds: start + 600))))
+        // The wait ends by the process's own clock; it does not stand still until the wall clock has caught up.
+        vault.clock.pass(seconds: 601)
+        guard case .evaluated = try await early.ask(.evaluate(TestClient.guess(registration, serial: serial))) else {
+            Issue.record("the wait did not end")
+            return
+        }
+    }
+
+    @Test func `a record in another place, another version or another vault does not open`() async throws {
+        let vault = try await TestVault()
+        let key = vault.records.sealer.configuration
+        let stored = try #require(try vault.store.load([key]).records[0])
+        let sealer = vault.records.sealer
+        #expect(throws: Never.self) { try sealer.open(VaultConfiguration.self, stored) }
+        let moved = [
+            StoredRecord(key: key, slot: 1, epoch: stored.epoch, sealed: stored.sealed, dueSeconds: nil),
+            StoredRecord(key: key, slot: 0, epoch: stored.epoch + 1, sealed: stored.sealed, dueSeconds: nil),
+            StoredRecord(
+                key: sealer.identity, slot: 0, epoch: stored.epoch, sealed: stored.sealed, dueSeconds: nil),
+        ]
+        for record in moved {
+            #expect(throws: RecordDamaged.self) { try sealer.open(VaultConfiguration.self, record) }
+        }
+        let other = RecordSealer(dataKey: SecretBytes(copying: [UInt8](repeating: 1, count: 32)))
+        #expect(throws: RecordDamaged.self) { try other.open(VaultConfiguration.self, stored) }
+    }
+
+    @Test func `a damaged record is never served`() async throws {
+        let store = MemoryRecordStore()
+        let vault = try await TestVault(store: store)
+        let client = try TestClient(vault)
+        try await client.register(password: "a")
+        store.tamper(vault.records.sealer.account(client.name)) { $0[40] ^= 1 }
+        #expect(try await client.ask(.status(StatusRequest())) == .refused(.unavailable))
+    }
+}
