@@ -1,0 +1,220 @@
+import ByteCoding
+import Primitives
+import RecoveryProtocol
+import TestSupport
+import Testing
+import VaultCore
+
+@Suite struct RegistrationTests {
+    @Test func `an account that nobody registered shows nothing and refuses guesses`() throws {
+        let bench = try Bench()
+        let stranger = try bench.newRegistration()
+        let status = try #require(bench.status())
+        #expect(status.state == .notRegistered && status.held.isEmpty && status.record == nil)
+        #expect(status.serial == 1000)
+        #expect(bench.run(.evaluate(bench.guess(stranger))) == .refused(.notRegistered))
+        #expect(bench.run(try bench.delete(stranger)) == .refused(.notRegistered))
+        #expect(bench.run(.retire(try bench.certificate(stranger, stranger))) == .refused(.notRegistered))
+    }
+
+    @Test func `a prepared registration answers nothing until it is activated`() throws {
+        let bench = try Bench()
+        let new = try bench.newRegistration()
+        #expect(bench.run(try bench.prepare(new)) == .prepared(serial: 1000))
+        #expect(bench.status()?.state == .notRegistered)
+        #expect(bench.run(.evaluate(bench.guess(new))) == .refused(.notRegistered))
+        #expect(bench.run(try bench.activate(new)) == .activated(serial: 1001))
+        #expect(bench.status()?.held == [HeldRecord(role: .active, registrationID: new.id, recordHash: new.hash)])
+        #expect(bench.run(.evaluate(bench.guess(new))) == nil)
+    }
+
+    @Test func `a share that is not the record's is refused before the ledger sees it`() throws {
+        let bench = try Bench()
+        let new = try bench.newRegistration()
+        let other = try bench.newRegistration()
+        let swapped = PrepareRequest(serial: 1000, record: new.record, share: other.share)
+        #expect(throws: Refused(.badShare)) { try CheckedPrepare(swapped, at: bench.vaultID) }
+        let right = PrepareRequest(serial: 1000, record: new.record, share: new.share)
+        #expect(throws: Refused(.badShare)) { try CheckedPrepare(right, at: bench.fleet.vaults[0].id) }
+    }
+
+    @Test func `a record of another fleet, another account or a cheap Argon2id is refused`() throws {
+        let bench = try Bench()
+        let stranger = try Bench(seed: 2)
+        let foreign = try stranger.newRegistration()
+        let request = PrepareRequest(serial: 1000, record: foreign.record, share: foreign.share)
+        let command = Command.prepare(try CheckedPrepare(request, at: stranger.vaultID))
+        #expect(bench.run(command) == .refused(.fleetMismatch(vaultVersion: 1)))
+        let bob = try bench.newRegistration(name: AccountName(tenant: "chat", account: "bob"))
+        #expect(bench.run(try bench.prepare(bob)) == .refused(.unauthorised))
+        let cheap = try bench.newRegistration(argon2: Argon2Parameters(memoryKiB: 19 * 1024 - 1, passes: 3))
+        #expect(bench.run(try bench.prepare(cheap)) == .refused(.policyRefused(.argon2TooCheap)))
+        #expect(bench.record == AccountRecord(serial: 1000))
+    }
+
+    @Test func `junk prepared under the same id is not what is activated`() throws {
+        let bench = try Bench()
+        let good = try bench.newRegistration()
+        bench.run(try bench.prepare(good))
+        let junk = PublicRecord(
+            header: good.record.header,
+            envelope: try Envelope(
+                commitment: [UInt8](repeating: 0, count: 32), ciphertext: [UInt8](repeating: 0, count: 48)))
+        bench.run(
+            .prepare(
+                try CheckedPrepare(PrepareRequest(serial: 1000, record: junk, share: good.share), at: bench.vaultID)))
+        #expect(bench.run(try bench.activate(good)) == .refused(.notPrepared))
+        bench.run(try bench.prepare(good))
+        #expect(bench.run(try bench.activate(good)) == .activated(serial: 1001))
+        #expect(bench.record.active?.recordHash == good.hash)
+    }
+
+    @Test func `a stranger with a token can neither replace nor displace the owner's registration`() throws {
+        let bench = try Bench()
+        let owner = try bench.register()
+        let next = try bench.newRegistration()
+        #expect(bench.run(try bench.prepare(next, replacing: owner)) == .prepared(serial: 1002))
+        let stranger = try bench.newRegistration()
+        #expect(bench.run(try bench.prepare(stranger)) == .prepared(serial: 1002))
+        #expect(bench.record.pendingSigned?.registration.recordHash == next.hash)
+        #expect(bench.run(try bench.activate(stranger)) == .refused(.oldKeyNeeded))
+        #expect(bench.run(try bench.activate(stranger, replacing: stranger)) == .refused(.unknownRegistration))
+        let forged = Bench.NewRecord(record: owner.record, hash: owner.hash, share: owner.share, key: stranger.key)
+        #expect(bench.run(try bench.activate(stranger, replacing: forged)) == .refused(.badSignature))
+        #expect(bench.run(try bench.prepare(try bench.newRegistration(), replacing: forged)) == .refused(.badSignature))
+        #expect(
+            bench.run(try bench.activate(next, replacing: owner, signedBy: stranger.key)) == .refused(.badSignature))
+        #expect(bench.run(try bench.activate(next, replacing: owner)) == .activated(serial: 1003))
+    }
+
+    @Test func `what was prepared and not activated is erased after a day`() throws {
+        let bench = try Bench()
+        let owner = try bench.register()
+        let signed = try bench.newRegistration()
+        bench.run(try bench.prepare(signed, replacing: owner))
+        let unsigned = try bench.newRegistration()
+        bench.run(try bench.prepare(unsigned))
+        #expect(bench.record.dueSeconds(at: bench.time) == bench.time.seconds + 24 * 3600)
+        bench.pass(seconds: 24 * 3600 - 1)
+        #expect(bench.status()?.held.count == 3)
+        bench.pass(seconds: 1)
+        #expect(bench.status()?.held.count == 1)
+        #expect(bench.lastStep?.erasesSecrets == true)
+        #expect(bench.run(try bench.activate(signed, replacing: owner)) == .refused(.notPrepared))
+        #expect(bench.record.dueSeconds(at: bench.time) == nil)
+    }
+
+    @Test func `activation by the old key resets the count, and both registrations share it until Retire`() throws {
+        let bench = try Bench()
+        bench.policy.waitsSeconds = []
+        let old = try bench.register()
+        for _ in 0..<5 { bench.run(.evaluate(bench.guess(old))) }
+        let new = try bench.register(replacing: old)
+        #expect(bench.record.attemptsLeft == 6)
+        for registration in [old, new, old] { #expect(bench.run(.evaluate(bench.guess(registration))) == nil) }
+        #expect(bench.record.attemptsLeft == 3)
+        let serial = bench.serial
+        #expect(bench.run(.retire(try bench.certificate(old, new))) == .retired(serial: serial + 1))
+        #expect(bench.lastStep?.erasesSecrets == true)
+        #expect(bench.record.attemptsLeft == 3, "what was guessed at the old one stays charged")
+        #expect(bench.run(.evaluate(bench.guess(old))) == .refused(.unknownRegistration))
+        #expect(bench.run(.evaluate(bench.guess(new))) == nil)
+        #expect(bench.status()?.certificates == [try bench.certificate(old, new)])
+    }
+
+    @Test func `Retire needs both keys, and a certificate seen again changes nothing`() throws {
+        let bench = try Bench()
+        let old = try bench.register()
+        let new = try bench.register(replacing: old)
+        let stranger = try bench.newRegistration()
+        let good = try bench.certificate(old, new)
+        for (oldSignature, newSignature) in [
+            (stranger.key.sign([1]), good.newSignature), (good.oldSignature, stranger.key.sign([1])),
+        ] {
+            let forged = SuccessionCertificate(
+                oldRegistrationID: old.id, newRecordHash: new.hash, newManagementKey: new.key.verifyingKey,
+                oldSignature: oldSignature, newSignature: newSignature)
+            #expect(bench.run(.retire(forged)) == .refused(.badSignature))
+        }
+        let foreign = try bench.certificate(stranger, new)
+        #expect(bench.run(.retire(foreign)) == .refused(.unknownRegistration))
+        bench.run(.retire(good))
+        let after = bench.record
+        #expect(bench.run(.retire(good)) == .retired(serial: after.serial))
+        #expect(bench.record == after)
+    }
+
+    @Test func `a vault that missed the change learns of it from the certificate, and takes only the successor`() throws
+    {
+        let bench = try Bench()
+        let old = try bench.register()
+        let new = try bench.newRegistration()
+        let certificate = try bench.certificate(old, new)
+        #expect(bench.run(.retire(certificate)) == .retired(serial: bench.serial))
+        #expect(bench.status()?.state == .notRegistered)
+        #expect(bench.record.active == nil && bench.lastStep?.record.certificates == [certificate])
+        #expect(bench.run(.evaluate(bench.guess(old))) == .refused(.notRegistered))
+        let stranger = try bench.newRegistration()
+        bench.run(try bench.prepare(stranger))
+        #expect(bench.run(try bench.activate(stranger)) == .refused(.oldKeyNeeded))
+        bench.run(try bench.prepare(new))
+        #expect(bench.run(try bench.activate(new)) == .activated(serial: bench.serial))
+    }
+
+    @Test func `Delete needs the management key, erases everything and keeps the serial rising`() throws {
+        let bench = try Bench()
+        let first = try bench.register()
+        let second = try bench.register(replacing: first)
+        let serial = bench.serial
+        #expect(bench.run(try bench.delete(first)) == .refused(.unknownRegistration))
+        let forged = Bench.NewRecord(
+            record: second.record, hash: second.hash, share: second.share, key: first.key)
+        #expect(bench.run(try bench.delete(forged)) == .refused(.badSignature))
+        let delete = try bench.delete(second)
+        #expect(bench.run(delete) == .deleted(serial: serial + 1))
+        #expect(bench.lastStep?.erasesSecrets == true)
+        #expect(bench.record == AccountRecord(serial: serial + 1))
+        #expect(bench.run(delete) == .refused(.notRegistered))
+        _ = try bench.register()
+        #expect(bench.status()?.state == .active)
+        #expect(bench.serial > serial + 1)
+    }
+
+    @Test(arguments: [UInt64](1...20))
+    func `every message replayed in any order has one effect`(seed: UInt64) throws {
+        let bench = try Bench(seed: seed)
+        bench.policy.waitsSeconds = []
+        var sent: [Command] = []
+        func send(_ command: Command, to bench: Bench) {
+            sent.append(command)
+            bench.run(command)
+        }
+        let first = try bench.newRegistration()
+        send(try bench.prepare(first), to: bench)
+        send(try bench.activate(first), to: bench)
+        let guess = bench.guess(first)
+        send(.evaluate(guess), to: bench)
+        send(.evaluate(bench.guess(first)), to: bench)
+        send(try bench.confirm([guess.receipt], of: first), to: bench)
+        let second = try bench.newRegistration()
+        send(try bench.prepare(second, replacing: first), to: bench)
+        send(try bench.activate(second, replacing: first), to: bench)
+        send(.evaluate(bench.guess(second)), to: bench)
+        send(.retire(try bench.certificate(first, second)), to: bench)
+        send(.evaluate(bench.guess(second)), to: bench)
+        let settled = bench.record
+        #expect(settled.attemptsLeft == 4 && settled.active?.recordHash == second.hash)
+
+        var generator = SeededGenerator(seed: seed)
+        for command in (sent + sent + sent).shuffled(using: &generator) {
+            bench.run(command)
+            #expect(bench.record == settled)
+        }
+        bench.run(try bench.delete(second))
+        let deleted = bench.record
+        for command in (sent + sent).shuffled(using: &generator) {
+            bench.run(command)
+            #expect(bench.record == deleted)
+        }
+    }
+}
