@@ -48,9 +48,8 @@ struct TenantCommands: ParsableCommand {
         var requestsPerMinute: UInt32 = 300
 
         func validate() throws {
-            guard TenantRecord.nameBytes.contains(name.utf8.count) else {
-                throw ValidationError("A tenant's name has 1 to 64 bytes.")
-            }
+            guard TenantRecord.nameBytes.contains(name.utf8.count), name.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
+            else { throw ValidationError("A tenant's name has 1 to 64 ASCII characters and no spaces.") }
             guard budget.map({ (1...64).contains($0) }) ?? true else {
                 throw ValidationError("--budget is 1 to 64.")
             }

@@ -11,6 +11,7 @@ final class Bench {
 
     let fleet: Fleet
     let vaultID: VaultID
+    let index: Int
     var policy = TenantPolicy()
     var time = LedgerTime(seconds: start, servingSeconds: 500)
     var name: AccountName
@@ -20,7 +21,8 @@ final class Bench {
     var lastStep: Step?
     private var generator: SeededGenerator
 
-    init(seed: UInt64 = 1) throws {
+    /// The same seed gives the same fleet; `index` says which of its vaults this is.
+    init(seed: UInt64 = 1, index: Int = 1) throws {
         var generator = SeededGenerator(seed: seed)
         let vaults = (1...3).map { index in
             Fleet.Vault(
@@ -30,7 +32,8 @@ final class Bench {
         fleet = try Fleet(
             id: .random(using: &generator), promisedTotal: 10, vaults: vaults,
             generations: [Fleet.Generation(version: 1, threshold: 2, indices: [1, 2, 3])])
-        vaultID = vaults[1].id
+        vaultID = vaults[index].id
+        self.index = index
         name = try AccountName(tenant: "chat", account: "alice")
         record = AccountRecord(serial: 1000)
         self.generator = generator
@@ -85,13 +88,13 @@ final class Bench {
             holders: holders, argon2: argon2, managementKey: key.verifyingKey)
         let envelope = try Envelope(commitment: generator.bytes(32), ciphertext: generator.bytes(48))
         let record = PublicRecord(header: header, envelope: envelope)
-        return NewRecord(record: record, hash: try record.recordHash(), share: shares[1].value, key: key)
+        return NewRecord(record: record, hash: try record.recordHash(), shares: shares.map(\.value), key: key)
     }
 
     struct NewRecord {
         let record: PublicRecord
         let hash: RecordHash
-        let share: Scalar
+        let shares: [Scalar]
         let key: SigningKey
         var id: RegistrationID { record.header.registrationID }
     }
@@ -110,7 +113,8 @@ final class Bench {
         return .prepare(
             try CheckedPrepare(
                 PrepareRequest(
-                    serial: serial ?? record.serial, record: new.record, share: new.share, replacement: replacement),
+                    serial: serial ?? record.serial, record: new.record, share: new.shares[index],
+                    replacement: replacement),
                 at: vaultID))
     }
 

@@ -32,9 +32,9 @@ import VaultCore
         let bench = try Bench()
         let new = try bench.newRegistration()
         let other = try bench.newRegistration()
-        let swapped = PrepareRequest(serial: 1000, record: new.record, share: other.share)
+        let swapped = PrepareRequest(serial: 1000, record: new.record, share: other.shares[1])
         #expect(throws: Refused(.badShare)) { try CheckedPrepare(swapped, at: bench.vaultID) }
-        let right = PrepareRequest(serial: 1000, record: new.record, share: new.share)
+        let right = PrepareRequest(serial: 1000, record: new.record, share: new.shares[1])
         #expect(throws: Refused(.badShare)) { try CheckedPrepare(right, at: bench.fleet.vaults[0].id) }
     }
 
@@ -42,7 +42,7 @@ import VaultCore
         let bench = try Bench()
         let stranger = try Bench(seed: 2)
         let foreign = try stranger.newRegistration()
-        let request = PrepareRequest(serial: 1000, record: foreign.record, share: foreign.share)
+        let request = PrepareRequest(serial: 1000, record: foreign.record, share: foreign.shares[1])
         let command = Command.prepare(try CheckedPrepare(request, at: stranger.vaultID))
         #expect(bench.run(command) == .refused(.fleetMismatch(vaultVersion: 1)))
         let bob = try bench.newRegistration(name: AccountName(tenant: "chat", account: "bob"))
@@ -62,7 +62,8 @@ import VaultCore
                 commitment: [UInt8](repeating: 0, count: 32), ciphertext: [UInt8](repeating: 0, count: 48)))
         bench.run(
             .prepare(
-                try CheckedPrepare(PrepareRequest(serial: 1000, record: junk, share: good.share), at: bench.vaultID)))
+                try CheckedPrepare(PrepareRequest(serial: 1000, record: junk, share: good.shares[1]), at: bench.vaultID)
+            ))
         #expect(bench.run(try bench.activate(good)) == .refused(.notPrepared))
         bench.run(try bench.prepare(good))
         #expect(bench.run(try bench.activate(good)) == .activated(serial: 1001))
@@ -79,7 +80,7 @@ import VaultCore
         #expect(bench.record.pendingSigned?.registration.recordHash == next.hash)
         #expect(bench.run(try bench.activate(stranger)) == .refused(.oldKeyNeeded))
         #expect(bench.run(try bench.activate(stranger, replacing: stranger)) == .refused(.unknownRegistration))
-        let forged = Bench.NewRecord(record: owner.record, hash: owner.hash, share: owner.share, key: stranger.key)
+        let forged = Bench.NewRecord(record: owner.record, hash: owner.hash, shares: owner.shares, key: stranger.key)
         #expect(bench.run(try bench.activate(stranger, replacing: forged)) == .refused(.badSignature))
         #expect(bench.run(try bench.prepare(try bench.newRegistration(), replacing: forged)) == .refused(.badSignature))
         #expect(
@@ -168,7 +169,7 @@ import VaultCore
         let serial = bench.serial
         #expect(bench.run(try bench.delete(first)) == .refused(.unknownRegistration))
         let forged = Bench.NewRecord(
-            record: second.record, hash: second.hash, share: second.share, key: first.key)
+            record: second.record, hash: second.hash, shares: second.shares, key: first.key)
         #expect(bench.run(try bench.delete(forged)) == .refused(.badSignature))
         let delete = try bench.delete(second)
         #expect(bench.run(delete) == .deleted(serial: serial + 1))
@@ -178,6 +179,34 @@ import VaultCore
         _ = try bench.register()
         #expect(bench.status()?.state == .active)
         #expect(bench.serial > serial + 1)
+    }
+
+    @Test(arguments: 0...3)
+    func `a change that was cut after any number of vaults leaves a registration that recovers`(reached: Int) throws {
+        let vaults = try (0..<3).map { try Bench(index: $0) }
+        let old = try vaults[0].newRegistration()
+        let new = try vaults[0].newRegistration()
+        for vault in vaults {
+            vault.run(try vault.prepare(old))
+            vault.run(try vault.activate(old))
+            vault.run(try vault.prepare(new, replacing: old))
+        }
+        for vault in vaults[..<reached] { vault.run(try vault.activate(new, replacing: old)) }
+        // Cut here. The old one still recovers everywhere, the new one where it arrived.
+        #expect(vaults.count { $0.run(.evaluate($0.guess(old))) == nil } == 3)
+        #expect(vaults.count { $0.run(.evaluate($0.guess(new))) == nil } == reached)
+        // Taken up again: the certificate goes to all, and the new record to those that missed it.
+        guard reached > 0 else { return }
+        for vault in vaults {
+            guard case .retired = vault.run(.retire(try vault.certificate(old, new))) else {
+                Issue.record("not retired")
+                continue
+            }
+            vault.run(try vault.prepare(new))
+            #expect(vault.run(try vault.activate(new)) == .activated(serial: vault.serial))
+        }
+        #expect(vaults.count { $0.run(.evaluate($0.guess(new))) == nil } == 3)
+        #expect(vaults.allSatisfy { $0.run(.evaluate($0.guess(old))) == .refused(.unknownRegistration) })
     }
 
     @Test(arguments: [UInt64](1...20))

@@ -14,7 +14,8 @@ final class TenantDirectory: Sendable {
 
     private let records: SealedRecords
     private let clock: @Sendable () -> Moment
-    private let entries = Mutex<[String: Entry]>([:])
+    /// By the name's bytes: Swift's own equality takes two spellings of one character for the same tenant.
+    private let entries = Mutex<[[UInt8]: Entry]>([:])
 
     init(records: SealedRecords, clock: @escaping @Sendable () -> Moment) {
         self.records = records
@@ -24,12 +25,13 @@ final class TenantDirectory: Sendable {
     /// Nil if there is no such tenant. Names that are unknown are not remembered, for strangers choose them.
     func tenant(_ name: String) async throws(LedgerError) -> Entry? {
         let now = clock().uptimeSeconds
-        if let known = entries.withLock({ $0[name] }), now < known.readUptimeSeconds + Self.freshSeconds {
+        let bytes = Array(name.utf8)
+        if let known = entries.withLock({ $0[bytes] }), now < known.readUptimeSeconds + Self.freshSeconds {
             return known
         }
         let view = try records.load([records.sealer.tenant(name)])
         guard let record = try view.record(TenantRecord.self, at: 0) else {
-            entries.withLock { $0[name] = nil }
+            entries.withLock { $0[bytes] = nil }
             return nil
         }
         let keys: TenantKeys
@@ -37,7 +39,7 @@ final class TenantDirectory: Sendable {
             throw .damaged("a tenant's registered keys do not read")
         }
         let entry = Entry(policy: record.policy, keys: keys, readUptimeSeconds: now)
-        entries.withLock { $0[name] = entry }
+        entries.withLock { $0[bytes] = entry }
         return entry
     }
 }

@@ -81,20 +81,19 @@ import VaultServer
         }
     }
 
-    @Test func `commands that wait together are committed together`() async throws {
+    @Test func `accounts that were never met look alike, and are written once`() async throws {
         let store = MemoryRecordStore()
         let vault = try await TestVault(store: store)
-        let clients = try (0..<200).map { try TestClient(vault, account: "person-\($0)") }
-        let before = store.commitCount
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for client in clients { group.addTask { _ = try await client.status() } }
-            try await group.waitForAll()
+        let clients = try (0..<20).map { try TestClient(vault, account: "person-\($0)") }
+        var serials: [UInt64] = []
+        for client in clients {
+            let status = try await client.status()
+            #expect(status.state == .notRegistered && status.record == nil && status.held.isEmpty)
+            serials.append(status.serial)
         }
-        #expect(store.commitCount > before)
-        #expect(store.commitCount - before <= 200)
-        // A Status changes nothing for an account that was met before.
+        #expect(Swift.Set(serials).count == 20, "random at first")
         let met = store.commitCount
-        for client in clients { _ = try await client.status() }
+        for (client, serial) in zip(clients, serials) { #expect(try await client.status().serial == serial) }
         #expect(store.commitCount == met)
     }
 
