@@ -22,59 +22,48 @@ package struct Backup: ~Copyable {
     private var progress = Progress(phase: .scanning)
     private var totals = Snapshot.Totals()
     private var skipped: [Skipped] = []
+    private var skippedBytes = 0
     private var buffer: UnsafeMutableRawBufferPointer
 
     private init(
         _ source: any BackupSource, into repository: Repository, _ loaded: LoadedIndex,
-        generator: any RandomNumberGenerator & Sendable, report: @escaping ProgressReport
+        generator: any RandomNumberGenerator & Sendable, packBytes: Int, report: @escaping ProgressReport
     ) {
         self.repository = repository
         self.source = source
         self.report = report
-        writer = ChunkWriter(repository, loaded, generator: generator)
+        writer = ChunkWriter(repository, loaded, generator: generator, packBytes: packBytes)
         buffer = .allocate(byteCount: FileContent.singleBlockBytesMax, alignment: 4_096)
     }
 
     deinit { buffer.deallocate() }
 
-    /// - Parameter now: seconds since 1970, asked twice.
+    /// - Parameters:
+    ///   - now: seconds since 1970, asked twice.
+    ///   - packBytes: the plaintext of a full pack; a store may ask for less than the format allows.
     package static func run(
         _ source: any BackupSource, into repository: Repository,
         generator: any RandomNumberGenerator & Sendable, now: @Sendable () -> UInt64,
-        report: @escaping ProgressReport
+        packBytes: Int = packBytesMax, report: @escaping ProgressReport
     ) async throws(BackupError) -> BackupReport {
         let began = now()
-        let (previous, loaded) = try await state(of: repository)
-        var backup = Backup(source, into: repository, loaded, generator: generator, report: report)
+        let loaded: LoadedIndex
+        do { loaded = try await repository.loadIndex() } catch { throw .store(error) }
+        let link = try await ChainLink.next(in: repository)
+        var backup = Backup(
+            source, into: repository, loaded, generator: generator, packBytes: packBytes, report: report)
         do {
             try backup.scan()
             let root = try await backup.store()
-            var generator = generator
             let snapshot = Snapshot(
-                number: (previous?.name.number ?? 0) + 1, id: .random(using: &generator), beganSeconds: began,
-                endedSeconds: max(began, now()), previous: previous?.hash ?? .none, source: source.label,
+                number: link.number, id: .random(using: &backup.writer.generator), beganSeconds: began,
+                endedSeconds: max(began, now()), previous: link.previous, source: source.label,
                 totals: backup.totals, skipped: backup.skipped, root: root)
-            let stored = try await repository.write(snapshot, using: &generator)
+            let stored = try await repository.write(snapshot, using: &backup.writer.generator)
             return BackupReport(snapshot: snapshot, storedBytes: backup.writer.storedBytes + stored)
         } catch {
             await backup.writer.abandon()
             throw error
-        }
-    }
-
-    private static func state(
-        of repository: Repository
-    ) async throws(BackupError) -> (previous: (name: SnapshotName, hash: SnapshotHash)?, loaded: LoadedIndex) {
-        do {
-            let loaded = try await repository.loadIndex()
-            guard let name = try await repository.snapshotNames().last else { return (nil, loaded) }
-            return ((name, try await repository.snapshot(name).hash()), loaded)
-        } catch let error as ObjectStoreError {
-            throw .store(error)
-        } catch let error as ReadError {
-            throw .previous(error)
-        } catch {
-            throw .unrepresentable
         }
     }
 
@@ -102,6 +91,8 @@ package struct Backup: ~Copyable {
         let root: SourceNode
         do { root = try source.root() } catch { throw .source(error) }
         let listings = try await storeDirectory(root)
+        // A disk that went away looks like a folder whose files all vanished: that is no backup of it.
+        do { _ = try source.root() } catch { throw .source(error) }
         try await writer.finish()
         return Entry(name: Entry.rootName, metadata: root.metadata, kind: .directory(listings ?? .empty))
     }
@@ -136,6 +127,7 @@ package struct Backup: ~Copyable {
         var listing = ByteWriter(capacity: run.bytes.count + 3)
         do { try listing.vector(run.bytes, 0...0xff_ffff) } catch { throw .unrepresentable }
         run = ByteWriter()
+        guard listing.bytes.count <= chunkBytesMax else { throw .unrepresentable }
         return try await writer.add(listing.bytes)
     }
 
@@ -169,7 +161,11 @@ package struct Backup: ~Copyable {
 
     private mutating func note(_ node: SourceNode, _ reason: SkipReason) {
         totals.skipped += 1
-        if skipped.count < Self.skippedListedMax { skipped.append(Skipped(path: node.path, reason: reason)) }
+        // The first ones, as far as the snapshot's field takes them; the total counts them all.
+        let bytes = node.path.count + Skipped.fixedBytes
+        guard skipped.count < Self.skippedListedMax, skippedBytes + bytes <= Skipped.listBytesMax else { return }
+        skippedBytes += bytes
+        skipped.append(Skipped(path: node.path, reason: reason))
     }
 
     // MARK: Files

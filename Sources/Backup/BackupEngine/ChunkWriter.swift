@@ -23,14 +23,20 @@ struct ChunkWriter: ~Copyable {
     private let repository: Repository
     private let index: ChunkIndex
     private var written: Set<ChunkID> = []
-    private var builder = PackBuilder()
+    private let packBytes: Int
+    private var builder: PackBuilder
     private var inFlight: [Task<PackListing, any Error>] = []
     private var listings: [PackListing]
-    private var generator: any RandomNumberGenerator & Sendable
+    /// The one source of ids in a backup: a copy of it would give an id twice.
+    var generator: any RandomNumberGenerator & Sendable
     private(set) var storedBytes: UInt64 = 0
 
-    init(_ repository: Repository, _ loaded: LoadedIndex, generator: any RandomNumberGenerator & Sendable) {
+    init(
+        _ repository: Repository, _ loaded: LoadedIndex, generator: any RandomNumberGenerator & Sendable, packBytes: Int
+    ) {
         self.repository = repository
+        self.packBytes = min(max(packBytes, PackBuilder.capacityMin), packBytesMax)
+        builder = PackBuilder(capacity: self.packBytes)
         self.generator = generator
         index = loaded.index
         listings = loaded.unlisted
@@ -80,7 +86,7 @@ struct ChunkWriter: ~Copyable {
         if inFlight.count >= Self.packsInFlightMax { try await completeOldest() }
         let (repository, builder) = (self.repository, self.builder)
         let id = ObjectID.random(using: &generator)
-        self.builder = PackBuilder()
+        self.builder = PackBuilder(capacity: packBytes)
         inFlight.append(Task { try await repository.write(builder, as: id) })
     }
 

@@ -2,6 +2,9 @@ import ByteCoding
 
 /// A snapshot's place in the store's order, and its id (section 8).
 package struct SnapshotName: Hashable, Sendable, Comparable {
+    /// The largest number that 8 digits write.
+    package static let numberMax: UInt32 = 99_999_999
+
     package var number: UInt32
     package var id: ObjectID
 

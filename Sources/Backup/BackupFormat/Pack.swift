@@ -67,6 +67,9 @@ package struct PackBuilder: Sendable {
     /// The footer's vector length and the trailing `footerBytes`.
     private static let fixedBytes = 3 + 4
 
+    /// Below this a pack is mostly footer.
+    package static let capacityMin = 1_024
+
     package init(capacity: Int = packBytesMax) {
         self.capacity = capacity
         data.reserveCapacity(capacity)

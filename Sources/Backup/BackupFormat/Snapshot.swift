@@ -13,6 +13,10 @@ package enum SkipReason: UInt8, Sendable {
 
 /// Something in the source that is not in a snapshot; its path is relative to the source.
 package struct Skipped: ByteCodable, Equatable, Sendable {
+    /// What one takes beside its path, and what all of a snapshot may take.
+    package static let fixedBytes = 3
+    package static let listBytesMax = 0xffff
+
     package var path: [UInt8]
     package var reason: SkipReason
 
@@ -91,7 +95,7 @@ extension Snapshot: ByteCodable {
         totals.symbolicLinks = try reader.uint64()
         totals.contentBytes = try reader.uint64()
         totals.skipped = try reader.uint64()
-        skipped = try reader.list(0...0xffff)
+        skipped = try reader.list(0...Skipped.listBytesMax)
         root = try Entry(from: &reader)
         guard number > 0, root.name == Entry.rootName, case .directory = root.kind else { throw .invalidValue }
     }
@@ -105,7 +109,7 @@ extension Snapshot: ByteCodable {
         try writer.text(source, 0...0xffff)
         let counts = [totals.files, totals.directories, totals.symbolicLinks, totals.contentBytes, totals.skipped]
         for count in counts { writer.uint64(count) }
-        try writer.list(skipped, 0...0xffff)
+        try writer.list(skipped, 0...Skipped.listBytesMax)
         try root.encode(into: &writer)
     }
 }

@@ -1,0 +1,44 @@
+import BackupFormat
+import ByteCoding
+
+/// Where a new snapshot goes in the chain (spec: backup format, section 8).
+struct ChainLink: Equatable {
+    let number: UInt32
+    let previous: SnapshotHash
+
+    /// After the newest snapshot that can be read: a damaged one must not stop a person from backing up again.
+    static func next(in repository: Repository) async throws(BackupError) -> ChainLink {
+        let names: [SnapshotName]
+        do { names = try await repository.snapshotNames() } catch { throw .store(error) }
+        for name in names.reversed() {
+            let snapshot: Snapshot
+            do {
+                snapshot = try await repository.snapshot(name)
+            } catch .store(let error) where !error.isLoss {
+                throw .store(error)
+            } catch {
+                continue
+            }
+            guard let hash = try? snapshot.hash() else { continue }
+            return ChainLink(number: number(after: name, among: names), previous: hash)
+        }
+        return ChainLink(number: number(after: nil, among: names), previous: .none)
+    }
+
+    /// Above every number that is taken, unless someone without the key has put a number there that leaves no room.
+    private static func number(after newest: SnapshotName?, among names: [SnapshotName]) -> UInt32 {
+        let highest = names.last?.number ?? 0
+        if highest < SnapshotName.numberMax { return highest + 1 }
+        return min(newest?.number ?? 0, SnapshotName.numberMax - 1) + 1
+    }
+}
+
+extension ObjectStoreError {
+    /// Whether the object itself is missing or cut, as against a store that cannot be reached.
+    var isLoss: Bool {
+        switch self {
+        case .notFound, .truncated: true
+        case .exists, .full, .denied, .failed: false
+        }
+    }
+}
