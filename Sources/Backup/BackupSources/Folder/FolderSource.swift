@@ -65,10 +65,13 @@ package struct FolderSource: BackupSource {
     private func databaseCompanions(of names: [[UInt8]], in directory: SourceNode) -> Set<[UInt8]> {
         var companions: Set<[UInt8]> = []
         let present = Set(names)
-        for suffix in ["-wal", "-shm", "-journal"].map({ Array($0.utf8) }) {
+        for companion in DatabaseCompanion.allCases {
+            let suffix = Array(companion.rawValue.utf8)
             for name in names where name.count > suffix.count && name.suffix(suffix.count) == suffix[...] {
                 let main = Array(name.dropLast(suffix.count))
-                if present.contains(main), DatabaseImage.isDatabase(systemPath(base, path(of: main, in: directory))) {
+                if present.contains(main), DatabaseImage.isDatabase(systemPath(base, path(of: main, in: directory))),
+                    companion.isGenuine(systemPath(base, path(of: name, in: directory)))
+                {
                     companions.insert(name)
                 }
             }

@@ -3,6 +3,9 @@ import GRDB
 
 /// A read transaction of SQLite's own, held open: while it lasts, no writer can change the pages that a reader sees.
 final class ReadTransaction {
+    /// A commit takes less; an app that locks its database for as long as it runs is not waited for.
+    private static let waitSeconds = 1.0
+
     private let queue: DatabaseQueue
 
     /// nil if SQLite cannot read the database without writing to it, or another process holds it alone.
@@ -13,6 +16,7 @@ final class ReadTransaction {
         else { return nil }
         var configuration = Configuration()
         configuration.readonly = true
+        configuration.busyMode = .timeout(Self.waitSeconds)
         // The transaction outlives the access that begins it: that is what it is for.
         configuration.allowsUnsafeTransactions = true
         do {

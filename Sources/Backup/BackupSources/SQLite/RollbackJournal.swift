@@ -1,32 +1,34 @@
 import BackupEngine
+import Foundation
 
 /// The original pages in a journal that a crash left behind: with them in place, the database is as before the
 /// transaction that was cut (SQLite file format, section 3).
 struct RollbackJournal {
-    private static let magic: [UInt8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]
+    static let magic: [UInt8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]
     private static let headerBytes = 28
     private static let untilEnd: UInt32 = 0xffff_ffff
 
+    /// The page size before the transaction; a VACUUM that was cut may have changed it.
+    let pageBytes: Int
+    /// The database's size before the transaction, in pages.
+    let pageCount: UInt32
     /// Where the original of each page begins in the journal.
     private(set) var offsets: [UInt32: UInt64] = [:]
-    /// The database's size before the transaction, in pages.
-    private(set) var pageCount: UInt32 = 0
 
-    /// nil if the journal rolls nothing back: it is empty, or its header was zeroed by a commit.
-    init?(_ file: FileHandleOwner, pageBytes: Int) throws(SourceError) {
+    /// nil if the journal rolls nothing back: it is empty, its header was zeroed by a commit, or the transaction spanned
+    /// several databases and was committed when its super-journal went.
+    init?(_ file: FileHandleOwner) throws(SourceError) {
+        guard let first = try Header(file, at: 0), try !Self.wasCommitted(file) else { return nil }
+        pageBytes = first.pageBytes
+        pageCount = first.pageCount
         var offset: UInt64 = 0
-        var segments = 0
-        while let header = try Header(file, at: offset, pageBytes: pageBytes) {
-            if segments == 0 { pageCount = header.pageCount }
-            segments += 1
-            offset += UInt64(header.sectorBytes)
-            let whole = try records(of: header, file, &offset, pageBytes)
-            guard whole else { break }
-            // The next segment begins at the next sector.
+        while let header = try Header(file, at: offset), header.pageBytes == pageBytes {
             let sector = UInt64(header.sectorBytes)
+            offset += sector
+            guard try records(of: header, file, &offset) else { break }
+            // The next segment begins at the next sector.
             offset = (offset + sector - 1) / sector * sector
         }
-        guard segments > 0 else { return nil }
     }
 
     private struct Header {
@@ -34,8 +36,9 @@ struct RollbackJournal {
         let nonce: UInt32
         let pageCount: UInt32
         let sectorBytes: Int
+        let pageBytes: Int
 
-        init?(_ file: FileHandleOwner, at offset: UInt64, pageBytes: Int) throws(SourceError) {
+        init?(_ file: FileHandleOwner, at offset: UInt64) throws(SourceError) {
             let header = try file.bytes(at: offset, count: RollbackJournal.headerBytes)
             guard header.count == RollbackJournal.headerBytes, header.starts(with: RollbackJournal.magic)
             else { return nil }
@@ -43,14 +46,16 @@ struct RollbackJournal {
             nonce = header.bigEndian(at: 12)
             pageCount = header.bigEndian(at: 16)
             sectorBytes = Int(header.bigEndian(at: 20))
-            guard (512...65_536).contains(sectorBytes), header.bigEndian(at: 24) == UInt32(pageBytes)
+            pageBytes = Int(header.bigEndian(at: 24))
+            guard (32...65_536).contains(sectorBytes), sectorBytes & (sectorBytes - 1) == 0,
+                (512...65_536).contains(pageBytes), pageBytes & (pageBytes - 1) == 0
             else { return nil }
         }
     }
 
     /// - Returns: whether all records were whole; the first that is not was never synced, and nothing after it counts.
     private mutating func records(
-        of header: Header, _ file: FileHandleOwner, _ offset: inout UInt64, _ pageBytes: Int
+        of header: Header, _ file: FileHandleOwner, _ offset: inout UInt64
     ) throws(SourceError) -> Bool {
         var left = header.recordCount
         while left > 0 {
@@ -67,5 +72,18 @@ struct RollbackJournal {
             left -= 1
         }
         return true
+    }
+
+    /// Whether the journal ends with the name of a super-journal that is gone.
+    private static func wasCommitted(_ file: FileHandleOwner) throws(SourceError) -> Bool {
+        guard let status = FileStatus.of(file.file), status.bytes > 16 else { return false }
+        let tail = try file.bytes(at: status.bytes - 16, count: 16)
+        guard tail.count == 16, tail[8...].elementsEqual(magic) else { return false }
+        let count = UInt64(tail.bigEndian(at: 0))
+        guard (1...UInt64(PATH_MAX)).contains(count), count + 16 <= status.bytes else { return false }
+        let name = try file.bytes(at: status.bytes - 16 - count, count: Int(count))
+        let sum = name.reduce(UInt32(0)) { $0 &+ UInt32(bitPattern: Int32(Int8(bitPattern: $1))) }
+        guard name.count == Int(count), sum == tail.bigEndian(at: 4) else { return false }
+        return FileStatus.ofLink(systemPath(name)) == nil
     }
 }

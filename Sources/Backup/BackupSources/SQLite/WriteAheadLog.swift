@@ -4,8 +4,11 @@ import BackupEngine
 struct WriteAheadLog {
     static let headerBytes = 32
     private static let frameHeaderBytes = 24
+    private static let version: UInt32 = 3_007_000
     private static let magicLittleEndianSums: UInt32 = 0x377f_0682
     private static let magicBigEndianSums: UInt32 = 0x377f_0683
+
+    static func isMagic(_ number: UInt32) -> Bool { number == magicLittleEndianSums || number == magicBigEndianSums }
 
     /// Where the newest committed version of each page begins in the log.
     private(set) var offsets: [UInt32: UInt64] = [:]
@@ -19,8 +22,7 @@ struct WriteAheadLog {
         header = try file.bytes(at: 0, count: Self.headerBytes)
         guard header.count == Self.headerBytes else { return nil }
         let magic = header.bigEndian(at: 0)
-        guard magic == Self.magicLittleEndianSums || magic == Self.magicBigEndianSums,
-            header.bigEndian(at: 8) == UInt32(pageBytes)
+        guard Self.isMagic(magic), header.bigEndian(at: 4) == Self.version, header.bigEndian(at: 8) == UInt32(pageBytes)
         else { return nil }
         var sums = LogChecksum(bigEndian: magic == Self.magicBigEndianSums)
         sums.add(header[..<24])
