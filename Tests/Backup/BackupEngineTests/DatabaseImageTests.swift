@@ -125,7 +125,7 @@ import Testing
             try app.execute("PRAGMA wal_checkpoint(PASSIVE)")
             let expected = try app.state()
             let read = try image(of: folder("a.db"), blockBytes: 20_000) { number in
-                if number == block { try app.rewrite(every: 2) }
+                if number == block { for _ in 0..<4 { try app.rewrite(every: 2) } }
             }
             #expect(try ChatState(image: read) == expected)
         }
