@@ -33,7 +33,9 @@ extension CofferError {
         case .notRegistered:
             self.init(
                 .notRegistered, "The vaults have no key for this account.",
-                advice: "Check that you signed in with the account of the backup. The 64-digit key works without the vaults.")
+                advice:
+                    "Check that you signed in with the account of the backup. The 64-digit key works without the vaults."
+            )
         case .tokenExpired:
             self.init(
                 .tokenExpired, "Your sign-in has expired. No attempt was charged.",

@@ -35,7 +35,8 @@ struct SignInOptions: ParsableArguments {
 
     /// The password of a backup that there is already.
     func password() throws -> Password {
-        var text = try passwordFile.map(SecretInput.read) ?? SecretInput.ask("Password: ", insteadUse: "--password-file")
+        var text =
+            try passwordFile.map(SecretInput.read) ?? SecretInput.ask("Password: ", insteadUse: "--password-file")
         return try Password(wiping: &text)
     }
 
@@ -76,7 +77,7 @@ struct UnlockOptions: ParsableArguments {
     func open(_ common: CommonOptions) async throws -> OpenedBackup {
         guard let from else { return try await common.device.open() }
         let store = try await ClaimedStore.at(from)
-        guard let fleet = store.fleet, !key, keyFile == nil else {
+        guard !key, keyFile == nil, let fleet = try store.fleet else {
             return try await store.open(with: try sixtyFourDigitKey())
         }
         let signIn = try signIn.signIn()

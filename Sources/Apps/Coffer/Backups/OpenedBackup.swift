@@ -20,7 +20,6 @@ public struct OpenedBackup: Sendable {
         place = repository.store.place
     }
 
-
     /// Which snapshot is meant.
     public enum Selection: Sendable, Equatable {
         case newest

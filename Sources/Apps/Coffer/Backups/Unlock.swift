@@ -5,8 +5,14 @@ import RecoveryProtocol
 /// What a store says of itself before anyone has its key. None of it is proven until then.
 public struct ClaimedStore: Sendable {
     public let place: String
-    /// The fleet whose vaults hold the key, if the store names one.
-    public let fleet: FleetSummary?
+    /// The fleet whose vaults hold the key, if the store names one; a fleet that cannot be read stops nobody who has the key.
+    public var fleet: FleetSummary? {
+        get throws(CofferError) {
+            guard let fleetText else { return nil }
+            return FleetSummary(try FleetAccess.fleet(of: fleetText))
+        }
+    }
+
     let fleetText: String?
     let store: any ObjectStore
 
@@ -17,14 +23,7 @@ public struct ClaimedStore: Sendable {
         do { header = try await Repository.claimedHeader(in: store) } catch {
             throw CofferError(error, place: store.place)
         }
-        return try ClaimedStore(store: store, fleetText: header.fleet)
-    }
-
-    private init(store: any ObjectStore, fleetText: String?) throws(CofferError) {
-        self.store = store
-        place = store.place
-        self.fleetText = fleetText
-        fleet = try fleetText.map { text throws(CofferError) in FleetSummary(try FleetAccess.fleet(of: text)) }
+        return ClaimedStore(place: store.place, fleetText: header.fleet, store: store)
     }
 
     /// Opens it with the 64-digit key.

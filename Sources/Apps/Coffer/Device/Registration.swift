@@ -88,7 +88,8 @@ extension Password {
             case .empty:
                 throw CofferError(.badPassword, "The password is empty.", advice: "Type at least one character.")
             case .tooLong:
-                throw CofferError(.badPassword, "The password is longer than 1,024 bytes.", advice: "Use a shorter one.")
+                throw CofferError(
+                    .badPassword, "The password is longer than 1,024 bytes.", advice: "Use a shorter one.")
             case .unassigned:
                 throw CofferError(
                     .badPassword, "The password has a character that other devices may write differently.",

@@ -59,7 +59,8 @@ final class TemporaryFolder: Sendable {
         var offset = 0
         while offset < content.count {
             let count = content.withUnsafeBytes {
-                Foundation.write(file, $0.baseAddress! + offset, content.count - offset)
+                Foundation.write(
+                    file, UnsafeRawBufferPointer(rebasing: $0[offset...]).baseAddress, content.count - offset)
             }
             try require(count > 0, "write")
             offset += count
