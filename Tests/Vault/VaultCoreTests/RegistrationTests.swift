@@ -181,6 +181,26 @@ import VaultCore
         #expect(bench.serial > serial + 1)
     }
 
+    @Test func `a signed message under another serial is refused and told the present one`() throws {
+        let bench = try Bench()
+        let owner = try bench.register()
+        let next = try bench.newRegistration()
+        bench.run(try bench.prepare(next, replacing: owner))
+        let before = bench.record
+        for serial in [0, bench.serial - 1, bench.serial + 1] {
+            for command in [
+                try bench.prepare(try bench.newRegistration(), serial: serial, replacing: owner),
+                try bench.prepare(try bench.newRegistration(), serial: serial),
+                try bench.activate(next, serial: serial, replacing: owner),
+                try bench.confirm([bench.guess(owner).receipt], of: owner, serial: serial),
+                try bench.delete(owner, serial: serial),
+            ] {
+                #expect(bench.run(command) == .refused(.staleSerial(current: before.serial)))
+                #expect(bench.record == before)
+            }
+        }
+    }
+
     @Test(arguments: 0...3)
     func `a change that was cut after any number of vaults leaves a registration that recovers`(reached: Int) throws {
         let vaults = try (0..<3).map { try Bench(index: $0) }

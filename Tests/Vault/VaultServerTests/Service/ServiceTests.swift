@@ -169,6 +169,26 @@ import VaultServer
         }
     }
 
+    @Test func `no account, token or password stands in the log`() async throws {
+        let log = RecordingLog()
+        let store = MemoryRecordStore()
+        let vault = try await TestVault(store: store, logger: log.logger)
+        let client = try TestClient(vault, account: "alice-in-person")
+        let registration = try await client.register(password: "open sesame")
+        let serial = try await client.status().serial
+        store.fail(next: .unavailable)
+        _ = try await client.ask(.evaluate(TestClient.guess(registration, serial: serial)))
+        store.tamper(vault.records.sealer.account(client.name)) { $0[40] ^= 1 }
+        _ = try await client.ask(.status(StatusRequest()))
+        store.fail(next: .unavailable)
+        vault.clock.pass(seconds: 3600)
+        await vault.service.settleDue()
+        #expect(log.text.split(separator: "\n").count == 3)
+        for secret in ["alice", TestVault.tenant, "sesame", String(decoding: client.token, as: UTF8.self)] {
+            #expect(!log.text.contains(secret))
+        }
+    }
+
     @Test func `another data key opens nothing and serves nothing`() async throws {
         let vault = try await TestVault()
         let records = SealedRecords(store: vault.store, dataKey: SecretBytes(copying: [UInt8](repeating: 1, count: 32)))

@@ -37,7 +37,7 @@ final class TestVault: Sendable {
 
     init(
         store: any RecordStore = MemoryRecordStore(), policy: TenantPolicy = .withoutWaits(budget: 10),
-        clock: TestClock = TestClock()
+        clock: TestClock = TestClock(), logger: Logger = .silent
     ) async throws {
         var generator = SystemRandomNumberGenerator()
         self.store = store
@@ -53,7 +53,7 @@ final class TestVault: Sendable {
             generations: [Fleet.Generation(version: 1, threshold: 1, indices: [1])])
         try administration.setFleet(fleet)
         try administration.setTenant(TenantRecord(name: Self.tenant, keySet: issuer.keySet, policy: policy))
-        service = try await VaultService(records: records, clock: { clock.now }, logger: .silent)
+        service = try await VaultService(records: records, clock: { clock.now }, logger: logger)
     }
 
     /// The same vault as another process would open it.
@@ -81,4 +81,27 @@ extension TenantPolicy {
 
 extension Logger {
     static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+}
+
+/// Everything that was logged, as one text.
+final class RecordingLog: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    var text: String { lines.withLock { $0.joined(separator: "\n") } }
+    var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
+
+    private struct Handler: LogHandler {
+        let log: RecordingLog
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            log.lines.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") }
+        }
+    }
 }
