@@ -201,6 +201,23 @@ import VaultCore
         }
     }
 
+    @Test func `Prepare and Activate whose replies were lost are answered again and change nothing`() throws {
+        let bench = try Bench()
+        let new = try bench.newRegistration()
+        let prepare = try bench.prepare(new)
+        #expect(bench.run(prepare) == .prepared(serial: 1000))
+        let prepared = bench.record
+        bench.pass(seconds: 3600)
+        #expect(bench.run(prepare) == .prepared(serial: 1000))
+        #expect(bench.record == prepared, "not even a later expiry")
+        let activate = try bench.activate(new)
+        #expect(bench.run(activate) == .activated(serial: 1001))
+        let activated = bench.record
+        #expect(bench.run(activate) == .activated(serial: 1001))
+        #expect(bench.run(prepare) == .prepared(serial: 1001))
+        #expect(bench.record == activated)
+    }
+
     @Test(arguments: 0...3)
     func `a change that was cut after any number of vaults leaves a registration that recovers`(reached: Int) throws {
         let vaults = try (0..<3).map { try Bench(index: $0) }

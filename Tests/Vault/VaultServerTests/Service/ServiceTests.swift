@@ -97,6 +97,53 @@ import VaultServer
         #expect(try await client.status().attemptsLeft == 10)
     }
 
+    /// Seals any plaintext, as only somebody who writes a client of his own can.
+    private func seal(_ plaintext: [UInt8], for vault: TestVault) throws -> [UInt8] {
+        let announcement = try KeyAnnouncement(decoding: vault.service.keyAnnouncement())
+        let clear = [SealedRequest.version] + announcement.vaultID.bytes + announcement.keyID.bytes
+        let made = try HybridHPKE.seal(
+            plaintext, to: announcement.publicKey, info: labelled(.channelInfo) { $0.raw(clear) },
+            exportLabel: Label.channelExport.bytes)
+        return clear + made.encapsulated + made.ciphertext
+    }
+
+    @Test func `hostile plaintexts, sealed well, are refused and change nothing`() async throws {
+        let vault = try await TestVault()
+        let client = try TestClient(vault)
+        let registration = try await client.register(password: "a")
+        let serial = try await client.status().serial
+        let good = try Request(
+            token: client.token, operation: .evaluate(TestClient.guess(registration, serial: serial))
+        ).encoded()
+        func padded(_ message: [UInt8]) -> [UInt8] {
+            let prefix = [UInt8(message.count >> 8), UInt8(message.count & 0xff)]
+            let filled = prefix + message + [UInt8](repeating: 0, count: Limits.requestPlaintextBytes)
+            return Array(filled[..<Limits.requestPlaintextBytes])
+        }
+        var generator = SystemRandomNumberGenerator()
+        var plaintexts = (0..<50).map { _ in generator.bytes(Limits.requestPlaintextBytes) }
+        plaintexts += (0..<50).map { _ in padded(Array(good[..<Int.random(in: 0..<good.count)])) }
+        plaintexts += [
+            padded(good + [0]), padded([]), [0xff, 0xff] + padded(good).dropFirst(2),
+            Array(padded(good).dropLast()) + [1], [UInt8](repeating: 0, count: Limits.requestPlaintextBytes),
+        ]
+        let key = vault.records.sealer.account(client.name)
+        let before = try vault.store.load([key])
+        for plaintext in plaintexts {
+            _ = try await vault.service.handle(try seal(plaintext, for: vault))
+        }
+        for _ in 0..<200 {
+            // Bent anywhere but in the blinded element and the attempt id, which make it another guess.
+            var bent = good
+            bent[Int.random(in: 0..<client.token.count + 10)] ^= 1 << UInt8.random(in: 0..<8)
+            _ = try await vault.service.handle(try seal(padded(bent), for: vault))
+        }
+        #expect(try vault.store.load([key]).records == before.records)
+        // The same way round, unbent: so it was not the sealing that was refused.
+        _ = try await vault.service.handle(try seal(padded(good), for: vault))
+        #expect(try await client.status().attemptsLeft == 9)
+    }
+
     @Test func `an account that asks too often is told to wait, and its signed messages are not`() async throws {
         var policy = TenantPolicy.withoutWaits(budget: 10)
         policy.requestsPerMinuteMax = 20
