@@ -29,10 +29,11 @@ struct CommandFailure: Error {
     }
 }
 
-/// What the commands print. Unbuffered: whoever waits for the line that says ready gets it.
+/// What the commands print. Unbuffered: whoever waits for the line that says ready gets it. A reader that went away is
+/// no reason for a vault to stop.
 enum Output {
-    static func line(_ text: String) { FileHandle.standardOutput.write(Data("\(text)\n".utf8)) }
-    static func error(_ text: String) { FileHandle.standardError.write(Data("\(text)\n".utf8)) }
+    static func line(_ text: String) { try? FileHandle.standardOutput.write(contentsOf: Data("\(text)\n".utf8)) }
+    static func error(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data("\(text)\n".utf8)) }
 }
 
 /// Files that are public.
