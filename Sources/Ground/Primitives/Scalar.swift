@@ -61,6 +61,11 @@ package struct Scalar: ByteCodable, Sendable {
     /// The 32 bytes, for what is not secret (a proof) or goes into another secret.
     package func exposed() -> [UInt8] { secret.withBytes { Array($0) } }
 
+    /// Appends the 32 bytes to a buffer that its owner wipes.
+    package func append(to buffer: inout [UInt8]) {
+        secret.withBytes { buffer.append(contentsOf: $0) }
+    }
+
     func withBytes<Result>(_ body: (UnsafePointer<UInt8>) -> Result) -> Result {
         secret.withPointer(body)
     }

@@ -100,12 +100,13 @@ import Testing
         #expect(announcement == key.announcement)
         let (first, second) = (fleet.vaults[0], fleet.vaults[1])
         try announcement.check(fleetID: fleet.id, vault: first, now: Self.noon)
+        try announcement.check(fleetID: fleet.id, vault: first, now: Self.noon.subtracting(seconds: 3600))
         try announcement.check(fleetID: fleet.id, vault: first, now: Self.noon.adding(seconds: 25 * 3600))
         #expect(throws: KeyAnnouncement.Distrust.notValidNow) {
             try announcement.check(fleetID: fleet.id, vault: first, now: Self.noon.adding(seconds: 25 * 3600 + 1))
         }
         #expect(throws: KeyAnnouncement.Distrust.notValidNow) {
-            try announcement.check(fleetID: fleet.id, vault: first, now: Self.noon.subtracting(seconds: 1))
+            try announcement.check(fleetID: fleet.id, vault: first, now: Self.noon.subtracting(seconds: 3601))
         }
         #expect(throws: KeyAnnouncement.Distrust.notGenuine) {
             try announcement.check(fleetID: fleet.id, vault: second, now: Self.noon)

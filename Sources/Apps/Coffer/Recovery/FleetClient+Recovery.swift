@@ -44,7 +44,7 @@ package struct Recovery: Sendable {
     package let recordHash: RecordHash
     /// Attempts as shown, after this one was given back.
     package let attemptsLeft: Int
-    /// Attempts that others made since the last change of the registration; more than 0 asks for a new password.
+    /// Attempts, per vault, that this entry did not make and that stay charged; more than 0 asks for a new password.
     package let strangersAttempts: Int
     /// Vaults that misbehaved, were not reached, or lack their share. If there are any, register anew while the
     /// password is at hand.
@@ -168,20 +168,28 @@ extension FleetClient {
         } catch { return .failure(error) }
     }
 
+    /// Too few evaluations. One vault alone is not believed that it is too early, or that all is over: as many must say
+    /// so as leave fewer than t others.
     private func shortfall(
         _ asked: Asked, status: FleetStatus, candidate: StatusSurvey.Candidate
     ) -> RecoveryError {
         let needed = Int(candidate.view.header.threshold)
-        let problems = status.problems + asked.problems
-        for problem in asked.problems.map(\.problem) {
-            switch problem {
-            case .refused(.tooEarly(let time)): return .tooEarly(until: time)
-            case .refused(.destructionPending(let time)): return .noAttemptsLeft(erasedAt: time)
-            case .refused(.destroyed(let time)): return .destroyed(at: time)
-            default: continue
-            }
+        let enough = candidate.view.header.count - needed + 1
+        func times(_ time: (Refusal) -> Timestamp?) -> [Timestamp] {
+            asked.problems.compactMap { report in
+                if case .refused(let refusal) = report.problem { return time(refusal) }
+                return nil
+            }.sorted()
         }
-        return unreached(problems, answered: asked.round.good.count, needed: needed)
+        let destroyed = times { if case .destroyed(let time) = $0 { time } else { nil } }
+        let ending = times { if case .destructionPending(let time) = $0 { time } else { nil } }
+        let early = times { if case .tooEarly(let time) = $0 { time } else { nil } }
+        if destroyed.count + ending.count >= enough {
+            if let latest = destroyed.last { return .destroyed(at: latest) }
+            if let first = ending.first { return .noAttemptsLeft(erasedAt: first) }
+        }
+        if early.count >= enough, let last = early.last { return .tooEarly(until: last) }
+        return unreached(status.problems + asked.problems, answered: asked.round.good.count, needed: needed)
     }
 
     private func refusal(
@@ -235,14 +243,16 @@ extension FleetClient {
             confirmed[$0.vaultID] ?? asked.attemptsLeft[$0.vaultID] ?? $0.attemptsLeft
         }
         let holders = candidate.voters.map(\.vaultID)
-        let strangers = zip(candidate.voters, left).compactMap { voter, left in
+        let charged = zip(candidate.voters, left).compactMap { voter, left in
             status.reply(of: voter.vaultID).map { Int($0.attemptsPerVault) - max(left, voter.attemptsLeft) }
-        }
+        }.sorted(by: >)
+        // The t-th largest count: t−1 liars alone cannot raise an alarm.
+        let strangers = charged.dropFirst(Int(candidate.view.header.threshold) - 1).first ?? 0
         return Recovery(
             backupKey: key.backupKey, registrationID: candidate.view.header.registrationID,
             recordHash: candidate.recordHash,
             attemptsLeft: Fleet.attemptsShown(left: left, threshold: Int(candidate.view.header.threshold)),
-            strangersAttempts: max(0, strangers.max() ?? 0), problems: status.problems + asked.problems,
+            strangersAttempts: max(0, strangers), problems: status.problems + asked.problems,
             lackingShare: status.answered.map(\.vault).filter { !holders.contains($0.id) })
     }
 }

@@ -31,43 +31,35 @@ package struct Enrolment: Sendable {
 
 extension FleetClient {
     /// Puts K behind a password. K must be safe on disk before: an interrupted registration is continued by whoever
-    /// holds K, and by nobody else. `oldKey` manages the registration that is replaced, if its K was another one.
+    /// holds K, and by nobody else. `old` manages the registration that is replaced, if its K was another one.
     package func register(
         backupKey: SecretBytes, password: SecretBytes, argon2: Argon2Parameters = .standard,
-        replacing oldKey: (registrationID: RegistrationID, managementKey: SigningKey)? = nil
+        replacing old: (registrationID: RegistrationID, managementKey: SigningKey)? = nil
     ) async throws(EnrolmentError) -> Enrolment {
         let status = await status()
-        let needed = min(fleet.current.count, fleet.threshold + 1)
         guard status.answered.count >= needed else {
             throw .tooFewVaults(needed: needed, answered: status.answered.count, problems: status.problems)
         }
         let new = try newRegistration(backupKey, password, argon2)
-        let old = oldKey ?? ownRegistration(status, backupKey: backupKey)
         let shares = new.record.header.holders.compactMap { holder in
             new.share(for: holder.vaultID).map {
                 UndeliveredShares.Share(vaultID: holder.vaultID, value: $0)
             }
         }
-        let undelivered = UndeliveredShares(
-            record: new.record, shares: shares, oldRegistrationID: old?.registrationID, certificate: nil)
-        let prepared = await prepare(undelivered, status: status, oldKey: old?.managementKey)
+        let change = Change(
+            shares: UndeliveredShares(record: new.record, shares: shares, certificates: []),
+            recordHash: new.recordHash, backupKey: backupKey, explicitOld: old)
+        let prepared = await prepare(change, status: status)
         guard prepared.vaults.count >= needed else {
-            throw failure(prepared.problems + status.problems, answered: prepared.vaults.count, needed: needed)
+            throw failure(prepared.problems + status.problems, answered: prepared.vaults.count)
         }
-        let activated = await activate(
-            new.recordHash, newKey: new.managementKey, old: old, at: prepared.vaults)
+        let activated = await activate(change, at: prepared.vaults, status: status)
+        let problems = status.problems + prepared.problems + activated.problems
         // From t on the new registration can be used; fewer leave the old one in use.
         guard activated.vaults.count >= fleet.threshold else {
-            throw failure(
-                activated.problems + prepared.problems + status.problems, answered: activated.vaults.count,
-                needed: needed)
+            throw failure(problems, answered: activated.vaults.count)
         }
-        let retired = await retire(
-            old, by: new.managementKey, recordHash: new.recordHash, at: activated.vaults, needed: needed)
-        return enrolment(
-            undelivered, recordHash: new.recordHash, activated: activated.vaults,
-            problems: status.problems + prepared.problems + activated.problems, certificate: retired.certificate,
-            isOldRetired: retired.isDone)
+        return await finish(change, activated: activated.vaults, problems: problems, status: status)
     }
 
     /// Hands the missing vaults their shares, without a password.
@@ -75,33 +67,31 @@ extension FleetClient {
         _ undelivered: UndeliveredShares, backupKey: SecretBytes
     ) async throws(EnrolmentError) -> Enrolment {
         guard let recordHash = try? undelivered.record.recordHash() else { throw .brokenMachine }
+        let change = Change(
+            shares: undelivered, recordHash: recordHash, backupKey: backupKey, explicitOld: nil)
+        // A certificate makes room where the old registration's key is no longer at hand.
+        let before = await status()
+        _ = await ask(
+            undelivered.certificates.flatMap { certificate in
+                before.answered.filter { $0.reply.active?.registrationID == certificate.oldRegistrationID }
+                    .map { ($0.vault, Operation.retire(certificate)) }
+            })
         let status = await status()
-        let newKey = managementKey(
-            backupKey: backupKey, registrationID: undelivered.record.header.registrationID)
-        let old = undelivered.oldRegistrationID.map {
-            ($0, managementKey(backupKey: backupKey, registrationID: $0))
-        }
-        if let certificate = undelivered.certificate {
-            _ = await ask(
-                status.answered.filter { holdsOld($0.reply, certificate.oldRegistrationID) }
-                    .map { ($0.vault, .retire(certificate)) })
-        }
-        let fresh = undelivered.certificate == nil ? status : await self.status()
-        let prepared = await prepare(undelivered, status: fresh, oldKey: old?.1)
-        let activated = await activate(
-            recordHash, newKey: newKey, old: old.map { ($0.0, $0.1) }, at: prepared.vaults)
+        let prepared = await prepare(change, status: status)
+        let activated = await activate(change, at: prepared.vaults, status: status)
+        let already = status.answered.filter { $0.reply.active?.recordHash == recordHash }.map(\.vault)
+        // Those that are neither asked nor reached had the share before.
         let others = fleet.currentVaults.filter { vault in
-            !undelivered.shares.contains { $0.vaultID == vault.id }
+            !already.contains(vault) && !undelivered.shares.contains { $0.vaultID == vault.id }
         }
-        return enrolment(
-            undelivered, recordHash: recordHash, activated: others + activated.vaults,
-            problems: fresh.problems + prepared.problems + activated.problems,
-            certificate: undelivered.certificate, isOldRetired: true)
+        return await finish(
+            change, activated: others + already.filter { !activated.vaults.contains($0) } + activated.vaults,
+            problems: status.problems + prepared.problems + activated.problems, status: status)
     }
 
-    private func holdsOld(_ reply: StatusReply, _ id: RegistrationID) -> Bool {
-        reply.held.contains { $0.registrationID == id }
-    }
+    /// How many vaults must take part in a change: one more than t, so that the loss of one right after it does not
+    /// take K away.
+    private var needed: Int { min(fleet.current.count, fleet.threshold + 1) }
 
     private func newRegistration(
         _ backupKey: SecretBytes, _ password: SecretBytes, _ argon2: Argon2Parameters
@@ -121,32 +111,23 @@ extension FleetClient {
         }
     }
 
-    /// The account's registration, if this K manages it.
-    private func ownRegistration(
-        _ status: FleetStatus, backupKey: SecretBytes
-    ) -> (registrationID: RegistrationID, managementKey: SigningKey)? {
-        for (_, reply) in status.answered {
-            guard let header = reply.record?.header else { continue }
-            let key = managementKey(backupKey: backupKey, registrationID: header.registrationID)
-            if key.verifyingKey == header.managementKey { return (header.registrationID, key) }
-        }
-        return nil
-    }
-
-    private func failure(_ problems: [VaultReport], answered: Int, needed: Int) -> EnrolmentError {
-        let foreign = problems.filter { $0.problem == .refused(.oldKeyNeeded) }.map(\.vault)
+    private func failure(_ problems: [VaultReport], answered: Int) -> EnrolmentError {
+        let foreign = problems.filter {
+            [.refused(.oldKeyNeeded), .refused(.badSignature)].contains($0.problem)
+        }.map(\.vault)
         if foreign.count > fleet.current.count - needed { return .anotherKeyRegistered(vaults: foreign) }
         return .tooFewVaults(needed: needed, answered: answered, problems: problems)
     }
 
-    private func enrolment(
-        _ undelivered: UndeliveredShares, recordHash: RecordHash, activated: [Fleet.Vault],
-        problems: [VaultReport], certificate: SuccessionCertificate?, isOldRetired: Bool
-    ) -> Enrolment {
+    /// Retires what was replaced, if enough vaults have the new registration, and says how things stand.
+    private func finish(
+        _ change: Change, activated: [Fleet.Vault], problems: [VaultReport], status: FleetStatus
+    ) async -> Enrolment {
+        let retired = await retire(change, at: activated, status: status, needed: needed)
         let missing = fleet.currentVaults.filter { vault in !activated.contains(vault) }
-        let shares = undelivered.shares.filter { share in missing.contains { $0.id == share.vaultID } }
+        let shares = change.shares.shares.filter { share in missing.contains { $0.id == share.vaultID } }
         return Enrolment(
-            registrationID: undelivered.record.header.registrationID, recordHash: recordHash, activated: activated,
+            registrationID: change.registrationID, recordHash: change.recordHash, activated: activated,
             missing: missing.map { vault in
                 problems.last { $0.vault == vault }
                     ?? VaultReport(vault: vault, problem: .unreachable("it was not asked"))
@@ -154,9 +135,8 @@ extension FleetClient {
             undelivered: shares.isEmpty
                 ? nil
                 : UndeliveredShares(
-                    record: undelivered.record, shares: shares,
-                    oldRegistrationID: undelivered.oldRegistrationID,
-                    certificate: certificate ?? undelivered.certificate),
-            isOldRetired: isOldRetired)
+                    record: change.shares.record, shares: shares,
+                    certificates: change.shares.certificates + retired.certificates),
+            isOldRetired: retired.isDone)
     }
 }

@@ -1,41 +1,62 @@
 import Primitives
 import RecoveryProtocol
 
+/// A registration on its way to the vaults.
+struct Change: Sendable {
+    let shares: UndeliveredShares
+    let recordHash: RecordHash
+    let backupKey: SecretBytes
+    /// The registration that is replaced, if its K was another one.
+    let explicitOld: (registrationID: RegistrationID, managementKey: SigningKey)?
+
+    var registrationID: RegistrationID { shares.record.header.registrationID }
+
+    var newKey: SigningKey { managementKey(backupKey: backupKey, registrationID: registrationID) }
+
+    /// The key that manages an earlier registration. After a change that was cut short, vaults have different ones.
+    func oldKey(_ id: RegistrationID) -> SigningKey {
+        if let explicitOld, explicitOld.registrationID == id { return explicitOld.managementKey }
+        return managementKey(backupKey: backupKey, registrationID: id)
+    }
+
+    /// What this vault has to give up; nil if it has nothing, or the new registration already.
+    func oldRegistration(_ reply: StatusReply?) -> RegistrationID? {
+        guard let active = reply?.active else {
+            if case .destroyed = reply?.state { return explicitOld?.registrationID }
+            return nil
+        }
+        return active.registrationID == registrationID ? nil : active.registrationID
+    }
+}
+
+extension StatusReply {
+    var active: HeldRecord? { held.first { $0.role == .active } }
+}
+
 /// The steps of a registration, each at every vault at once.
 extension FleetClient {
-    typealias OldRegistration = (registrationID: RegistrationID, managementKey: SigningKey)
-
     /// Vaults that did their part, each with the account's serial there now.
     struct Done {
         var vaults: [(vault: Fleet.Vault, serial: UInt64)] = []
         var problems: [VaultReport] = []
     }
 
-    struct Activated {
-        var vaults: [Fleet.Vault] = []
-        var problems: [VaultReport] = []
-    }
-
-    func prepare(_ shares: UndeliveredShares, status: FleetStatus, oldKey: SigningKey?) async -> Done {
-        let hash = try? shares.record.recordHash()
-        let vaults = status.answered.filter { answered in
-            shares.shares.contains { $0.vaultID == answered.vault.id }
+    func prepare(_ change: Change, status: FleetStatus) async -> Done {
+        let targets = status.answered.filter { answered in
+            change.shares.shares.contains { $0.vaultID == answered.vault.id }
         }
-        let answers = await signedOperation(at: vaults.map { ($0.vault, $0.reply.serial) }) { context in
-            guard let hash, let share = shares.shares.first(where: { $0.vaultID == context.vaultID }) else {
-                return nil
-            }
-            // Only where there is something to replace: elsewhere the old registration means nothing.
-            let replacement = oldKey.flatMap { key -> Replacement? in
-                guard let old = shares.oldRegistrationID,
-                    status.reply(of: context.vaultID)?.held.contains(where: { $0.registrationID == old }) == true,
-                    let bytes = try? SignedBytes.prepare(context, oldRegistrationID: old, newRecordHash: hash)
-                else { return nil }
-                return Replacement(oldRegistrationID: old, signature: key.sign(bytes))
+        let answers = await signedOperation(at: targets.map { ($0.vault, $0.reply.serial) }) { context in
+            guard let share = change.shares.shares.first(where: { $0.vaultID == context.vaultID }) else { return nil }
+            let old = change.oldRegistration(status.reply(of: context.vaultID))
+            let replacement = old.flatMap { old -> Replacement? in
+                let bytes = try? SignedBytes.prepare(
+                    context, oldRegistrationID: old, newRecordHash: change.recordHash)
+                return bytes.map { Replacement(oldRegistrationID: old, signature: change.oldKey(old).sign($0)) }
             }
             return .prepare(
                 PrepareRequest(
-                    serial: context.serial, record: shares.record, share: share.value, replacement: replacement))
+                    serial: context.serial, record: change.shares.record, share: share.value,
+                    replacement: replacement))
         }
         var done = Done()
         for (vault, answer) in answers {
@@ -50,51 +71,68 @@ extension FleetClient {
     }
 
     func activate(
-        _ recordHash: RecordHash, newKey: SigningKey, old: OldRegistration?,
-        at vaults: [(vault: Fleet.Vault, serial: UInt64)]
-    ) async -> Activated {
+        _ change: Change, at vaults: [(vault: Fleet.Vault, serial: UInt64)], status: FleetStatus
+    ) async -> (vaults: [Fleet.Vault], problems: [VaultReport]) {
+        let newKey = change.newKey
         let answers = await signedOperation(at: vaults) { context in
-            guard let bytes = try? SignedBytes.activate(context, recordHash: recordHash) else { return nil }
+            guard let bytes = try? SignedBytes.activate(context, recordHash: change.recordHash) else { return nil }
+            let old = change.oldRegistration(status.reply(of: context.vaultID))
             let replacement = old.flatMap { old -> Replacement? in
                 let bytes = try? SignedBytes.replace(
-                    context, oldRegistrationID: old.registrationID, newRecordHash: recordHash)
-                return bytes.map {
-                    Replacement(
-                        oldRegistrationID: old.registrationID, signature: old.managementKey.sign($0))
-                }
+                    context, oldRegistrationID: old, newRecordHash: change.recordHash)
+                return bytes.map { Replacement(oldRegistrationID: old, signature: change.oldKey(old).sign($0)) }
             }
             return .activate(
                 ActivateRequest(
-                    serial: context.serial, recordHash: recordHash, signature: newKey.sign(bytes),
+                    serial: context.serial, recordHash: change.recordHash, signature: newKey.sign(bytes),
                     replacement: replacement))
         }
-        var activated = Activated()
+        var activated: [Fleet.Vault] = []
+        var problems: [VaultReport] = []
         for (vault, answer) in answers {
             do throws(VaultProblem) {
                 guard case .activated = try answer.accepted() else { throw .misbehaves(.garbage) }
-                activated.vaults.append(vault)
+                activated.append(vault)
             } catch {
-                activated.problems.append(VaultReport(vault: vault, problem: error))
+                problems.append(VaultReport(vault: vault, problem: error))
             }
         }
-        return activated
+        return (activated, problems)
     }
 
-    /// Retires the old registration once enough vaults have the new one, and says whether they did.
+    /// Retires every earlier registration that a vault still had, once enough vaults have the new one. Says whether
+    /// that is done at all of these vaults.
     func retire(
-        _ old: OldRegistration?, by newKey: SigningKey, recordHash: RecordHash, at vaults: [Fleet.Vault], needed: Int
-    ) async -> (certificate: SuccessionCertificate?, isDone: Bool) {
-        guard let old else { return (nil, true) }
-        guard vaults.count >= needed,
-            let certificate = try? SuccessionCertificate(
-                fleetID: fleet.id, name: name, oldRegistrationID: old.registrationID, newRecordHash: recordHash,
-                oldKey: old.managementKey, newKey: newKey)
-        else { return (nil, false) }
-        let answers = await ask(vaults.map { ($0, .retire(certificate)) })
-        let retired = answers.count { _, answer in
-            if case .success(.retired) = answer { return true }
-            return false
+        _ change: Change, at vaults: [Fleet.Vault], status: FleetStatus, needed: Int
+    ) async -> (certificates: [SuccessionCertificate], isDone: Bool) {
+        var olds: [RegistrationID] = []
+        for held in status.answered.flatMap(\.reply.held)
+        where [.active, .previous].contains(held.role) && held.registrationID != change.registrationID {
+            if !olds.contains(held.registrationID) { olds.append(held.registrationID) }
         }
-        return (certificate, retired >= fleet.threshold)
+        guard !olds.isEmpty else { return ([], true) }
+        guard vaults.count >= needed else { return ([], false) }
+        let certificates = olds.compactMap { old in
+            try? SuccessionCertificate(
+                fleetID: fleet.id, name: name, oldRegistrationID: old, newRecordHash: change.recordHash,
+                oldKey: change.oldKey(old), newKey: change.newKey)
+        }
+        var isDone = certificates.count == olds.count
+        // One after the other: each changes the vault's record.
+        for certificate in certificates {
+            let holders = vaults.filter { vault in
+                status.reply(of: vault.id)?.held.contains {
+                    $0.registrationID == certificate.oldRegistrationID
+                } == true
+            }
+            for (_, answer) in await ask(holders.map { ($0, .retire(certificate)) }) {
+                // A vault that has lost it already knows nothing of it.
+                switch answer {
+                case .success(.retired), .success(.refused(.unknownRegistration)): continue
+                default: isDone = false
+                }
+            }
+        }
+        return (certificates, isDone)
     }
 }

@@ -27,38 +27,27 @@ package struct UndeliveredShares: ByteCodable, Sendable {
 
     package let record: PublicRecord
     package let shares: [Share]
-    /// The registration that this one follows, at vaults that still have it.
-    package let oldRegistrationID: RegistrationID?
     /// Carried to vaults that missed the change.
-    package let certificate: SuccessionCertificate?
+    package let certificates: [SuccessionCertificate]
 
-    package init(
-        record: PublicRecord, shares: [Share], oldRegistrationID: RegistrationID?,
-        certificate: SuccessionCertificate?
-    ) {
+    package init(record: PublicRecord, shares: [Share], certificates: [SuccessionCertificate]) {
         self.record = record
         self.shares = shares
-        self.oldRegistrationID = oldRegistrationID
-        self.certificate = certificate
+        self.certificates = certificates
     }
 
     private static let sharesLimits = 0...(VaultID.byteCount + Scalar.byteCount) * Limits.vaultsMax
+    private static let certificatesLimits = 0...SuccessionCertificate.byteCount * 16
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {
         record = try PublicRecord(from: &reader)
         shares = try reader.list(Self.sharesLimits)
-        oldRegistrationID = try reader.optional { reader throws(ByteCodingError) in
-            try RegistrationID(from: &reader)
-        }
-        certificate = try reader.optional { reader throws(ByteCodingError) in
-            try SuccessionCertificate(from: &reader)
-        }
+        certificates = try reader.list(Self.certificatesLimits)
     }
 
     package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
         try record.encode(into: &writer)
         try writer.list(shares, Self.sharesLimits)
-        try writer.optional(oldRegistrationID) { id, writer throws(ByteCodingError) in try id.encode(into: &writer) }
-        try writer.optional(certificate) { value, writer throws(ByteCodingError) in try value.encode(into: &writer) }
+        try writer.list(certificates, Self.certificatesLimits)
     }
 }

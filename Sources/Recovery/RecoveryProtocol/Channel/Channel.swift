@@ -127,10 +127,13 @@ package struct VaultExchange: Sendable {
 /// `opaque message<0..2^16-1>`, then zeros: the length on the wire tells nothing.
 private func pad(_ message: some ByteCodable, to count: Int) throws(ChannelError) -> [UInt8] {
     do {
-        var encoded = try message.encoded()
+        // Room for all of it at once: a buffer that grows leaves copies of a share behind.
+        var writer = ByteWriter(capacity: count)
+        try message.encode(into: &writer)
+        var encoded = writer.bytes
         defer { encoded.wipe() }
         guard encoded.count + 2 <= count else { throw ByteCodingError.lengthOutOfRange }
-        var writer = ByteWriter(capacity: count)
+        writer = ByteWriter(capacity: count)
         try writer.vector(encoded, 0...0xffff)
         writer.raw(repeatElement(0, count: count - writer.bytes.count))
         return writer.bytes

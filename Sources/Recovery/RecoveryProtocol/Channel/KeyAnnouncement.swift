@@ -40,7 +40,8 @@ package struct KeyAnnouncement: ByteCodable, Hashable, Sendable {
         case notValidNow
     }
 
-    /// The client's check, against the identity that the fleet file pins.
+    /// The client's check, against the identity that the fleet file pins. A clock that is up to an hour slow is borne
+    /// with: a fresh key would otherwise shut its owner out.
     package func check(fleetID: FleetID, vault: Fleet.Vault, now: Timestamp) throws(Distrust) {
         guard self.fleetID == fleetID, vaultID == vault.id, keyID == ChannelKeyID(publicKey: publicKey),
             let signed = try? SignedBytes.channelKey(
@@ -48,7 +49,7 @@ package struct KeyAnnouncement: ByteCodable, Hashable, Sendable {
                 notAfter: notAfter),
             vault.identityKey.isValid(signature, over: signed)
         else { throw .notGenuine }
-        guard notBefore <= now, now <= notAfter else { throw .notValidNow }
+        guard notBefore.subtracting(seconds: Self.overlapSeconds) <= now, now <= notAfter else { throw .notValidNow }
     }
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {

@@ -14,8 +14,11 @@ package struct Evaluation: Hashable, Sendable {
         of blindedElement: GroupElement, share: Scalar, using generator: inout some RandomNumberGenerator
     ) {
         let shareKey = share.timesGenerator
-        var seed = share.exposed() + shareKey.bytes + blindedElement.bytes + generator.bytes(32)
+        var seed: [UInt8] = []
+        seed.reserveCapacity(4 * 32)
         defer { seed.wipe() }
+        share.append(to: &seed)
+        seed += shareKey.bytes + blindedElement.bytes + generator.bytes(32)
         let nonce = OPRF.hashToScalar(seed, tag: Label.proofNonce.bytes)
         self.init(of: blindedElement, share: share, nonce: nonce)
     }

@@ -49,6 +49,7 @@ import Testing
             [.down, .down], [.garbage, .down], [.badProof, .badProof], [.otherShare, .garbage],
             [.ownRecord, .ownRecord],
             [.claimsDestroyed, .claimsDestroyed], [.hung, .hung], [.refuses(.unavailable), .badProof],
+            [.wrongKind, .ownRecord],
             [.refuses(.tokenExpired), .refuses(.unauthorised)],
         ] as [[PlainVault.Behaviour]])
     func `any two of five may fail or lie, and are named`(behaviours: [PlainVault.Behaviour]) async throws {
@@ -70,7 +71,8 @@ import Testing
     @Test func `each lie has its name`() async throws {
         let lies: [(PlainVault.Behaviour, VaultProblem)] = [
             (.badProof, .misbehaves(.badProof)), (.otherShare, .misbehaves(.wrongShareKey)),
-            (.ownRecord, .misbehaves(.wrongRecord)), (.refuses(.unavailable), .refused(.unavailable)),
+            (.ownRecord, .misbehaves(.wrongRecord)), (.wrongKind, .misbehaves(.garbage)),
+            (.refuses(.unavailable), .refused(.unavailable)),
             (.hung, .unreachable("it did not answer in time")), (.down, .unreachable("no connection")),
         ]
         for (behaviour, problem) in lies {
@@ -237,6 +239,68 @@ import Testing
             let working = activated >= 3 ? wrong : password
             #expect((change != nil) == (activated >= 3))
             #expect(try await recover(client, working).backupKey.isEqual(to: backupKey))
+        }
+    }
+
+    @Test func `after a change that was cut short, a third registration takes over everywhere`() async throws {
+        let third = SecretBytes(copying: Array("third".utf8))
+        for activated in [1, 2, 4] {
+            let (fleet, client) = try await registered()
+            for index in (activated + 1)...5 { fleet.set(.neverActivates, index) }
+            _ = try? await client.register(backupKey: backupKey, password: wrong, argon2: PlainFleet.argon2)
+            fleet.set(.honest, 1, 2, 3, 4, 5)
+            let last = try await client.register(
+                backupKey: backupKey, password: third, argon2: PlainFleet.argon2)
+            #expect(last.activated.count == 5)
+            #expect(last.isOldRetired)
+            #expect(try await recover(client, third).backupKey.isEqual(to: backupKey))
+            guard case .wrongPassword = try await error(client, wrong) else {
+                Issue.record("the second password still works")
+                return
+            }
+        }
+    }
+
+    @Test func `a first registration that was cut short is made again with the same key`() async throws {
+        let fleet = try PlainFleet()
+        let client = try fleet.client()
+        fleet.set(.neverActivates, 3, 4, 5)
+        await #expect(throws: EnrolmentError.self) {
+            _ = try await client.register(backupKey: backupKey, password: wrong, argon2: PlainFleet.argon2)
+        }
+        fleet.set(.honest, 3, 4, 5)
+        let enrolment = try await client.register(
+            backupKey: backupKey, password: password, argon2: PlainFleet.argon2)
+        #expect(enrolment.activated.count == 5)
+        #expect(try await recover(client, password).backupKey.isEqual(to: backupKey))
+    }
+
+    @Test func `a share delivered to a vault that missed a change replaces the old one there`() async throws {
+        let (fleet, client) = try await registered()
+        fleet.set(.down, 5)
+        let changed = try await client.register(
+            backupKey: backupKey, password: wrong, argon2: PlainFleet.argon2)
+        fleet.set(.honest, 5)
+        let complete = try await client.deliver(try #require(changed.undelivered), backupKey: backupKey)
+        #expect(complete.undelivered == nil)
+        fleet.set(.down, 1, 2)
+        #expect(try await recover(client, wrong).backupKey.isEqual(to: backupKey))
+    }
+
+    @Test func `one vault alone is not believed that it is too early or that all is over`() async throws {
+        for refusal in [
+            Refusal.tooEarly(notBefore: PlainVault.now), .destroyed(at: PlainVault.now),
+            .destructionPending(erasedAt: PlainVault.now),
+        ] {
+            let (fleet, client) = try await registered()
+            // Status is honest; Evaluate is refused.
+            fleet.set(.refusesToEvaluate(refusal), 1)
+            fleet.set(.badProof, 2, 3)
+            guard case .tooFewVaults(3, 2, let problems) = try await error(client, password) else {
+                Issue.record("one vault's word was taken for \(refusal)")
+                return
+            }
+            #expect(problems.count == 3)
         }
     }
 

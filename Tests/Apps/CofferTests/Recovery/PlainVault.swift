@@ -14,6 +14,8 @@ final class PlainVault: Sendable {
         case hung
         /// Answers with bytes that mean nothing.
         case garbage
+        /// Answers well sealed, and something else than was asked.
+        case wrongKind
         /// Evaluates under another key than it shows.
         case badProof
         /// Answers with another share, well proved.
@@ -25,6 +27,7 @@ final class PlainVault: Sendable {
         /// Does what it is asked, and this many replies are lost on the way.
         case losesReplies(Int)
         case refuses(Refusal)
+        case refusesToEvaluate(Refusal)
         /// Does everything but activate.
         case neverActivates
     }
@@ -90,6 +93,7 @@ final class PlainVault: Sendable {
 
     private func answer(_ operation: Operation, _ state: inout State) throws -> Reply {
         if case .refuses(let refusal) = state.behaviour { return .refused(refusal) }
+        if state.behaviour == .wrongKind { return .deleted(serial: state.serial) }
         switch operation {
         case .status: return .status(try status(&state))
         case .prepare(let request):
@@ -179,6 +183,9 @@ final class PlainVault: Sendable {
         }
         if let active = state.active {
             guard let replacement = request.replacement else { return .refused(.oldKeyNeeded) }
+            guard replacement.oldRegistrationID == active.record.header.registrationID else {
+                return .refused(.unknownRegistration)
+            }
             let signed = try SignedBytes.replace(
                 context, oldRegistrationID: replacement.oldRegistrationID, newRecordHash: request.recordHash)
             guard active.record.header.managementKey.isValid(replacement.signature, over: signed) else {
@@ -197,6 +204,7 @@ final class PlainVault: Sendable {
         let held = [state.active, state.previous].compactMap { $0 }
             .first { $0.record.header.registrationID == request.registrationID }
         guard let held else { return .refused(.unknownRegistration) }
+        if case .refusesToEvaluate(let refusal) = state.behaviour { return .refused(refusal) }
         if !state.receipts.contains(request.receipt) {
             guard request.serial == state.serial else { return .refused(.staleSerial(current: state.serial)) }
             guard state.receipts.count < budget else { return .refused(.destructionPending(erasedAt: Self.now)) }

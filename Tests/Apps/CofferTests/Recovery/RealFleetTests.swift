@@ -1,0 +1,311 @@
+import ByteCoding
+import Coffer
+import Foundation
+import Hummingbird
+import Logging
+import Primitives
+import RecordStores
+import RecoveryProtocol
+import Synchronization
+import Testing
+import VaultCore
+import VaultServer
+
+/// Five real vaults on SQLite, in this process; the transport hands the bytes over.
+private final class RealFleet: VaultTransport {
+    static let start: UInt64 = 1_800_000_000
+
+    let fleet: Fleet
+    let services: [VaultService]
+    private let issuer: TokenIssuer
+    private let folder: URL
+    private let down = Mutex<[UInt8]>([])
+    private let lost = Mutex<(passing: Int, losing: Int)>((0, 0))
+
+    init(waits: [UInt32] = []) async throws {
+        var generator = SystemRandomNumberGenerator()
+        let issuer = TokenIssuer.random(using: &generator)
+        self.issuer = issuer
+        folder = FileManager.default.temporaryDirectory.appending(path: "coffer-fleet-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+        var members: [Fleet.Vault] = []
+        var stores: [SealedRecords] = []
+        for index in 1...5 as ClosedRange<UInt8> {
+            let store = try SQLiteRecordStore(
+                path: folder.appending(path: "vault\(index).sqlite").path, creating: true)
+            let records = SealedRecords(
+                store: store, dataKey: .random(RecordSealer.dataKeyBytes, using: &generator))
+            let identity = try VaultAdministration(records: records).create(name: "v\(index)", using: &generator)
+            members.append(Fleet.Vault(index: index, identityKey: identity, urls: ["http://v\(index).invalid"]))
+            stores.append(records)
+        }
+        let fleet = try Fleet(
+            id: .random(using: &generator), promisedTotal: 10, vaults: members,
+            generations: [.init(version: 1, threshold: 3, indices: [1, 2, 3, 4, 5])])
+        self.fleet = fleet
+        var policy = TenantPolicy()
+        policy.waitsSeconds = waits
+        var services: [VaultService] = []
+        let clock = Clock()
+        for records in stores {
+            let administration = VaultAdministration(records: records)
+            try administration.setFleet(fleet)
+            try administration.setTenant(TenantRecord(name: "chat", keySet: issuer.keySet, policy: policy))
+            services.append(
+                try await VaultService(
+                    records: records, clock: { clock.now },
+                    logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
+        }
+        self.services = services
+        self.clock = clock
+    }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
+
+    final class Clock: Sendable {
+        private let passed = Mutex<UInt64>(0)
+        var now: Moment {
+            let passed = passed.withLock { $0 }
+            return Moment(wallSeconds: RealFleet.start + passed, uptimeSeconds: passed)
+        }
+        func pass(seconds: UInt64) { passed.withLock { $0 += seconds } }
+    }
+
+    let clock: Clock
+
+    func takeDown(_ indices: UInt8...) { down.withLock { $0 = indices } }
+
+    /// Drops this many replies to messages, after letting some pass.
+    func loseReplies(_ count: Int, after passing: Int = 0) { lost.withLock { $0 = (passing, count) } }
+
+    private func service(_ vault: Fleet.Vault) throws(VaultTransportError) -> VaultService {
+        guard !down.withLock({ $0.contains(vault.index) }) else { throw .unreachable("no connection") }
+        guard let service = services.first(where: { $0.vaultID == vault.id }) else { throw .unreachable("unknown") }
+        return service
+    }
+
+    func announcement(of vault: Fleet.Vault) async throws(VaultTransportError) -> [UInt8] {
+        do { return try service(vault).keyAnnouncement() } catch { throw .unreachable("no connection") }
+    }
+
+    func send(_ message: [UInt8], to vault: Fleet.Vault) async throws(VaultTransportError) -> [UInt8] {
+        let service = try service(vault)
+        let reply: [UInt8]
+        do { reply = try await service.handle(message) } catch { throw .refused(status: 400) }
+        let isLost = lost.withLock { lost in
+            if lost.passing > 0 {
+                lost.passing -= 1
+                return false
+            }
+            lost.losing -= 1
+            return lost.losing >= 0
+        }
+        if isLost { throw .unreachable("the reply was lost") }
+        return reply
+    }
+
+    func client(account: String = "alice", fleet: Fleet? = nil, transport: (any VaultTransport)? = nil) throws
+        -> FleetClient
+    {
+        let (issuer, clock) = (issuer, clock)
+        return FleetClient(
+            fleet: fleet ?? self.fleet, name: try AccountName(tenant: "chat", account: account),
+            transport: transport ?? self,
+            tokens: { vault in
+                Array(
+                    issuer.token(
+                        tenant: "chat", account: account, vaultID: vault.id,
+                        issuedSeconds: clock.now.wallSeconds, lifetimeSeconds: 3600
+                    ).utf8)
+            },
+            now: { Timestamp(unixSeconds: clock.now.wallSeconds) })
+    }
+}
+
+@Suite struct `Fleet client with real vaults` {
+    let backupKey = SecretBytes(copying: [UInt8](repeating: 0x4b, count: 32))
+    let right = SecretBytes(copying: Array("correct horse".utf8))
+    let wrong = SecretBytes(copying: Array("correct house".utf8))
+    static let argon2 = Argon2Parameters(memoryKiB: 19 * 1024, passes: 2)
+
+    private func recover(_ client: FleetClient, _ password: SecretBytes) async throws -> Recovery {
+        var entry: PasswordEntry?
+        return try await client.recover(password: password, entry: &entry)
+    }
+
+    private func attemptsLeftAfterWrong(_ client: FleetClient) async throws -> Int? {
+        do {
+            _ = try await recover(client, wrong)
+        } catch RecoveryError.wrongPassword(let left, _) { return left } catch {}
+        return nil
+    }
+
+    private func register(_ client: FleetClient, _ password: SecretBytes) async throws -> Enrolment {
+        try await client.register(backupKey: backupKey, password: password, argon2: Self.argon2)
+    }
+
+    @Test func `register, recover with any two down, change the password, disable`() async throws {
+        let fleet = try await RealFleet()
+        let client = try fleet.client()
+        #expect(try await register(client, right).undelivered == nil)
+        for pair in [(1, 2), (1, 5), (3, 4)] as [(UInt8, UInt8)] {
+            fleet.takeDown(pair.0, pair.1)
+            let recovered = try await recover(client, right)
+            #expect(recovered.backupKey.isEqual(to: backupKey))
+            #expect(recovered.problems.map(\.vault.index) == [pair.0, pair.1])
+        }
+        fleet.takeDown()
+        #expect(try await register(client, wrong).isOldRetired)
+        #expect(try await recover(client, wrong).attemptsLeft == 10)
+        #expect(await client.remove(backupKey: backupKey).deleted.count == 5)
+        await #expect(throws: RecoveryError.self) { _ = try await recover(client, wrong) }
+        #expect(try await register(client, right).undelivered == nil)
+    }
+
+    @Test func `lost replies at every step cost nothing`() async throws {
+        for lost in [1, 3, 5] {
+            let fleet = try await RealFleet()
+            let client = try fleet.client()
+            fleet.loseReplies(lost)
+            #expect(try await register(client, right).activated.count == 5)
+            fleet.loseReplies(lost)
+            #expect(try await recover(client, right).backupKey.isEqual(to: backupKey))
+            #expect(await client.status().attemptsLeft == 10)
+        }
+    }
+
+    @Test func `wrong passwords count down to destruction, and then the right one is refused`() async throws {
+        let fleet = try await RealFleet()
+        let client = try fleet.client()
+        _ = try await register(client, right)
+        var seen: [Int] = []
+        while let left = try await attemptsLeftAfterWrong(client) { seen.append(left) }
+        #expect(seen == Array((0...9).reversed()))
+        do {
+            _ = try await recover(client, right)
+            Issue.record("recovered after the last attempt")
+        } catch {
+            guard case .noAttemptsLeft = error as? RecoveryError else {
+                Issue.record("\(error)")
+                return
+            }
+        }
+        fleet.clock.pass(seconds: 73 * 3600)
+        do {
+            _ = try await recover(client, right)
+            Issue.record("recovered after destruction")
+        } catch {
+            guard case .destroyed = error as? RecoveryError else {
+                Issue.record("\(error)")
+                return
+            }
+        }
+    }
+
+    @Test func `the right password on the last attempt wins, even when replies are lost`() async throws {
+        let fleet = try await RealFleet()
+        let client = try fleet.client()
+        _ = try await register(client, right)
+        for _ in 0..<9 { _ = try await attemptsLeftAfterWrong(client) }
+        #expect(await client.status().attemptsLeft == 1)
+        // The five Status replies come through; all three evaluations are made, charged, and lost.
+        fleet.loseReplies(3, after: 5)
+        let recovered = try await recover(client, right)
+        #expect(recovered.backupKey.isEqual(to: backupKey))
+        #expect(recovered.attemptsLeft == 1)
+        #expect(recovered.strangersAttempts > 0)
+    }
+
+    @Test func `near the end there is a wait, and it is said until when`() async throws {
+        let fleet = try await RealFleet(waits: [24 * 3600, 4 * 3600, 15 * 60])
+        let client = try fleet.client()
+        _ = try await register(client, right)
+        while try await attemptsLeftAfterWrong(client) != nil {}
+        let left = await client.status().attemptsLeft
+        do {
+            _ = try await recover(client, right)
+            Issue.record("there was no wait")
+        } catch {
+            guard case .tooEarly(let until) = error as? RecoveryError else {
+                Issue.record("\(error)")
+                return
+            }
+            #expect(until > Timestamp(unixSeconds: RealFleet.start))
+            fleet.clock.pass(seconds: until.unixSeconds - RealFleet.start)
+        }
+        let recovered = try await recover(client, right)
+        #expect(recovered.attemptsLeft == left)
+    }
+
+    @Test func `a change cut short by the network at any reply ends with a password that works`() async throws {
+        for count in stride(from: 0, through: 12, by: 3) {
+            let fleet = try await RealFleet()
+            let client = try fleet.client()
+            _ = try await register(client, right)
+            let cut = CutTransport(fleet, after: 15 + count)
+            let changing = try fleet.client(transport: cut)
+            _ = try? await register(changing, wrong)
+            var works = 0
+            for password in [right, wrong] where (try? await recover(client, password)) != nil { works += 1 }
+            #expect(works == 1, "\(count)")
+            // And the change can be made again.
+            #expect(try await register(client, wrong).activated.count == 5)
+            #expect(try await recover(client, wrong).backupKey.isEqual(to: backupKey))
+        }
+    }
+
+    /// Lets so many messages through, and none after them.
+    private final class CutTransport: VaultTransport {
+        private let fleet: RealFleet
+        private let left: Mutex<Int>
+
+        init(_ fleet: RealFleet, after count: Int) {
+            self.fleet = fleet
+            left = Mutex(count)
+        }
+
+        func announcement(of vault: Fleet.Vault) async throws(VaultTransportError) -> [UInt8] {
+            try await fleet.announcement(of: vault)
+        }
+
+        func send(_ message: [UInt8], to vault: Fleet.Vault) async throws(VaultTransportError) -> [UInt8] {
+            let isCut = left.withLock { left in
+                left -= 1
+                return left < 0
+            }
+            if isCut { throw .unreachable("cut") }
+            return try await fleet.send(message, to: vault)
+        }
+    }
+
+    @Test func `the same over HTTP`() async throws {
+        let real = try await RealFleet()
+        let (ports, continuation) = AsyncStream.makeStream(of: (VaultID, Int).self)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for service in real.services {
+                let application = VaultHTTP(
+                    service: service, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+                ).application(host: "127.0.0.1", port: 0) { port in continuation.yield((service.vaultID, port)) }
+                group.addTask { try await application.run() }
+            }
+            var urls: [VaultID: String] = [:]
+            for await (id, port) in ports {
+                urls[id] = "http://127.0.0.1:\(port)"
+                if urls.count == 5 { break }
+            }
+            let vaults = real.fleet.vaults.map { vault in
+                // The first URL of each leads nowhere: the second one is tried.
+                Fleet.Vault(
+                    index: vault.index, identityKey: vault.identityKey,
+                    urls: ["http://127.0.0.1:1", urls[vault.id] ?? ""].filter { !$0.isEmpty })
+            }
+            let fleet = try Fleet(
+                id: real.fleet.id, promisedTotal: 10, vaults: vaults, generations: real.fleet.generations)
+            let client = try real.client(fleet: fleet, transport: HTTPVaultTransport())
+            #expect(try await register(client, right).activated.count == 5)
+            #expect(try await attemptsLeftAfterWrong(client) == 9)
+            #expect(try await recover(client, right).backupKey.isEqual(to: backupKey))
+            group.cancelAll()
+        }
+    }
+}
