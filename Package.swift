@@ -34,6 +34,9 @@ let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let jwt = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
 
 let package = Package(
@@ -58,6 +61,9 @@ let package = Package(
         // SQLite with safe statements and transactions; the vault's store, and the lock under which a live
         // database is read.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // Buffers and HTTP types that Hummingbird and async-http-client hand over.
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         // Graceful shutdown of the vault on signals.
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         // Verification of tenants' tokens (JWS with fixed algorithms, JWKS).
@@ -90,7 +96,7 @@ let package = Package(
             "VaultServer", in: "Vault",
             uses: [
                 "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore",
-                hummingbird, hummingbirdCore, jwt, logging, toml,
+                hummingbird, hummingbirdCore, httpTypes, nio, jwt, logging,
             ]),
 
         // Backup wing
@@ -106,7 +112,7 @@ let package = Package(
             "Coffer", in: "Apps",
             uses: [
                 "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "BackupFormat", "BackupEngine",
-                "ObjectStores", "BackupSources", httpClient, toml,
+                "ObjectStores", "BackupSources", httpClient, nio, nioHTTP,
             ]),
         .executableTarget(
             name: "coffer-cli", dependencies: ["Coffer", argumentParser],
@@ -133,7 +139,7 @@ let package = Package(
             "VaultServerTests", in: "Vault",
             uses: [
                 "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "SecurityModules",
-                "RecordStores", "VaultServer", "TestSupport", hummingbird, httpClient, jwt, logging, grdb,
+                "RecordStores", "VaultServer", "TestSupport", hummingbird, httpClient, nio, nioHTTP, jwt, logging, grdb,
             ]),
         tests("BackupFormatTests", in: "Backup", uses: ["ByteCoding", "Primitives", "BackupFormat", "TestSupport"]),
         tests(
