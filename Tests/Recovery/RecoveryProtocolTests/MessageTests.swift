@@ -82,6 +82,20 @@ import Testing
         }
     }
 
+    @Test func `a printed request shows neither token nor share`() throws {
+        var samples = Samples(seed: 10)
+        let operations = try samples.largestOperations()
+        guard case .prepare(let prepare) = operations[1] else { return }
+        let token = Array("secret-token".utf8)
+        var text = ""
+        dump(Request(token: token, operation: operations[1]), to: &text)
+        text += "\(Request(token: token, operation: operations[1]))"
+        #expect(text.contains("secret scalar"))
+        #expect(!text.contains("token") && !text.contains("\(token[0]), \(token[1])"))
+        let share = prepare.share.exposed()
+        #expect(!text.contains("\(share[0]), \(share[1]), \(share[2])") && !text.contains(Hex.encode(share)))
+    }
+
     @Test func `names are compared byte by byte`() throws {
         let composed = try AccountName(tenant: "t", account: "\u{e9}")
         let decomposed = try AccountName(tenant: "t", account: "e\u{301}")

@@ -23,6 +23,12 @@ package struct Request: ByteCodable, Equatable, Sendable {
     }
 }
 
+extension Request: CustomStringConvertible, CustomReflectable {
+    /// Without the token, which is as good as a sign-in.
+    package var description: String { "<request: \(operation)>" }
+    package var customMirror: Mirror { Mirror(self, children: ["operation": operation]) }
+}
+
 /// What a client can ask of a vault.
 package enum Operation: Equatable, Sendable {
     case status(StatusRequest)

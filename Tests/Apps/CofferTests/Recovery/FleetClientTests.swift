@@ -128,6 +128,19 @@ import Testing
         #expect(fleet.vaults.allSatisfy { $0.attemptsLeft == 6 })
     }
 
+    @Test func `an account that another device changes meanwhile is asked again with its new serial`() async throws {
+        let fleet = try PlainFleet()
+        let client = try fleet.client()
+        fleet.set(.movesOn, 1, 2, 3, 4, 5)
+        let enrolment = try await client.register(
+            backupKey: backupKey, password: password, argon2: PlainFleet.argon2)
+        #expect(enrolment.activated.count == 5)
+        let recovered = try await recover(client, password)
+        #expect(recovered.backupKey.isEqual(to: backupKey))
+        #expect(recovered.attemptsLeft == 10)
+        #expect(await client.remove(backupKey: backupKey).deleted.count == 5)
+    }
+
     @Test func `an entry of a password goes on with further vaults, uncharged where it was charged before`()
         async throws
     {

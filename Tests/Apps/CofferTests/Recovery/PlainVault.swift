@@ -28,6 +28,8 @@ final class PlainVault: Sendable {
         case losesReplies(Int)
         case refuses(Refusal)
         case refusesToEvaluate(Refusal)
+        /// After each Status another device changes the account.
+        case movesOn
         /// Does everything but activate.
         case neverActivates
     }
@@ -95,7 +97,9 @@ final class PlainVault: Sendable {
         if case .refuses(let refusal) = state.behaviour { return .refused(refusal) }
         if state.behaviour == .wrongKind { return .deleted(serial: state.serial) }
         switch operation {
-        case .status: return .status(try status(&state))
+        case .status:
+            defer { if state.behaviour == .movesOn { state.serial += 1 } }
+            return .status(try status(&state))
         case .prepare(let request):
             guard request.serial == state.serial else { return .refused(.staleSerial(current: state.serial)) }
             guard request.shareBelongs(to: vault.id) else { return .refused(.badShare) }
