@@ -1,11 +1,14 @@
 """A fleet of real vaults on loopback, for sessions."""
 
+import base64
 import http.server
 import json
 import signal
 import socket
 import subprocess
 import threading
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from session import BINARIES, Session
 
@@ -107,12 +110,36 @@ class FleetSession(Session):
         return self.coffer("enable", source, "--to", store, "--fleet", "fleet.toml", "--password-file", "password",
                            "--token-file", f"{account}-tokens.json", **options)
 
+    def sign_in_that_expired(self, account):
+        """Genuine tokens of the issuer, an hour past their end."""
+        issuer = json.loads((self.folder / "issuer/issuer.key").read_text())
+        key = Ed25519PrivateKey.from_private_bytes(base64url(issuer["d"]))
+        expired = {}
+        for vault, token in tokens(self.folder / f"{account}-tokens.json").items():
+            header, claims, _ = token.split(".")
+            claims = json.loads(base64url(claims))
+            for time in ("exp", "iat", "nbf"):
+                if time in claims:
+                    claims[time] -= 25 * 3600
+            signed = f"{header}.{text(json.dumps(claims).encode())}"
+            expired[vault] = f"{signed}.{text(key.sign(signed.encode()))}"
+        self.secret_file("expired-tokens.json", json.dumps(expired))
+        return "expired-tokens.json"
+
     def restore_arguments(self, target, password="password", account="anna", store="cloud"):
         return ["restore", "--from", store, target, "--password-file", password, "--token-file",
                 f"{account}-tokens.json"]
 
     def logs(self):
         return "".join((self.folder / f"{name}.log").read_text() for name in self.names)
+
+
+def base64url(digits):
+    return base64.urlsafe_b64decode(digits + "=" * (-len(digits) % 4))
+
+
+def text(data):
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def tokens(path):

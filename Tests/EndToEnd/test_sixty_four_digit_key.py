@@ -153,6 +153,45 @@ class SixtyFourDigitKey(Session):
         self.assertEqual(len(self.files_below(target)), 3)
 
 
+class FullDisk(Session):
+    def test_a_full_store_costs_nothing_that_was_backed_up(self):
+        """A store on a file system of 6 MB: the second backup does not fit."""
+        disk = self.folder / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(disk)], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("this machine does not let a test mount a file system")
+        self.addCleanup(subprocess.run, ["umount", str(disk)])
+        source = self.make_notes()
+        self.coffer("enable", source, "--to", "disk/cloud", "--key-file", "key.txt")
+        self.coffer("backup")
+        times = os.stat(source)
+        large = source / "film"
+        large.write_bytes(random.Random(1).randbytes(12_000_000))
+        error = self.error("backup", expect=26)
+        self.assertEqual(error["name"], "store-full")
+        self.assertFalse(list(disk.rglob(".writing-*")), "nothing half-written is left")
+        self.assertIn("1 snapshot, all sound", self.coffer("verify", "--deep"))
+        large.unlink()
+        os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+        self.coffer("restore", "--from", "disk/cloud", "--key-file", "key.txt", "Restored", device="new-phone")
+        self.compare(source, self.folder / "Restored")
+
+    def test_a_full_target_leaves_no_half_written_file(self):
+        source = self.make_notes()
+        (source / "film").write_bytes(random.Random(1).randbytes(4_000_000))
+        self.coffer("enable", source, "--to", "cloud", "--key-file", "key.txt")
+        self.coffer("backup")
+        disk = self.folder / "disk"
+        disk.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(disk)], capture_output=True).returncode:
+            self.skipTest("this machine does not let a test mount a file system")
+        self.addCleanup(subprocess.run, ["umount", str(disk)])
+        error = self.error("restore", "--from", "cloud", "--key-file", "key.txt", "disk/Restored", expect=41)
+        self.assertEqual(error["name"], "target-failed")
+        self.assertEqual([path.name for path in self.files_below(disk) if "coffer" in path.name], [])
+
+
 class Damage(Session):
     """Each kind of object damaged: a clear error, and only what must be lost is lost."""
 

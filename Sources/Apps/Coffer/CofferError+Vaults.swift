@@ -50,7 +50,7 @@ extension CofferError {
                 advice: "Get a token file that was made for this fleet.")
         case .clock:
             self.init(
-                .tooFewVaults, "This device's clock differs from the vaults' by more than a day. Nothing was charged.",
+                .tooFewVaults, "This device's clock differs too much from the vaults'. Nothing was charged.",
                 advice: "Set the date and time of this device and try again.")
         case .passwordTooLong:
             self.init(.badPassword, "The password is longer than 1,024 bytes.", advice: "Use a shorter one.")

@@ -19,7 +19,7 @@ package enum RecoveryError: Error, Sendable {
     /// The vaults do not accept the sign-in.
     case tokenRefused
     case noToken
-    /// This device's clock or the vaults' is wrong by more than a day.
+    /// This device's clock or the vaults' is wrong.
     case clock
     /// The password is longer than 1,024 bytes.
     case passwordTooLong
