@@ -17,6 +17,10 @@ package struct ChunkIndex: Sendable {
         package var storedBytes: Int
         package var pieces: [Piece]
 
+        func isSameForm(as other: Location) -> Bool {
+            compression == other.compression && contentBytes == other.contentBytes && storedBytes == other.storedBytes
+        }
+
         /// Pieces in order that cover the stored form exactly once, or nil while some are missing.
         ///
         /// Pieces may overlap (a cut backup left the first half of a chunk in another cut); they are trimmed.
@@ -45,6 +49,9 @@ package struct ChunkIndex: Sendable {
     package private(set) var packs: [Pack] = []
     private var packNumbers: [ObjectID: Int] = [:]
     private var locations: [ChunkID: Location] = [:]
+    /// Other stored forms of a chunk: two devices may have compressed it differently, and pieces of different forms do
+    /// not mix. Hardly ever used.
+    private var otherForms: [ChunkID: [Location]] = [:]
 
     package init() {}
 
@@ -53,15 +60,25 @@ package struct ChunkIndex: Sendable {
     package var chunkCount: Int { locations.count }
 
     /// Where a chunk lies, if it is there whole.
-    package func location(of chunk: ChunkID) -> (Location, [Piece])? {
-        guard let location = locations[chunk], let pieces = location.coveringPieces else { return nil }
-        return (location, pieces)
+    ///
+    /// - Parameter avoided: packs, by number, that have turned out to be damaged.
+    package func location(of chunk: ChunkID, avoiding avoided: Set<Int> = []) -> (Location, [Piece])? {
+        for var location in forms(of: chunk) {
+            if !avoided.isEmpty { location.pieces.removeAll { avoided.contains($0.pack) } }
+            if let pieces = location.coveringPieces { return (location, pieces) }
+        }
+        return nil
     }
 
     package func contains(_ chunk: ChunkID) -> Bool {
         guard let location = locations[chunk] else { return false }
         // Most chunks lie in one piece; only the others are worth a second look.
-        return location.pieces[0].count == location.storedBytes || location.coveringPieces != nil
+        return location.pieces[0].count == location.storedBytes || self.location(of: chunk) != nil
+    }
+
+    private func forms(of chunk: ChunkID) -> [Location] {
+        guard let location = locations[chunk] else { return [] }
+        return [location] + (otherForms[chunk] ?? [])
     }
 
     package mutating func add(_ listing: PackListing) {
@@ -85,13 +102,12 @@ package struct ChunkIndex: Sendable {
             locations[entry.chunk] = fresh
             return
         }
-        // Two devices may have compressed one chunk differently; pieces of different forms do not mix.
-        if known.compression == fresh.compression, known.contentBytes == fresh.contentBytes,
-            known.storedBytes == fresh.storedBytes
-        {
+        if known.isSameForm(as: fresh) {
             locations[entry.chunk]?.pieces.append(piece)
-        } else if known.coveringPieces == nil {
-            locations[entry.chunk] = fresh
+        } else if let other = otherForms[entry.chunk]?.firstIndex(where: { $0.isSameForm(as: fresh) }) {
+            otherForms[entry.chunk]?[other].pieces.append(piece)
+        } else {
+            otherForms[entry.chunk, default: []].append(fresh)
         }
     }
 
@@ -109,28 +125,46 @@ package struct LoadedIndex: Sendable {
 }
 
 extension Repository {
-    /// Reads every index; packs that none lists (a cut backup, a damaged index) are read by their own footers.
+    /// Reads every index; packs that none lists (a cut backup, a damaged index) are read by their own footers, and
+    /// packs that are listed but gone are left out, so that the next backup stores again what was in them.
     package func loadIndex() async throws(ObjectStoreError) -> LoadedIndex {
+        var listings: [PackListing] = []
         var loaded = LoadedIndex(index: ChunkIndex(), damaged: [], unlisted: [])
         for name in try await store.list(.index).sorted(by: { $0.path < $1.path }) {
             guard case .index(let id) = name else { continue }
-            let object = try await store.read(name)
-            if let index = try? openIndex(object, id: id) {
-                index.packs.forEach { loaded.index.add($0) }
+            if let object = try await readUnlessLost(name), let index = try? openIndex(object, id: id) {
+                listings += index.packs
             } else {
                 loaded.damaged.append(name.path)
             }
         }
-        for name in try await store.list(.packs).sorted(by: { $0.path < $1.path }) {
-            guard case .pack(let id) = name, !loaded.index.knows(pack: id) else { continue }
-            guard let listing = try await packFooter(id) else {
+        // After the indexes: whatever they list was there before them.
+        let packs = try await store.list(.packs).sorted { $0.path < $1.path }
+        let present = Set(packs)
+        for listing in listings {
+            let name = ObjectName.pack(listing.pack)
+            if present.contains(name) {
+                loaded.index.add(listing)
+            } else if !loaded.damaged.contains(name.path) {
                 loaded.damaged.append(name.path)
-                continue
             }
-            loaded.unlisted.append(listing)
-            loaded.index.add(listing)
+        }
+        for name in packs {
+            guard case .pack(let id) = name, !loaded.index.knows(pack: id) else { continue }
+            var listing: PackListing?
+            do { listing = try await packFooter(id) } catch  where error.isLoss { listing = nil }
+            if let listing {
+                loaded.unlisted.append(listing)
+                loaded.index.add(listing)
+            } else {
+                loaded.damaged.append(name.path)
+            }
         }
         return loaded
+    }
+
+    private func readUnlessLost(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8]? {
+        do { return try await store.read(name) } catch  where error.isLoss { return nil }
     }
 
     private func openIndex(_ object: [UInt8], id: ObjectID) throws -> Index {
@@ -148,23 +182,20 @@ extension Repository {
         guard let preamble = try? readPreamble(of: clear, kind: .pack, id: id), let cipher = try? cipher(preamble)
         else { return nil }
         var tail: [UInt8] = []
+        var wanted = PackListing.footerFixedBytes
         for frame in (0..<ObjectCipher.frameCount(plaintextBytes: plaintextBytes)).reversed() {
-            let range = ObjectCipher.frameRange(frame, plaintextBytes: plaintextBytes)
-            let sealed = try await store.read(name, range)
+            let sealed = try await store.read(name, ObjectCipher.frameRange(frame, plaintextBytes: plaintextBytes))
             guard let plaintext = try? cipher.openFrame(frame, sealed, plaintextBytes: plaintextBytes)
             else { return nil }
             tail = plaintext + tail
-            do throws(ByteCodingError) {
-                let entries = try PackListing.footer(ofPlaintext: tail)
-                return PackListing(
-                    pack: id, epoch: preamble.epoch, plaintextBytes: plaintextBytes, entries: entries)
-            } catch .lengthOutOfRange where frame > 0 {
-                continue
-            } catch {
-                return nil
-            }
+            guard tail.count >= wanted else { continue }
+            guard let bytes = try? PackListing.footerBytes(ofTail: tail, plaintextBytes: plaintextBytes)
+            else { return nil }
+            wanted = bytes
+            if tail.count >= wanted { break }
         }
-        return nil
+        return try? PackListing(
+            pack: id, epoch: preamble.epoch, plaintextBytes: plaintextBytes, footerIn: tail)
     }
 
     /// The cipher of an object of this store.

@@ -13,6 +13,9 @@ package struct ChunkReader {
     /// 8 frames of 1 MiB: a chunk of the largest size spans at most 9, and is read from front to back.
     private static let framesKeptMax = 8
 
+    /// 16 TiB in blocks of 4 MiB. A list that names one chunk again and again must not fill the memory.
+    private static let idsMax = 1 << 22
+
     private let repository: Repository
     private let index: ChunkIndex
     private var frames: [(key: FrameKey, plaintext: [UInt8])] = []
@@ -23,12 +26,32 @@ package struct ChunkReader {
         self.index = index
     }
 
-    /// A chunk's content, proven by its id.
+    /// A chunk's content, proven by its id; where a copy is damaged, from another one.
     package mutating func content(of chunk: ChunkID) async throws(ReadError) -> [UInt8] {
-        guard let (location, pieces) = index.location(of: chunk) else { throw .missingChunk }
+        var avoided: Set<Int> = []
+        var failure = ReadError.missingChunk
+        while let (location, pieces) = index.location(of: chunk, avoiding: avoided) {
+            do {
+                return try await content(of: chunk, location, pieces, &avoided)
+            } catch .damaged(let name) {
+                failure = .damaged(name)
+            }
+        }
+        throw failure
+    }
+
+    /// - Parameter avoided: takes up the packs that turned out to be damaged.
+    private mutating func content(
+        of chunk: ChunkID, _ location: ChunkIndex.Location, _ pieces: [ChunkIndex.Piece], _ avoided: inout Set<Int>
+    ) async throws(ReadError) -> [UInt8] {
         var stored: [UInt8] = []
         stored.reserveCapacity(location.storedBytes)
-        for piece in pieces { try await append(piece, to: &stored) }
+        for piece in pieces {
+            do { try await append(piece, to: &stored) } catch {
+                avoided.insert(piece.pack)
+                throw error
+            }
+        }
         let damaged = ReadError.damaged(ObjectName.pack(index.pack(pieces[0].pack).id).path)
         let content: [UInt8]
         switch location.compression {
@@ -37,11 +60,15 @@ package struct ChunkReader {
             do {
                 content = try Zstandard.decompress(stored, count: location.contentBytes)
             } catch {
+                avoided.formUnion(pieces.map(\.pack))
                 throw damaged
             }
         }
         let proof = content.withUnsafeBytes { repository.keyring.chunkID(of: $0) }
-        guard constantTimeEquals(proof.bytes, chunk.bytes) else { throw damaged }
+        guard constantTimeEquals(proof.bytes, chunk.bytes) else {
+            avoided.formUnion(pieces.map(\.pack))
+            throw damaged
+        }
         return content
     }
 
@@ -53,6 +80,7 @@ package struct ChunkReader {
             let run = try await content(of: id)
             guard let inner = try? ChunkList.ids(inChunk: run) else { throw .damaged("a list of chunks") }
             ids += try await self.ids(of: ChunkList(depth: list.depth - 1, ids: inner))
+            guard ids.count <= Self.idsMax else { throw .damaged("a list of chunks") }
         }
         return ids
     }

@@ -35,7 +35,8 @@ package struct Repository: Sendable {
     ) async throws(OpenError) -> Repository {
         let header = StoreHeader(store: id, fleet: fleet)
         let left = try await openKeyring(in: store, header: header, key: key).keyring
-        let keyring = left ?? Keyring(createdSeconds: now, using: &generator)
+        let number = left == nil ? try await freeKeyringNumber(in: store) : 0
+        let keyring = left ?? Keyring(number: number, createdSeconds: now, using: &generator)
         do {
             for copy in ObjectName.KeyringCopy.allCases {
                 let name = ObjectName.keyring(number: keyring.number, copy: copy)
@@ -49,6 +50,28 @@ package struct Repository: Sendable {
             throw .damagedHeader
         }
         return Repository(store: store, header: header, keyring: keyring, damagedKeyringCopies: [])
+    }
+
+    /// The number of a new store's keyring. A creation that was cut leaves keyrings without a header: they are stepped
+    /// over, never written over. But keyrings with packs or snapshots are a store that lost its header.
+    private static func freeKeyringNumber(in store: any ObjectStore) async throws(OpenError) -> UInt32 {
+        let highest: UInt32
+        let isUsed: Bool
+        let hasHeader: Bool
+        do throws(ObjectStoreError) {
+            highest = try await store.list(.keyring).reduce(0) { highest, name in
+                if case .keyring(let number, _) = name { max(highest, number) } else { highest }
+            }
+            let snapshots = try await store.list(.snapshots)
+            let packs = try await store.list(.packs)
+            isUsed = !snapshots.isEmpty || !packs.isEmpty
+            hasHeader = try await isThere(.header, in: store)
+        } catch {
+            throw .store(error)
+        }
+        if hasHeader { throw .store(.exists(ObjectName.header.path)) }
+        guard !isUsed, highest < Keyring.numberMax else { throw .damagedHeader }
+        return highest + 1
     }
 
     private static func isThere(
@@ -103,7 +126,10 @@ package struct Repository: Sendable {
             for number in Set(numbers).sorted(by: >) where found == nil {
                 for copy in ObjectName.KeyringCopy.allCases {
                     let name = ObjectName.keyring(number: number, copy: copy)
-                    if let object = try? await store.read(name),
+                    var object: [UInt8]?
+                    // A store that cannot be reached says nothing about the key.
+                    do { object = try await store.read(name) } catch  where error.isLoss { object = nil }
+                    if let object,
                         let keyring = try? Keyring.open(object, number: number, under: key, store: header.store)
                     {
                         found = keyring

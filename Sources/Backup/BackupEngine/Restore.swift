@@ -51,7 +51,7 @@ package struct Restore {
         restore.progress.bytesTotal = snapshot.totals.contentBytes
         guard case .directory(let listings) = snapshot.root.kind else { return restore.report }
         try await restore.contents(of: listings, path: [])
-        do { try target.leaveDirectory(snapshot.root.metadata) } catch { throw .target(error, path: []) }
+        try restore.complete([]) { target throws(TargetError) in try target.leaveDirectory(snapshot.root.metadata) }
         return restore.report
     }
 
@@ -67,9 +67,16 @@ package struct Restore {
             do {
                 try await restore(entry, path: entryPath)
             } catch .target(let failure, _) where failure != .full {
-                report.missing.append(
-                    .init(path: entryPath, reason: failure == .exists ? .exists : .refused("\(failure)")))
+                report.missing.append(.init(path: entryPath, reason: Self.reason(failure)))
             }
+        }
+    }
+
+    private static func reason(_ failure: TargetError) -> RestoreReport.Reason {
+        switch failure {
+        case .exists: .exists
+        case .failed(let detail), .attributes(let detail): .refused(detail)
+        case .full: .refused("no room")
         }
     }
 
@@ -78,10 +85,10 @@ package struct Restore {
         case .directory(let listings):
             try at(path) { target throws(TargetError) in try target.enterDirectory(entry.name) }
             try await contents(of: listings, path: path)
-            try at(path) { target throws(TargetError) in try target.leaveDirectory(entry.metadata) }
+            try complete(path) { target throws(TargetError) in try target.leaveDirectory(entry.metadata) }
             report.directories += 1
         case .symbolicLink(let link):
-            try at(path) { target throws(TargetError) in
+            try complete(path) { target throws(TargetError) in
                 try target.symbolicLink(entry.name, target: link, metadata: entry.metadata)
             }
             report.symbolicLinks += 1
@@ -102,7 +109,7 @@ package struct Restore {
             try at(path) { target throws(TargetError) in try target.beginFile(entry.name) }
             do {
                 guard try await write(content, path: path) else { return target.abandonFile() }
-                try at(path) { target throws(TargetError) in
+                try complete(path) { target throws(TargetError) in
                     try target.finishFile(entry.metadata, linkGroup: content.linkGroup)
                 }
             } catch {
@@ -150,6 +157,18 @@ package struct Restore {
         _ path: [UInt8], _ body: (any RestoreTarget) throws(TargetError) -> Result
     ) throws(RestoreError) -> Result {
         do { return try body(target) } catch { throw .target(error, path: path) }
+    }
+
+    /// Notes attributes that were not taken, and goes on.
+    private mutating func complete(
+        _ path: [UInt8], _ body: (any RestoreTarget) throws(TargetError) -> Void
+    ) throws(RestoreError) {
+        do {
+            try at(path, body)
+        } catch .target(.attributes(let detail), _) {
+            report.missing.append(
+                .init(path: path, reason: .refused("it is there, but without some of its attributes: \(detail)")))
+        }
     }
 
     /// Notes damage and lets the restore go on; a store that cannot be read at all ends it.

@@ -35,8 +35,10 @@ package struct Verify {
     private var reader: ChunkReader
     private var report = VerifyReport()
     private var progress = Progress(phase: .verifying)
-    private var seen: Set<ChunkID> = []
-    private var packs: Set<String> = []
+    /// Packs of a wrong size, by number.
+    private var cutPacks: [Int: String] = [:]
+    /// What was found of each chunk, so that every file that needs a damaged one is named.
+    private var seen: [ChunkID: Result<Int, ReadError>] = [:]
 
     /// - Parameter deep: read every chunk of the snapshot and check it against its id.
     /// - Parameter name: the snapshot whose tree is followed; nil for none.
@@ -49,7 +51,7 @@ package struct Verify {
             reader: ChunkReader(repository, loaded.index))
         verify.report.findings += loaded.damaged.map { $0.hasPrefix("index/") ? .indexDamaged($0) : .packDamaged($0) }
         verify.report.findings += repository.damagedKeyringCopies.map { .copyDamaged($0) }
-        try await verify.listPacks()
+        try await verify.measurePacks()
         let snapshots = try await verify.chain()
         if let name, let snapshot = snapshots[name] { try await verify.tree(of: snapshot) }
         return verify.report
@@ -66,8 +68,16 @@ package struct Verify {
         self.reader = reader
     }
 
-    private mutating func listPacks() async throws(ObjectStoreError) {
-        for name in try await repository.store.list(.packs) { packs.insert(name.path) }
+    /// Packs that are cut or grown: what is most often wrong with a folder that another program keeps in step.
+    private mutating func measurePacks() async throws(ObjectStoreError) {
+        for (number, pack) in loaded.index.packs.enumerated() {
+            let name = ObjectName.pack(pack.id)
+            var size: Int?
+            do { size = try await repository.store.size(of: name) } catch  where error.isLoss { size = nil }
+            guard size != ObjectCipher.objectBytes(plaintextBytes: pack.plaintextBytes) else { continue }
+            cutPacks[number] = name.path
+            report.findings.append(.packDamaged(name.path))
+        }
     }
 
     /// Opens every snapshot and follows the chain of hashes.
@@ -120,23 +130,42 @@ package struct Verify {
     }
 
     private mutating func file(_ content: FileContent) async throws(ReadError) {
-        for id in try await reader.ids(of: content.blocks) where id != .zeros && seen.insert(id).inserted {
-            report.chunks += 1
-            if deep {
-                report.bytesRead += UInt64(try await reader.content(of: id).count)
-            } else {
-                try present(id)
-            }
+        let ids = try await reader.ids(of: content.blocks)
+        var left = content.contentBytes
+        for id in ids {
+            let count = min(left, UInt64(content.blockBytes))
+            let held = id == .zeros ? count : UInt64(try await contentBytes(of: id))
+            guard count > 0, held == count else { throw .damaged("a file's list of blocks") }
+            left -= count
         }
+        guard left == 0 else { throw .damaged("a file's list of blocks") }
     }
 
-    /// Every pack that the chunk lies in is in the store.
-    private func present(_ chunk: ChunkID) throws(ReadError) {
-        guard let (_, pieces) = loaded.index.location(of: chunk) else { throw .missingChunk }
-        for piece in pieces {
-            let name = ObjectName.pack(loaded.index.pack(piece.pack).id).path
-            guard packs.contains(name) else { throw .damaged(name) }
+    /// How much a chunk holds, as its index says, or, if every byte is to be read, as it is.
+    private mutating func contentBytes(of chunk: ChunkID) async throws(ReadError) -> Int {
+        if let known = seen[chunk] { return try known.get() }
+        report.chunks += 1
+        let result: Result<Int, ReadError>
+        do {
+            result = .success(deep ? try await reader.content(of: chunk).count : try present(chunk))
+        } catch {
+            result = .failure(error)
         }
+        seen[chunk] = result
+        let count = try result.get()
+        if deep { report.bytesRead += UInt64(count) }
+        return count
+    }
+
+    /// The chunk is there whole in packs that have the size they should have.
+    private func present(_ chunk: ChunkID) throws(ReadError) -> Int {
+        if let (location, _) = loaded.index.location(of: chunk, avoiding: Set(cutPacks.keys)) {
+            return location.contentBytes
+        }
+        guard let (_, pieces) = loaded.index.location(of: chunk),
+            let cut = pieces.lazy.compactMap({ cutPacks[$0.pack] }).first
+        else { throw .missingChunk }
+        throw .damaged(cut)
     }
 
     private mutating func note(_ path: [UInt8], _ error: ReadError) throws(ObjectStoreError) {

@@ -14,9 +14,14 @@ package struct Keyring: ByteCodable, Sendable {
     package let chunkIDKey: SecretBytes
     package let epochs: [Epoch]
 
-    /// The first keyring of a store.
-    package init(createdSeconds: UInt64, using generator: inout some RandomNumberGenerator) {
-        number = 1
+    /// The largest number that 8 digits write.
+    package static let numberMax: UInt32 = 99_999_999
+
+    /// The keyring of a new store.
+    package init(
+        number: UInt32 = 1, createdSeconds: UInt64, using generator: inout some RandomNumberGenerator
+    ) {
+        self.number = number
         chunkIDKey = .random(32, using: &generator)
         epochs = [Epoch(number: 1, createdSeconds: createdSeconds, key: .random(32, using: &generator))]
     }

@@ -64,9 +64,6 @@ package struct PackBuilder: Sendable {
     private var data: [UInt8] = []
     package private(set) var entries: [PackEntry] = []
 
-    /// The footer's vector length and the trailing `footerBytes`.
-    private static let fixedBytes = 3 + 4
-
     /// Below this a pack is mostly footer.
     package static let capacityMin = 1_024
 
@@ -79,7 +76,7 @@ package struct PackBuilder: Sendable {
 
     /// How many bytes of one more piece fit, 0 if not even one does.
     package var roomBytes: Int {
-        max(0, capacity - data.count - (entries.count + 1) * PackEntry.encodedBytes - Self.fixedBytes)
+        max(0, capacity - data.count - (entries.count + 1) * PackEntry.encodedBytes - PackListing.footerFixedBytes)
     }
 
     /// Appends the beginning of what is left of a chunk's stored form; returns how many bytes it took.
@@ -98,7 +95,7 @@ package struct PackBuilder: Sendable {
 
     /// The pack's plaintext: to the full capacity if no further piece fits, else padded (section 5).
     package func plaintext() throws(ByteCodingError) -> [UInt8] {
-        var footer = ByteWriter(capacity: entries.count * PackEntry.encodedBytes + Self.fixedBytes)
+        var footer = ByteWriter(capacity: entries.count * PackEntry.encodedBytes + PackListing.footerFixedBytes)
         try footer.list(entries, 0...0xff_ffff)
         footer.uint32(UInt32(footer.bytes.count))
         let needed = data.count + footer.bytes.count
@@ -130,10 +127,13 @@ package struct PackListing: ByteCodable, Equatable, Sendable {
         epoch = try reader.uint32()
         plaintextBytes = Int(try reader.uint32())
         entries = try reader.list(0...0xff_ffff)
-        // Pieces lie one behind the other, so their sum must leave room for the footer that repeats them.
+        guard plaintextBytes <= packBytesMax, isConsistent else { throw .invalidValue }
+    }
+
+    /// Pieces lie one behind the other, so their sum must leave room for the footer that repeats them.
+    private var isConsistent: Bool {
         let pieces = entries.reduce(0) { $0 + $1.pieceBytes }
-        guard plaintextBytes <= packBytesMax, pieces + entries.count * PackEntry.encodedBytes + 7 <= plaintextBytes
-        else { throw .invalidValue }
+        return pieces + entries.count * PackEntry.encodedBytes + Self.footerFixedBytes <= plaintextBytes
     }
 
     package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
@@ -143,16 +143,34 @@ package struct PackListing: ByteCodable, Equatable, Sendable {
         try writer.list(entries, 0...0xff_ffff)
     }
 
-    /// Reads the footer at the end of a pack's whole plaintext.
-    package static func footer(ofPlaintext plaintext: [UInt8]) throws(ByteCodingError) -> [PackEntry] {
-        guard plaintext.count >= 7 else { throw .truncated }
-        var length = ByteReader(plaintext[(plaintext.count - 4)...])
+    /// The footer's vector length and the trailing `footerBytes`.
+    package static let footerFixedBytes = 3 + 4
+
+    /// How many bytes at a pack's end the footer takes, as its last four bytes say.
+    ///
+    /// - Parameter tail: the end of a pack's plaintext, at least 4 bytes.
+    package static func footerBytes(ofTail tail: [UInt8], plaintextBytes: Int) throws(ByteCodingError) -> Int {
+        var length = ByteReader(tail.suffix(4))
         let footerBytes = Int(try length.uint32())
-        guard footerBytes >= 3, footerBytes <= plaintext.count - 4 else { throw .lengthOutOfRange }
-        var reader = ByteReader(plaintext[(plaintext.count - 4 - footerBytes)..<(plaintext.count - 4)])
-        let entries: [PackEntry] = try reader.list(0...0xff_ffff)
+        guard (3...max(3, plaintextBytes - 4)).contains(footerBytes) else { throw .lengthOutOfRange }
+        return footerBytes + 4
+    }
+
+    /// Reads a listing from the end of a pack's plaintext.
+    ///
+    /// - Parameter tail: as much of the end as `footerBytes` asks for, or more.
+    package init(
+        pack: ObjectID, epoch: UInt32, plaintextBytes: Int, footerIn tail: [UInt8]
+    ) throws(ByteCodingError) {
+        self.pack = pack
+        self.epoch = epoch
+        self.plaintextBytes = plaintextBytes
+        let footerBytes = try Self.footerBytes(ofTail: tail, plaintextBytes: plaintextBytes)
+        guard footerBytes <= tail.count else { throw .truncated }
+        var reader = ByteReader(tail.suffix(footerBytes).dropLast(4))
+        entries = try reader.list(0...0xff_ffff)
         try reader.finish()
-        return entries
+        guard isConsistent else { throw .invalidValue }
     }
 }
 

@@ -2,7 +2,9 @@ package import BackupFormat
 
 /// Where a snapshot is restored to: a folder that is walked down and up once.
 ///
-/// Nothing stands under its final name before it is complete. What is there already is never replaced.
+/// Nothing stands under its final name before it is complete. What is there already is never replaced. Attributes that
+/// the file system does not take (an owner, a security label) are reported by `.attributes` after everything else is done:
+/// they must not cost a file.
 package protocol RestoreTarget: AnyObject {
     /// Goes into a folder, which is made if it is not there.
     func enterDirectory(_ name: [UInt8]) throws(TargetError)
@@ -27,6 +29,8 @@ package protocol RestoreTarget: AnyObject {
 package enum TargetError: Error, Equatable, Sendable {
     /// Something else has the name; it was left as it is.
     case exists
+    /// It is there with all its content, but the file system did not take some of its attributes.
+    case attributes(String)
     /// No room.
     case full
     /// Anything else, in the system's words.

@@ -22,10 +22,11 @@ private func systemBytes(_ call: (UnsafeMutablePointer<CChar>?, Int) -> Int) -> 
     return count > 0 ? bytes[..<count].map { UInt8(bitPattern: $0) } : []
 }
 
-/// Sets extended attributes on an open file; false if the file system did not take one of them.
-func setExtendedAttributes(_ attributes: [ExtendedAttribute], on file: Int32) -> Bool {
-    attributes.allSatisfy { attribute in
+/// Sets extended attributes on an open file; returns the names of those that the file system did not take.
+func setExtendedAttributes(_ attributes: [ExtendedAttribute], on file: Int32) -> [String] {
+    attributes.compactMap { attribute in
         let name = attribute.name.map { CChar(bitPattern: $0) } + [0]
-        return attribute.value.withUnsafeBytes { coffer_fsetxattr(file, name, $0.baseAddress, $0.count) == 0 }
+        let taken = attribute.value.withUnsafeBytes { coffer_fsetxattr(file, name, $0.baseAddress, $0.count) == 0 }
+        return taken ? nil : String(decoding: attribute.name, as: UTF8.self)
     }
 }

@@ -69,7 +69,7 @@ package final class FolderTarget: RestoreTarget {
         _ = path.popLast()
         defer { close(level.folder) }
         // A folder that was there before keeps its own attributes.
-        if level.wasMade { try apply(metadata, to: level.folder) }
+        if level.wasMade, let refused = apply(metadata, to: level.folder) { throw .attributes(refused) }
     }
 
     // MARK: Files
@@ -106,7 +106,7 @@ package final class FolderTarget: RestoreTarget {
         guard let current = partial else { return }
         // A hole at the end is not there until the length says so.
         guard ftruncate(current.file, current.bytes) == 0 else { throw Self.lastError() }
-        try apply(metadata, to: current.file)
+        let refused = apply(metadata, to: current.file)
         let finalName = systemPath(current.finalName)
         if linkat(folder, current.name, folder, finalName, 0) != 0 {
             let code = errno
@@ -116,6 +116,7 @@ package final class FolderTarget: RestoreTarget {
         }
         abandonFile()
         if linkGroup != 0 { linkGroups[linkGroup] = Array((path + [current.finalName]).joined(separator: [0x2f])) }
+        if let refused { throw .attributes(refused) }
     }
 
     package func abandonFile() {
@@ -142,21 +143,30 @@ package final class FolderTarget: RestoreTarget {
         let systemName = systemPath(name)
         guard symlinkat(systemPath(target), folder, systemName) == 0 else { throw Self.lastError() }
         var times = Self.times(metadata)
-        guard utimensat(folder, systemName, &times, Int32(AT_SYMLINK_NOFOLLOW)) == 0 else { throw Self.lastError() }
-        if setsOwner, fchownat(folder, systemName, metadata.owner, metadata.group, Int32(AT_SYMLINK_NOFOLLOW)) != 0 {
-            throw Self.lastError()
-        }
+        let isOwned =
+            !setsOwner
+            || fchownat(folder, systemName, metadata.owner, metadata.group, Int32(AT_SYMLINK_NOFOLLOW)) == 0
+        let isTimed = utimensat(folder, systemName, &times, Int32(AT_SYMLINK_NOFOLLOW)) == 0
+        guard isOwned, isTimed else { throw .attributes(isOwned ? "its time" : "its owner") }
     }
 
     // MARK: Attributes
 
     /// Owner first, since changing it clears set-id bits; times last, since everything else changes them.
-    private func apply(_ metadata: Metadata, to file: Int32) throws(TargetError) {
-        if setsOwner, fchown(file, metadata.owner, metadata.group) != 0 { throw Self.lastError() }
-        guard setExtendedAttributes(metadata.attributes, on: file) else { throw Self.lastError() }
-        guard fchmod(file, mode_t(metadata.mode)) == 0 else { throw Self.lastError() }
+    ///
+    /// - Returns: what the file system did not take, for people; nil if it took everything.
+    private func apply(_ metadata: Metadata, to file: Int32) -> String? {
+        var refused: [String] = []
+        if setsOwner, fchown(file, metadata.owner, metadata.group) != 0 {
+            refused.append("its owner")
+        }
+        refused += setExtendedAttributes(metadata.attributes, on: file)
+        // Set-id bits must not pass to an owner that they were not meant for.
+        let mode = refused.first == "its owner" ? metadata.mode & 0o1777 : metadata.mode
+        if fchmod(file, mode_t(mode)) != 0 { refused.append("its permissions") }
         var times = Self.times(metadata)
-        guard futimens(file, &times) == 0 else { throw Self.lastError() }
+        if futimens(file, &times) != 0 { refused.append("its time") }
+        return refused.isEmpty ? nil : refused.joined(separator: ", ")
     }
 
     private static func times(_ metadata: Metadata) -> [timespec] {

@@ -82,12 +82,7 @@ package struct FolderStore: ObjectStore {
         publish: (_ temporary: String, _ path: String) throws(ObjectStoreError) -> Void
     ) throws(ObjectStoreError) {
         let path = path(name)
-        let folder = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
-        do {
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        } catch {
-            throw access(root, W_OK) == 0 ? .failed("cannot make the folder \(folder)") : Self.error(errno, name)
-        }
+        let folder = try makeFolder(of: name)
         let temporary = "\(folder)/.writing-\(UUID().uuidString)"
         do {
             try Self.writeSynced(temporary, name, bytes)
@@ -97,6 +92,35 @@ package struct FolderStore: ObjectStore {
             throw error
         }
         try Self.syncFolder(folder, name)
+    }
+
+    /// Makes the folders above an object that are not there yet.
+    ///
+    /// Only a new store's keyring and header may make the store's own folder: a disk that went away leaves its empty mount
+    /// point behind, and half a backup must not go there.
+    private func makeFolder(of name: ObjectName) throws(ObjectStoreError) -> String {
+        switch name {
+        case .keyring, .header:
+            do {
+                try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+            } catch {
+                guard access(root, W_OK) == 0 else { throw .denied("cannot make the folder \(root)") }
+                throw .failed("cannot make the folder \(root)")
+            }
+        case .pack, .index, .snapshot:
+            guard access(self.path(.header), F_OK) == 0 else { throw .failed("\(root) is not there any more") }
+        }
+        var folder = root
+        for part in name.path.split(separator: "/").dropLast() {
+            let above = folder
+            folder += "/\(part)"
+            if mkdir(folder, 0o700) == 0 {
+                try Self.syncFolder(above, name)
+            } else if errno != EEXIST {
+                throw Self.error(errno, name)
+            }
+        }
+        return folder
     }
 
     private static func writeSynced(
@@ -163,7 +187,10 @@ package struct FolderStore: ObjectStore {
             return try FileManager.default.contentsOfDirectory(atPath: "\(root)/\(folder)")
         } catch {
             var status = stat()
-            if stat("\(root)/\(folder)", &status) != 0, errno == ENOENT { return [] }
+            let path = "\(root)/\(folder)"
+            if stat(path, &status) != 0 ? errno == ENOENT : mode_t(status.st_mode) & mode_t(S_IFMT) != S_IFDIR {
+                return []
+            }
             throw .denied("cannot list \(root)/\(folder)")
         }
     }

@@ -58,9 +58,8 @@ final class TemporaryFolder: Sendable {
         defer { close(file) }
         var offset = 0
         while offset < content.count {
-            let count = content.withUnsafeBytes {
-                Foundation.write(
-                    file, UnsafeRawBufferPointer(rebasing: $0[offset...]).baseAddress, content.count - offset)
+            let count = content.withUnsafeBytes { buffer in
+                Foundation.write(file, buffer.baseAddress.map { $0 + offset }, content.count - offset)
             }
             try require(count > 0, "write")
             offset += count
@@ -105,5 +104,5 @@ func noise(_ count: Int, seed: UInt64) -> [UInt8] {
 
 /// Sets extended attributes as a person's programs would.
 func setAttributes(_ attributes: [(name: String, value: [UInt8])], on file: Int32) -> Bool {
-    setExtendedAttributes(attributes.map { .init(name: Array($0.name.utf8), value: $0.value) }, on: file)
+    setExtendedAttributes(attributes.map { .init(name: Array($0.name.utf8), value: $0.value) }, on: file).isEmpty
 }
