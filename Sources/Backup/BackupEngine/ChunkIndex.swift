@@ -173,7 +173,7 @@ extension Repository {
     }
 
     /// Reads a pack's footer from its last frames; nil if it is damaged.
-    private func packFooter(_ id: ObjectID) async throws(ObjectStoreError) -> PackListing? {
+    func packFooter(_ id: ObjectID) async throws(ObjectStoreError) -> PackListing? {
         let name = ObjectName.pack(id)
         let size = try await store.size(of: name)
         guard let plaintextBytes = ObjectCipher.plaintextBytes(objectBytes: size), plaintextBytes <= packBytesMax

@@ -52,6 +52,7 @@ package struct Verify {
         verify.report.findings += loaded.damaged.map { $0.hasPrefix("index/") ? .indexDamaged($0) : .packDamaged($0) }
         verify.report.findings += repository.damagedKeyringCopies.map { .copyDamaged($0) }
         try await verify.measurePacks()
+        if deep { try await verify.readFooters() }
         let snapshots = try await verify.chain()
         if let name, let snapshot = snapshots[name] { try await verify.tree(of: snapshot) }
         return verify.report
@@ -77,6 +78,15 @@ package struct Verify {
             guard size != ObjectCipher.objectBytes(plaintextBytes: pack.plaintextBytes) else { continue }
             cutPacks[number] = name.path
             report.findings.append(.packDamaged(name.path))
+        }
+    }
+
+    /// Indexes repeat the footers, so that nothing else would notice a damaged one until the indexes are lost too.
+    private mutating func readFooters() async throws(ObjectStoreError) {
+        for (number, pack) in loaded.index.packs.enumerated() where cutPacks[number] == nil {
+            if try await repository.packFooter(pack.id) == nil {
+                report.findings.append(.packDamaged(ObjectName.pack(pack.id).path))
+            }
         }
     }
 
