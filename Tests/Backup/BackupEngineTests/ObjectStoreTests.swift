@@ -1,0 +1,194 @@
+import BackupEngine
+import BackupFormat
+import ByteCoding
+import Foundation
+import ObjectStores
+import TestSupport
+import Testing
+
+/// A kind of store that the contract is tried on. A folder is kept alive for as long as the store is used.
+enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
+    case folder
+    case memory
+
+    var testDescription: String { rawValue }
+
+    func make() throws -> (store: any ObjectStore, folder: TemporaryFolder) {
+        let folder = try TemporaryFolder()
+        switch self {
+        case .folder: return (FolderStore(path: folder("store")), folder)
+        case .memory: return (MemoryStore(), folder)
+        }
+    }
+}
+
+/// The contract of `ObjectStore`, for every store.
+@Suite struct `Every store` {
+    static let names: [ObjectName] = [
+        .header, .keyring(number: 1, copy: .a), .keyring(number: 1, copy: .b), .pack(id(1)), .pack(id(2)),
+        .index(id(3)), .snapshot(SnapshotName(number: 7, id: id(4))),
+    ]
+
+    static func id(_ byte: UInt8) -> ObjectID { ObjectID(uncheckedBytes: [UInt8](repeating: byte, count: 16)) }
+
+    @Test(arguments: StoreKind.allCases)
+    func `keeps what it is given, whole and in parts, and lists it`(_ kind: StoreKind) async throws {
+        let (store, _folder) = try kind.make()
+        defer { withExtendedLifetime(_folder) {} }
+        for folder in ObjectName.Folder.allCases { #expect(try await store.list(folder) == []) }
+        for (number, name) in Self.names.enumerated() {
+            let size = [0, 1, 100, 4_096, 1 << 20, 3_000_001, 77][number]
+            let bytes = noise(size, seed: UInt64(number))
+            try await store.create(name, bytes)
+            #expect(try await store.read(name) == bytes)
+            #expect(try await store.size(of: name) == size)
+            for range in [0..<0, 0..<size, size / 3..<size / 2, size..<size] {
+                #expect(try await store.read(name, range) == Array(bytes[range]))
+            }
+        }
+        #expect(Set(try await store.list(.keyring)) == Set(Self.names[1...2]))
+        #expect(Set(try await store.list(.packs)) == Set(Self.names[3...4]))
+        #expect(try await store.list(.index) == [Self.names[5]])
+        #expect(try await store.list(.snapshots) == [Self.names[6]])
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `says what is not there, and what ends too early`(_ kind: StoreKind) async throws {
+        let (store, _folder) = try kind.make()
+        defer { withExtendedLifetime(_folder) {} }
+        try await store.create(.header, [1, 2, 3])
+        for name in Self.names.dropFirst() {
+            await #expect(throws: ObjectStoreError.notFound(name.path)) { _ = try await store.read(name) }
+            await #expect(throws: ObjectStoreError.notFound(name.path)) { _ = try await store.read(name, 0..<1) }
+            await #expect(throws: ObjectStoreError.notFound(name.path)) { _ = try await store.size(of: name) }
+            try await store.delete(name)
+        }
+        for range in [0..<4, 2..<9, 5..<6] {
+            await #expect(throws: ObjectStoreError.truncated("coffer.json")) {
+                _ = try await store.read(.header, range)
+            }
+        }
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `never writes over an object, but replaces when asked, and deletes`(_ kind: StoreKind) async throws {
+        let (store, _folder) = try kind.make()
+        defer { withExtendedLifetime(_folder) {} }
+        for name in Self.names {
+            try await store.create(name, [1, 2, 3])
+            await #expect(throws: ObjectStoreError.exists(name.path)) { try await store.create(name, [4]) }
+            #expect(try await store.read(name) == [1, 2, 3])
+        }
+        try await store.replace(.header, [9])
+        #expect(try await store.read(.header) == [9])
+        for name in Self.names.reversed() {
+            try await store.delete(name)
+            await #expect(throws: ObjectStoreError.notFound(name.path)) { _ = try await store.read(name) }
+        }
+        for folder in ObjectName.Folder.allCases { #expect(try await store.list(folder) == []) }
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `lets one of many writers of one name win, whole`(_ kind: StoreKind) async throws {
+        let (store, _folder) = try kind.make()
+        defer { withExtendedLifetime(_folder) {} }
+        try await store.create(.header, [])
+        for round in 0..<10 {
+            let name = ObjectName.pack(Self.id(UInt8(round)))
+            let winners = await withTaskGroup(of: UInt8?.self) { group in
+                for writer in UInt8(1)...8 {
+                    group.addTask {
+                        do {
+                            try await store.create(name, [UInt8](repeating: writer, count: 50_000))
+                            return writer
+                        } catch {
+                            return nil
+                        }
+                    }
+                }
+                return await group.reduce(into: [UInt8]()) { if let winner = $1 { $0.append(winner) } }
+            }
+            #expect(winners.count == 1)
+            #expect(try await store.read(name) == [UInt8](repeating: winners.first ?? 0, count: 50_000))
+        }
+    }
+}
+
+@Suite struct `A folder as a store` {
+    @Test func `leaves other people's files alone`() async throws {
+        let folder = try TemporaryFolder()
+        let store = FolderStore(path: folder.path + "/")
+        try await store.create(.header, [1])
+        try await store.create(.pack(`Every store`.id(0xab)), [2])
+        try folder.makeFolder("index")
+        try folder.makeFolder("packs/00/deeper")
+        for stray in [
+            "packs/readme", "packs/zz", "packs/ab/.DS_Store", "packs/ab/\(`Every store`.id(0xab).hex) (1)",
+            "packs/ab/.writing-1", "index/\(`Every store`.id(1).hex.uppercased()).tmp",
+            "index/\(`Every store`.id(0xab).hex.uppercased())", "packs/cd",
+        ] {
+            try folder.write([1], to: stray)
+        }
+        #expect(try await store.list(.packs) == [.pack(`Every store`.id(0xab))])
+        #expect(try await store.list(.index) == [])
+    }
+
+    @Test func `leaves nothing behind a failed write`() async throws {
+        let folder = try TemporaryFolder()
+        let store = FolderStore(path: folder.path)
+        try await store.create(.header, [1])
+        try await store.create(.index(`Every store`.id(1)), [2])
+        let before = try FolderDescription(folder("index"))
+        await #expect(throws: ObjectStoreError.self) { try await store.create(.index(`Every store`.id(1)), [3]) }
+        #expect(try FolderDescription(folder("index")).lines.keys.sorted() == before.lines.keys.sorted())
+    }
+
+    @Test func `says that it is full, and nothing stands under the name`() async throws {
+        let folder = try TemporaryFolder()
+        let mount = Process()
+        mount.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        mount.arguments = ["mount", "-t", "tmpfs", "-o", "size=200k,nr_inodes=9", "tmpfs", folder.path]
+        mount.standardError = FileHandle.nullDevice
+        try mount.run()
+        mount.waitUntilExit()
+        // Without the right to mount, the engine's tests with a store that says so have to do.
+        guard mount.terminationStatus == 0 else { return }
+        defer { umount2(folder.path, 0) }
+        let store = FolderStore(path: folder("store"))
+        try await store.create(.header, [1])
+        let name = ObjectName.pack(`Every store`.id(1))
+        await #expect(throws: ObjectStoreError.full) { try await store.create(name, noise(1 << 20, seed: 1)) }
+        await #expect(throws: ObjectStoreError.notFound(name.path)) { _ = try await store.read(name) }
+        #expect(try names(in: Array(folder("store/packs/01").utf8)) == [])
+        try await store.create(name, noise(50_000, seed: 1))
+        // No room for names either: folders cannot be made.
+        var errors: Set<String> = []
+        for number in UInt8(2)...9 {
+            do { try await store.create(.pack(`Every store`.id(number)), [1]) } catch { errors.insert("\(error)") }
+        }
+        #expect(errors == ["full"])
+        #expect(try await store.read(name) == noise(50_000, seed: 1))
+    }
+
+    @Test func `a folder that cannot be written or made is refused in words`() async throws {
+        let store = FolderStore(path: "/proc/coffer/store")
+        await #expect(throws: ObjectStoreError.self) { try await store.create(.header, [1]) }
+        await #expect(throws: ObjectStoreError.notFound("coffer.json")) { _ = try await store.read(.header) }
+        let folder = try TemporaryFolder()
+        try folder.write([1], to: "file")
+        let inFile = FolderStore(path: folder("file"))
+        await #expect(throws: ObjectStoreError.self) { try await inFile.create(.header, [1]) }
+        #expect(try folder.read("file") == [1])
+    }
+
+    @Test func `half a backup does not go to an empty mount point`() async throws {
+        let folder = try TemporaryFolder()
+        let store = FolderStore(path: folder.path)
+        try await store.create(.header, [1])
+        try FileManager.default.removeItem(atPath: folder("coffer.json"))
+        await #expect(throws: ObjectStoreError.failed("\(folder.path) is not there any more")) {
+            try await store.create(.pack(`Every store`.id(1)), [1])
+        }
+        #expect(try names(in: Array(folder.path.utf8)) == [])
+    }
+}
