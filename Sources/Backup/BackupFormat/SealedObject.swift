@@ -80,8 +80,8 @@ package struct ObjectCipher: Sendable {
 
     /// The plaintext's size for an object's, or nil if there is none.
     package static func plaintextBytes(objectBytes: Int) -> Int? {
+        guard objectBytes >= Preamble.byteCount + AES256GCM.tagBytes else { return nil }
         let sealed = objectBytes - Preamble.byteCount
-        guard sealed >= AES256GCM.tagBytes else { return nil }
         let frames = (sealed - 1) / sealedFrameBytes + 1
         let plaintext = sealed - frames * AES256GCM.tagBytes
         guard plaintext >= 0, Self.objectBytes(plaintextBytes: plaintext) == objectBytes else { return nil }
