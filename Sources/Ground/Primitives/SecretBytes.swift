@@ -13,12 +13,8 @@ package final class SecretBytes: Sendable {
         Sodium.start()
         guard let base = sodium_malloc(max(count, 1)) else { preconditionFailure("out of memory for secrets") }
         storage = UnsafeMutableRawBufferPointer(start: base, count: count)
-        do {
-            try fill(storage)
-        } catch {
-            sodium_free(base)
-            throw error
-        }
+        // If it throws, the object is complete already, and `deinit` frees and wipes the storage.
+        try fill(storage)
     }
 
     /// Takes bytes over and wipes the array they came in (of which the caller holds the only reference).
