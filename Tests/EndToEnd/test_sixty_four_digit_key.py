@@ -125,6 +125,12 @@ class SixtyFourDigitKey(Session):
         self.assertEqual(self.files_below(self.folder / "cloud"), [])
         self.assertEqual(self.files_below(self.folder / "homes/phone/state"), [])
 
+    def test_a_store_inside_the_folder_is_refused(self):
+        self.make_notes()
+        for store in ("Notes/cloud", "Notes", "Elsewhere/../Notes/cloud"):
+            error = self.error("enable", "Notes", "--to", store, "--key-file", "key.txt", expect=29)
+            self.assertEqual(error["name"], "store-inside-source")
+
     def test_an_existing_store_is_never_taken_over(self):
         self.enabled(self.make_notes())
         self.coffer("backup")

@@ -20,6 +20,7 @@ public struct CofferError: Error, Equatable, Sendable {
         case storeFailed = "store-failed"
         case storeFull = "store-full"
         case unsupportedStore = "unsupported-store"
+        case storeInsideSource = "store-inside-source"
         case noSource = "no-source"
         case sourceIncomplete = "source-incomplete"
         case noSnapshot = "no-snapshot"
@@ -77,6 +78,7 @@ extension CofferError.Code {
         case .storeFull: 26
         case .unsupportedStore: 27
         case .storeTaken: 28
+        case .storeInsideSource: 29
         case .noSource: 30
         case .noSnapshot: 31
         case .damagedSnapshot: 32

@@ -18,6 +18,7 @@ extension Device {
         let location = StoreLocation.absolute(location, in: workingFolder)
         try requireFolder(source)
         let store = try StoreLocation.open(location)
+        try requireOutside(source, store.place)
         var (settings, key) = try begin(source: source, store: location)
         let notes: [String]
         do {
@@ -68,6 +69,16 @@ extension Device {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: source, isDirectory: &isFolder), isFolder.boolValue else {
             throw CofferError(.noSource, "\(source) is not there or is not a folder.", advice: "Check its name.")
+        }
+    }
+
+    /// A store inside the folder would be backed up into itself, and grow with every backup.
+    private func requireOutside(_ source: String, _ place: String) throws(CofferError) {
+        let resolved = [source, place].map { URL(fileURLWithPath: $0).resolvingSymlinksInPath().pathComponents }
+        guard !resolved[1].starts(with: resolved[0]) else {
+            throw CofferError(
+                .storeInsideSource, "\(place) lies inside \(source), the folder to back up.",
+                advice: "Name a store outside of it.")
         }
     }
 
