@@ -31,7 +31,7 @@ class Keychain(Session):
             {BINARIES}/coffer key show --key-file shown
             secret-tool search --all application coffer >/dev/null
             {BINARIES}/coffer disable --yes
-            test -z "$(secret-tool lookup application coffer state "$XDG_STATE_HOME/coffer")"
+            test -z "$(secret-tool lookup application coffer)"
             """)
         self.assertIn("secret-service", said)
         digits = (self.folder / "written-down").read_text()
@@ -40,6 +40,16 @@ class Keychain(Session):
         self.assertEqual(self.files_below(self.folder / "homes/phone/state/coffer"), [])
         self.coffer("restore", "--from", "cloud", "--key-file", "written-down", "Restored", device="new-phone")
         self.compare(source, self.folder / "Restored")
+
+    def test_two_backups_with_relative_state_folders_keep_two_keys(self):
+        self.make_notes()
+        self.in_desktop_session(f"""
+            mkdir one two
+            (cd one; {BINARIES}/coffer enable ../Notes --to cloud --key-file written --state state)
+            (cd two; {BINARIES}/coffer enable ../Notes --to cloud --key-file written --state state)
+            (cd one; {BINARIES}/coffer backup --state state)
+            {BINARIES}/coffer backup --state two/state
+            """)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,65 @@ class Password(FleetSession):
         self.coffer(*self.restore_arguments("Restored"), device="new-phone")
         self.compare(source, self.folder / "Restored")
 
+    def test_enabling_again_with_another_fleet_file_names_the_other_fleet(self):
+        source = self.make_notes()
+        good = (self.folder / "fleet.toml").read_text()
+        bad = re.sub(r'urls = \["http://127.0.0.1:\d+"\]', 'urls = ["http://127.0.0.1:9"]', good)
+        (self.folder / "bad.toml").write_text(bad)
+        self.error("enable", source, "--to", "cloud", "--fleet", "bad.toml", "--password-file", "password",
+                   "--token-file", "anna-tokens.json", expect=50)
+        self.enable(source)
+        self.coffer("backup")
+        self.coffer(*self.restore_arguments("Restored"), device="new-phone")
+        self.compare(source, self.folder / "Restored")
+
+    def test_a_new_phone_goes_on_with_the_backup(self):
+        source = self.make_notes()
+        self.enable(source)
+        self.coffer("backup")
+        self.coffer(*self.restore_arguments("Restored"), device="new-phone")
+        self.assertEqual(
+            self.error("enable", "Restored", "--to", "cloud", "--fleet", "fleet.toml", "--password-file", "password",
+                       "--token-file", "anna-tokens.json", expect=28, device="new-phone")["name"], "store-taken")
+        self.coffer("enable", "Restored", "--to", "cloud", "--join", "--password-file", "password", "--token-file",
+                    "anna-tokens.json", device="new-phone")
+        (self.folder / "Restored/new.txt").write_text("from the new phone\n")
+        summary = self.coffer_json("backup", device="new-phone")
+        self.assertEqual(summary["snapshot"]["number"], 2)
+        self.assertLess(summary["storedBytes"], 20_000, "what the old phone stored is not stored again")
+        self.assertEqual(self.coffer_json("status", device="new-phone")["vaults"]["attemptsLeft"], 10)
+        self.coffer("restore", "Again", device="new-phone")
+        self.compare(self.folder / "Restored", self.folder / "Again")
+
+    def test_cheap_checks_come_before_an_attempt(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        self.secret_file("guess", "incorrect horse\n")
+        error = self.error(*self.restore_arguments("Notes", password="guess"), expect=40, device="new-phone")
+        self.assertEqual(error["name"], "target-not-empty")
+        self.assertEqual(self.coffer_json("status")["vaults"]["attemptsLeft"], 10)
+
+    def test_without_a_sign_in_status_still_shows_the_backup(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        (self.folder / "anna-tokens.json").unlink()
+        status = self.coffer_json("status")
+        self.assertEqual(status["newest"]["number"], 1)
+        self.assertIsNone(status["vaults"].get("up"))
+        self.assertTrue(status["vaults"]["problems"])
+        self.sign_in("anna")
+        (self.folder / "anna-tokens.json").rename(self.folder / "newer.json")
+        self.assertEqual(self.error("disable", "--yes", expect=52)["name"], "token-refused")
+        self.coffer("disable", "--yes", "--token-file", "newer.json")
+
+    def test_disable_without_store_and_without_vaults(self):
+        self.enable(self.make_notes())
+        (self.folder / "cloud").rename(self.folder / "elsewhere")
+        self.stop(*self.names)
+        self.assertEqual(self.error("disable", "--yes", expect=50)["name"], "too-few-vaults")
+        self.assertIn("whoever knows the password", self.coffer("disable", "--yes", "--leave-shares"))
+        self.assertEqual(self.error("status", expect=60)["name"], "not-enabled")
+
     def test_disable_erases_the_shares(self):
         source = self.make_notes()
         self.enable(source)
@@ -159,7 +218,13 @@ class Password(FleetSession):
     def test_a_store_that_names_another_fleet_is_found_out(self):
         self.enable(self.make_notes())
         self.coffer("backup")
-        header = json.loads((self.folder / "cloud/coffer.json").read_text())
+        original = (self.folder / "cloud/coffer.json").read_text()
+        header = json.loads(original)
+        header["store"] = "0" * 32
+        (self.folder / "cloud/coffer.json").write_text(json.dumps(header))
+        error = self.error(*self.restore_arguments("R"), expect=23, device="new-phone")
+        self.assertEqual(error["name"], "header-altered", "with the right password it is not the person's fault")
+        header = json.loads(original)
         header["fleet"] = re.sub(r"urls = \[.*\]", 'urls = ["http://127.0.0.1:9"]', header["fleet"], count=1)
         (self.folder / "cloud/coffer.json").write_text(json.dumps(header))
         error = self.error(*self.restore_arguments("R"), expect=23, device="new-phone")

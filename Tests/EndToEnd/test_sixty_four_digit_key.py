@@ -125,6 +125,80 @@ class SixtyFourDigitKey(Session):
         self.assertEqual(self.files_below(self.folder / "cloud"), [])
         self.assertEqual(self.files_below(self.folder / "homes/phone/state"), [])
 
+    def test_a_new_device_goes_on_with_the_key(self):
+        source = self.make_notes()
+        self.enabled(source)
+        self.coffer("backup")
+        self.coffer("enable", source, "--to", "cloud", "--join", "--key-file", "key.txt", device="other")
+        self.assertEqual(self.coffer_json("backup", device="other")["snapshot"]["number"], 2)
+
+    def test_the_key_is_shown_at_a_terminal_alone(self):
+        source = self.make_notes()
+        self.assertIn("--key-file", self.coffer("enable", source, "--to", "cloud", "--key", "--json", expect=64))
+        said = self.coffer("enable", source, "--to", "cloud", "--key", expect=62)
+        self.assertNotRegex(said, r"\b[0-9a-f]{4} [0-9a-f]{4}\b")
+
+    def test_a_damaged_settings_file_never_costs_the_key(self):
+        source = self.make_notes()
+        self.enabled(source)
+        self.coffer("backup")
+        state = self.folder / "homes/phone/state/coffer"
+        (state / "settings.json").write_text("{")
+        self.assertIn("key", self.error("backup", expect=63)["advice"])
+        (state / "settings.json").unlink()
+        for store in ("cloud", "cloud2"):
+            error = self.error("enable", source, "--to", store, "--key-file", "other.txt", expect=63)
+            self.assertEqual(error["name"], "damaged-state")
+        self.coffer("restore", "--from", "cloud", "--key-file", state / "key", "Restored")
+        self.compare(source, self.folder / "Restored")
+
+    def test_empty_names_are_refused(self):
+        self.make_notes()
+        self.error("enable", "", "--to", "cloud", "--key-file", "k", expect=30)
+        self.error("enable", "Notes", "--to", "", "--key-file", "k", expect=27)
+
+    def test_wrong_usage_is_json_too(self):
+        error = self.coffer_json("restore", expect=64)["error"]
+        self.assertEqual((error["name"], error["exitStatus"]), ("usage", 64))
+        error = self.coffer_json("restore", "R", "--from", "cloud", "--key-file", "not-there", expect=20)["error"]
+        self.assertEqual(error["name"], "no-store")
+
+    def test_an_output_that_takes_nothing_is_no_crash(self):
+        self.enabled(self.make_notes())
+        self.coffer("backup")
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([str(BINARIES / "coffer"), "status"], env=self.environment(), cwd=self.folder,
+                                  stdout=full, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 1)
+
+    def test_names_are_shown_and_not_obeyed(self):
+        source = self.make_notes()
+        (source / "a\x1b[31mred\x07\u202etxt.exe").write_text("x")
+        os.mkfifo(source / "p\x1b[2J")
+        self.enabled(source)
+        said = self.coffer("backup") + self.coffer("ls")
+        self.coffer("restore", "--from", "cloud", "--key-file", "key.txt", "R")
+        (self.folder / "R/note 1.txt").write_text("mine")
+        said += self.coffer("restore", "--from", "cloud", "--key-file", "key.txt", "R", "--into-existing", expect=3)
+        header = self.folder / "cloud/coffer.json"
+        header.write_text(header.read_text().replace('"fleet" : null', '"fleet" : "\\u001b[31mPWN\\u0007 = 1"'))
+        said += self.coffer("restore", "--from", "cloud", "Again", expect=55)
+        for code in ("\x1b", "\x07", "\u202e"):
+            self.assertNotIn(code, said)
+        self.assertIn("a?[31mred??txt.exe", said)
+
+    def test_interrupting_a_prompt_brings_the_echo_back(self):
+        self.enabled(self.make_notes())
+        self.coffer("backup")
+        terminal = pexpect.spawn(
+            str(BINARIES / "coffer"), ["restore", "--from", "cloud", "R"], cwd=str(self.folder),
+            env=self.environment("new-phone"), encoding="utf-8", timeout=60)
+        terminal.expect("64-digit key: ")
+        terminal.sendcontrol("c")
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        self.assertIn(terminal.signalstatus or terminal.exitstatus, (2, 130))
+
     def test_a_store_inside_the_folder_is_refused(self):
         self.make_notes()
         for store in ("Notes/cloud", "Notes", "Elsewhere/../Notes/cloud"):

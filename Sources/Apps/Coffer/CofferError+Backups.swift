@@ -88,7 +88,7 @@ extension CofferError {
                 advice: "Check the folder that you back up.")
         case .source(let error):
             self.init(
-                .noSource, "The folder that you back up cannot be read (\(error)). Earlier backups are untouched.",
+                .noSource, "The folder that you back up cannot be read: \(error.words). Earlier backups are untouched.",
                 advice: "Check its permissions and try again.")
         case .store(let error): self.init(error, place: place)
         case .previous(let error): self.init(error, place: place)
@@ -122,7 +122,7 @@ extension CofferError {
                 advice: "Free some space and restore again, with --into-existing to keep what is there.")
         case .target(let error, let path):
             self.init(
-                .targetFailed, "\(String(decoding: path, as: UTF8.self)) could not be written: \(error).",
+                .targetFailed, "\(String(decoding: path, as: UTF8.self)) could not be written: \(error.words).",
                 advice: "Check the folder's permissions. The backup is untouched.")
         }
     }
@@ -136,6 +136,28 @@ extension CofferError {
         case .cannotMake(let detail):
             self.init(
                 .targetFailed, "\(path) cannot be made: \(detail).", advice: "Name another folder.")
+        }
+    }
+}
+
+extension SourceError {
+    fileprivate var words: String {
+        switch self {
+        case .noSource: "it is not there"
+        case .unreadable(let detail): detail
+        case .vanished: "it vanished"
+        case .changed: "it kept changing"
+        }
+    }
+}
+
+extension TargetError {
+    fileprivate var words: String {
+        switch self {
+        case .exists: "something else has that name"
+        case .full: "there is no room left"
+        case .attributes(let detail): "its attributes were not taken (\(detail))"
+        case .failed(let detail): detail
         }
     }
 }

@@ -16,7 +16,9 @@ extension CofferError {
             self.init(
                 .tooFewVaults,
                 "\(answered) of the \(needed) vaults that are needed answered.\(Self.list(problems))",
-                advice: "Nothing is lost and your password was not judged. Try again when the vaults can be reached.")
+                advice:
+                    "Your password was not judged. Try again when the vaults can be reached; vaults that answered may have "
+                    + "charged this attempt.")
         case .tooEarly(let until):
             self.init(
                 .tooEarly, "The vaults take the next password at \(until.words).",

@@ -18,6 +18,12 @@ enum Program {
             Output.report(error)
             exit(error.code.exitStatus)
         } catch {
+            let status = CofferCommand.exitCode(for: error).rawValue
+            if Output.wantsJSON, status == EX_USAGE {
+                Output.report(
+                    name: "usage", message: CofferCommand.message(for: error), advice: "See --help.", status: status)
+                exit(status)
+            }
             CofferCommand.exit(withError: error)
         }
     }

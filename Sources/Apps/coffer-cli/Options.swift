@@ -26,7 +26,7 @@ struct SignInOptions: ParsableArguments {
 
     func signIn() throws -> SignIn {
         switch (tokenFile, tokenCommand) {
-        case (let file?, nil): return .file(absolutePath(file))
+        case (let file?, nil): return .file(Self.absolutePath(file))
         case (nil, let command?): return .command(command)
         case (nil, nil): throw ValidationError("The vaults need your sign-in: --token-file or --token-command.")
         default: throw ValidationError("Give --token-file or --token-command, not both.")
@@ -52,7 +52,7 @@ struct SignInOptions: ParsableArguments {
         return first
     }
 
-    private func absolutePath(_ path: String) -> String {
+    static func absolutePath(_ path: String) -> String {
         path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)"
     }
 }
@@ -88,8 +88,15 @@ struct UnlockOptions: ParsableArguments {
         if self.signIn.passwordFile == nil, let left = try await store.attemptsLeft(signIn: signIn) {
             Output.note("\(Words.count(left, "attempt")) left before the key is destroyed.")
         }
-        let (backup, notes) = try await store.open(with: try self.signIn.password(), signIn: signIn)
-        if !common.json { notes.forEach(Output.note) }
+        let canAsk = !common.json && isatty(STDIN_FILENO) == 1
+        let (backup, notes) = try await store.open(with: try self.signIn.password(), signIn: signIn) { error in
+            guard canAsk else { return false }
+            Output.report(error)
+            let answer = try? SecretInput.askVisibly(
+                "Press Enter to ask the vaults again: it is the same attempt. Or type no: ", insteadUse: "--json")
+            return answer?.isEmpty == true
+        }
+        if !common.json { notes.forEach { Output.note(Output.printable($0)) } }
         return backup
     }
 

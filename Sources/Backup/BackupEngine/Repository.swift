@@ -74,6 +74,14 @@ package struct Repository: Sendable {
         return highest + 1
     }
 
+    /// Writes another header for a store of this id and key.
+    package static func replaceHeader(
+        in store: any ObjectStore, _ header: StoreHeader, key: BackupKey
+    ) async throws(OpenError) {
+        guard let text = try? HeaderFile(header, key: key).text() else { throw .damagedHeader }
+        do { try await store.replace(.header, text) } catch { throw .store(error) }
+    }
+
     private static func isThere(
         _ name: ObjectName, in store: any ObjectStore
     ) async throws(ObjectStoreError) -> Bool {

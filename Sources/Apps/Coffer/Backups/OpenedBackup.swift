@@ -56,6 +56,15 @@ public struct OpenedBackup: Sendable {
         return (readable, damaged)
     }
 
+    /// Whether a snapshot could be restored into a folder, as far as the folder is concerned; changes nothing.
+    public static func requireTarget(_ folder: String, intoExisting: Bool) throws(CofferError) {
+        guard !folder.isEmpty else {
+            throw CofferError(.targetFailed, "The folder to restore to has no name.", advice: "Name it.")
+        }
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else { return }
+        guard names.isEmpty || intoExisting else { throw CofferError(FolderTargetError.notEmpty, path: folder) }
+    }
+
     /// Restores a snapshot into a folder, which is made if it is not there.
     ///
     /// - Parameter intoExisting: allow a folder that holds something; what is there is kept.

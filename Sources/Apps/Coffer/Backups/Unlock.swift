@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupFormat
+import Primitives
 import RecoveryProtocol
 
 /// What a store says of itself before anyone has its key. None of it is proven until then.
@@ -42,27 +43,55 @@ public struct ClaimedStore: Sendable {
     ///
     /// A wrong password costs an attempt; a reply that was lost does not. The fleet is used for recovery alone until the key has
     /// proven the header. Vaults that lack their share then get one, while the password is at hand.
+    /// - Parameter askAgain: called when too few vaults answered; if it returns true they are asked again, with the same
+    ///   attempt, so that no vault charges it twice.
     /// - Returns: also what the person should know besides, a sentence each.
     public func open(
-        with password: Password, signIn: SignIn
+        with password: Password, signIn: SignIn, askAgain: @Sendable (CofferError) async -> Bool = { _ in false }
     ) async throws(CofferError) -> (backup: OpenedBackup, notes: [String]) {
+        let unlocked = try await unlock(with: password, signIn: signIn, askAgain: askAgain)
+        return (unlocked.backup, unlocked.notes)
+    }
+
+    func unlock(
+        with password: Password, signIn: SignIn, askAgain: @Sendable (CofferError) async -> Bool = { _ in false }
+    ) async throws(CofferError) -> UnlockedStore {
         guard let fleetText else {
             throw CofferError(
                 .notRegistered, "No vaults hold the key of the backup in \(place).", advice: "Use the 64-digit key.")
         }
         let access = try FleetAccess(fleetText: fleetText, signIn: signIn)
         let normalised = try password.normalised()
-        var entry: PasswordEntry?
-        let recovery: Recovery
-        do {
-            recovery = try await access.client.recover(password: normalised, entry: &entry)
-        } catch {
-            throw CofferError(error)
-        }
+        let recovery = try await recover(normalised, access, askAgain: askAgain)
         guard let key = try? BackupKey(secret: recovery.backupKey) else {
             throw CofferError(.vaultMisbehaves, "What the vaults hold is not a key.", advice: "Use the 64-digit key.")
         }
-        let backup = try await OpenedBackup(store: store, key: key)
+        let repository: Repository
+        do {
+            repository = try await Repository.open(store, key: key)
+        } catch {
+            // The password was right, so a key that opens nothing means that the header names another store.
+            throw CofferError(error == .wrongKey ? .headerAltered : error, place: place)
+        }
+        let notes = notes(on: recovery) + (await mend(recovery, key, normalised, access))
+        return UnlockedStore(backup: OpenedBackup(repository), key: key, notes: notes)
+    }
+
+    private func recover(
+        _ password: SecretBytes, _ access: FleetAccess, askAgain: @Sendable (CofferError) async -> Bool
+    ) async throws(CofferError) -> Recovery {
+        var entry: PasswordEntry?
+        while true {
+            do {
+                return try await access.client.recover(password: password, entry: &entry)
+            } catch {
+                let words = CofferError(error)
+                guard case .tooFewVaults = error, entry != nil, await askAgain(words) else { throw words }
+            }
+        }
+    }
+
+    private func notes(on recovery: Recovery) -> [String] {
         var notes: [String] = []
         if !recovery.problems.isEmpty {
             notes.append("\(recovery.problems.map(\.words).joined(separator: "; ")). The others were enough.")
@@ -72,11 +101,24 @@ public struct ClaimedStore: Sendable {
                 "Somebody else made \(recovery.strangersAttempts) failed attempts at your password. "
                     + "If it was not you, choose a new password.")
         }
-        if !recovery.lackingShare.isEmpty,
-            (try? await access.client.register(backupKey: key.secret, password: normalised)) != nil
-        {
-            notes.append("Vaults that had lost their share of the key have a new one.")
-        }
-        return (backup, notes)
+        return notes
     }
+
+    /// Vaults that lost their share get one of a new registration, while the password is at hand.
+    private func mend(
+        _ recovery: Recovery, _ key: BackupKey, _ password: SecretBytes, _ access: FleetAccess
+    ) async -> [String] {
+        guard !recovery.lackingShare.isEmpty,
+            let enrolment = try? await access.client.register(backupKey: key.secret, password: password)
+        else { return [] }
+        guard !enrolment.missing.isEmpty else { return ["Vaults that had lost their share of the key have a new one."] }
+        return ["Still without a share of the key: \(enrolment.missing.map(\.words).joined(separator: "; "))."]
+    }
+}
+
+/// A store that was opened, and the key that did it.
+struct UnlockedStore: Sendable {
+    let backup: OpenedBackup
+    let key: BackupKey
+    let notes: [String]
 }

@@ -35,13 +35,16 @@ public struct Device: Sendable {
     public func backUp(progress: @escaping ProgressHandler) async throws(CofferError) -> BackupSummary {
         let settings = try enabledSettings()
         let backup = try await open()
-        await deliverMissingShares(settings, backup)
+        await deliverMissingShares(settings)
         return try await backup.backUp(settings.source, progress: progress)
     }
 
     /// Opens this device's store with the key that the device keeps.
     public func open() async throws(CofferError) -> OpenedBackup {
-        let settings = try enabledSettings()
+        try await open(try enabledSettings())
+    }
+
+    func open(_ settings: DeviceSettings) async throws(CofferError) -> OpenedBackup {
         let store = try StoreLocation.open(settings.store)
         let backup = try await OpenedBackup(store: store, key: try key(settings).key)
         guard backup.repository.header.store.hex == settings.storeID else {
@@ -58,7 +61,7 @@ public struct Device: Sendable {
     }
 
     func key(_ settings: DeviceSettings) throws(CofferError) -> SixtyFourDigitKey {
-        guard let key = try settings.keyStorage.load(from: folder) else {
+        guard let key = try settings.keyStorage.load(storeID: settings.storeID, from: folder) else {
             throw CofferError(
                 .damagedState, "This device no longer has the key to its backup.",
                 advice: "Restore with your password or your 64-digit key; the backups are not affected.")
@@ -66,14 +69,20 @@ public struct Device: Sendable {
         return SixtyFourDigitKey(key)
     }
 
-    func enabledSettings() throws(CofferError) -> DeviceSettings {
-        guard let settings = try folder.settings(), settings.phase == .enabled else {
+    func enabledSettings() throws(CofferError) -> DeviceSettings { try settings(in: [.enabled]) }
+
+    func settings(in phases: [DeviceSettings.Phase]) throws(CofferError) -> DeviceSettings {
+        let known = try folder.settings()
+        if let known, phases.contains(known.phase) { return known }
+        guard let known else {
             throw CofferError(
                 .notEnabled, "Backup is not enabled on this device.",
                 advice:
                     "Run `coffer enable FOLDER --to STORE`; to bring a backup back: `coffer restore --from STORE FOLDER`."
             )
         }
-        return settings
+        throw CofferError(
+            .notEnabled, "Enabling the backup of \(known.source) to \(known.store) was cut short.",
+            advice: "Run the same `coffer enable` again, or `coffer disable`.")
     }
 }

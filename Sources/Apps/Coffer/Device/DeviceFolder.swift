@@ -8,7 +8,9 @@ struct DeviceFolder: Sendable {
     init(path: String?) {
         let environment = ProcessInfo.processInfo.environment
         let base = environment["XDG_STATE_HOME"] ?? "\(environment["HOME"] ?? NSHomeDirectory())/.local/state"
-        self.path = path ?? "\(base)/coffer"
+        let chosen = path.flatMap { $0.isEmpty ? nil : $0 } ?? "\(base)/coffer"
+        // From the root, so that a later run from elsewhere means the same folder.
+        self.path = chosen.hasPrefix("/") ? chosen : "\(FileManager.default.currentDirectoryPath)/\(chosen)"
     }
 
     private func path(_ name: String) -> String { "\(path)/\(name)" }

@@ -43,7 +43,9 @@ extension DeviceFolder {
         else {
             throw CofferError(
                 .damagedState, "\(path)/\(DeviceSettings.fileName) is damaged or was written by another version.",
-                advice: "Move that file away and run `coffer enable` again; the backups are not affected.")
+                advice:
+                    "Delete nothing in that folder: it may hold the only key. Another --state folder can go on with the "
+                    + "backup: coffer enable FOLDER --to STORE --join --key-file \(path)/\(KeyStorage.fileName)")
         }
         return settings
     }

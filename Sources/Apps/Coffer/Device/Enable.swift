@@ -13,12 +13,12 @@ extension Device {
     public func enable(
         source: String, store location: String, protection: NewProtection
     ) async throws(CofferError) -> [String] {
-        let workingFolder = FileManager.default.currentDirectoryPath
-        let source = StoreLocation.absolute(source, in: workingFolder)
-        let location = StoreLocation.absolute(location, in: workingFolder)
-        try requireFolder(source)
-        let store = try StoreLocation.open(location)
-        try requireOutside(source, store.place)
+        let (source, location, store) = try places(source, location)
+        // Before a key is made and shown: a store or a key that is there already is never replaced.
+        if try folder.settings() == nil {
+            try requireNoKeyWithoutSettings()
+            try await requireNoStore(store)
+        }
         var (settings, key) = try begin(source: source, store: location)
         let notes: [String]
         do {
@@ -53,6 +53,7 @@ extension Device {
             settings.protections = [.password]
             settings.signIn = signIn
             try await createStore(store, settings, key, fleet: access.text)
+            try folder.write(FleetAccess.fileName, Array(access.text.utf8))
             settings.mayBeRegistered = true
             try folder.save(settings)
             return try await register(key, normalised, access)
@@ -60,9 +61,28 @@ extension Device {
     }
 
     func forget(_ settings: DeviceSettings) {
-        settings.keyStorage.delete(from: folder)
+        settings.keyStorage.delete(storeID: settings.storeID, from: folder)
         folder.delete(UndeliveredFile.name)
+        folder.delete(FleetAccess.fileName)
         folder.delete(DeviceSettings.fileName)
+    }
+
+    // MARK: What must hold before
+
+    /// The folder and the store from the root, if a backup from the one to the other makes sense.
+    func places(
+        _ source: String, _ location: String
+    ) throws(CofferError) -> (source: String, location: String, store: any ObjectStore) {
+        let workingFolder = FileManager.default.currentDirectoryPath
+        guard !source.isEmpty else {
+            throw CofferError(.noSource, "The folder to back up has no name.", advice: "Name it.")
+        }
+        let store = try StoreLocation.open(location)
+        let absolute = StoreLocation.absolute(location, in: workingFolder)
+        let source = StoreLocation.absolute(source, in: workingFolder)
+        try requireFolder(source)
+        try requireOutside(source, store.place)
+        return (source, absolute, try StoreLocation.open(absolute))
     }
 
     private func requireFolder(_ source: String) throws(CofferError) {
@@ -80,6 +100,28 @@ extension Device {
                 .storeInsideSource, "\(place) lies inside \(source), the folder to back up.",
                 advice: "Name a store outside of it.")
         }
+    }
+
+    /// A key without settings belongs to some backup, perhaps as its only copy.
+    func requireNoKeyWithoutSettings() throws(CofferError) {
+        guard try folder.read(KeyStorage.fileName) == nil else {
+            throw CofferError(
+                .damagedState,
+                "\(folder.path) holds a key, but no settings that say what it opens. It was left as it is.",
+                advice: "Name another --state folder. The key opens its store: coffer restore --from STORE FOLDER "
+                    + "--key-file \(folder.path)/\(KeyStorage.fileName)")
+        }
+    }
+
+    private func requireNoStore(_ store: any ObjectStore) async throws(CofferError) {
+        do {
+            _ = try await Repository.claimedHeader(in: store)
+        } catch .noStoreHere {
+            return
+        } catch {
+            throw CofferError(error, place: store.place)
+        }
+        throw CofferError(storeTaken: store.place)
     }
 
     /// The key on the device and the settings, new or from a run that was cut.
@@ -102,46 +144,57 @@ extension Device {
         }
         var generator = SystemRandomNumberGenerator()
         let key = BackupKey.random(using: &generator)
+        let storeID = Hex.encode(generator.bytes(StoreID.byteCount))
         let settings = DeviceSettings(
-            phase: .enabling, source: source, store: store, storeID: Hex.encode(generator.bytes(StoreID.byteCount)),
-            keyStorage: try KeyStorage.save(key, in: folder), protections: [])
+            phase: .enabling, source: source, store: store, storeID: storeID,
+            keyStorage: try KeyStorage.save(key, storeID: storeID, in: folder), protections: [])
         try folder.save(settings)
         return (settings, SixtyFourDigitKey(key))
     }
 
+    /// Makes the store, or goes on with one that a run of this device made before it was cut.
     private func createStore(
         _ store: any ObjectStore, _ settings: DeviceSettings, _ key: SixtyFourDigitKey, fleet: String?
     ) async throws(CofferError) {
-        guard try await !isThere(store, id: settings.storeID) else { return }
-        var generator = SystemRandomNumberGenerator()
+        guard let id = try? StoreID(hex: settings.storeID) else {
+            throw CofferError(
+                .damagedState, "The settings hold no valid store id.", advice: "Name another --state folder.")
+        }
         do {
-            _ = try await Repository.create(
-                in: store, id: try StoreID(hex: settings.storeID), key: key.key, fleet: fleet,
-                now: secondsSince1970(), using: &generator)
+            if try await isThere(store, id: id) {
+                // The run that was cut may have named another fleet.
+                try await Repository.replaceHeader(in: store, StoreHeader(store: id, fleet: fleet), key: key.key)
+            } else {
+                var generator = SystemRandomNumberGenerator()
+                _ = try await Repository.create(
+                    in: store, id: id, key: key.key, fleet: fleet, now: secondsSince1970(), using: &generator)
+            }
+        } catch let error as CofferError {
+            throw error
         } catch let error as OpenError {
             throw CofferError(error, place: store.place)
         } catch {
-            throw CofferError(
-                .damagedState, "The settings hold no valid store id.", advice: "Delete them and enable again.")
+            throw CofferError(.internalError, "The store could not be made.", advice: "Please report this.")
         }
     }
 
-    /// Whether the store was made already by a run that was cut; somebody else's is refused.
-    private func isThere(_ store: any ObjectStore, id: String) async throws(CofferError) -> Bool {
+    /// Whether this device made the store; somebody else's is refused.
+    private func isThere(_ store: any ObjectStore, id: StoreID) async throws -> Bool {
         let header: StoreHeader
         do {
             header = try await Repository.claimedHeader(in: store)
-        } catch .noStoreHere {
+        } catch OpenError.noStoreHere {
             return false
-        } catch {
-            throw CofferError(error, place: store.place)
         }
-        guard header.store.hex == id else {
-            throw CofferError(
-                .storeTaken, "There is a backup in \(store.place) already. It was left as it is.",
-                advice: "Name another folder for a new backup, or bring that one back with "
-                    + "`coffer restore --from \(store.place) FOLDER`.")
-        }
+        guard header.store == id else { throw CofferError(storeTaken: store.place) }
         return true
+    }
+}
+
+extension CofferError {
+    init(storeTaken place: String) {
+        self.init(
+            .storeTaken, "There is a backup in \(place) already. It was left as it is.",
+            advice: "To go on with it from this device, say --join. For a new backup, name another folder.")
     }
 }

@@ -8,7 +8,7 @@ enum KeyStorage: String, Codable, Sendable {
     case secretService = "secret-service"
     case file
 
-    private static let fileName = "key"
+    static let fileName = "key"
 
     /// The best that this device offers.
     static func preferred() -> KeyStorage {
@@ -20,8 +20,12 @@ enum KeyStorage: String, Codable, Sendable {
     }
 
     /// Keeps the key; falls back to the file when the keychain does not take it.
-    static func save(_ key: BackupKey, in folder: DeviceFolder) throws(CofferError) -> KeyStorage {
-        if preferred() == .secretService, SecretTool.store(digits(key), for: folder.path) { return .secretService }
+    ///
+    /// - Parameter storeID: names the item in the keychain: one key belongs to one store.
+    static func save(
+        _ key: BackupKey, storeID: String, in folder: DeviceFolder
+    ) throws(CofferError) -> KeyStorage {
+        if preferred() == .secretService, SecretTool.store(digits(key), for: storeID) { return .secretService }
         var text = Array(digits(key).withBytes { Array($0) }) + [0x0a]
         defer { text.wipe() }
         try folder.write(fileName, text)
@@ -29,7 +33,7 @@ enum KeyStorage: String, Codable, Sendable {
     }
 
     /// The key that was kept, or nil if it is not there.
-    func load(from folder: DeviceFolder) throws(CofferError) -> BackupKey? {
+    func load(storeID: String, from folder: DeviceFolder) throws(CofferError) -> BackupKey? {
         let digits: SecretBytes?
         switch self {
         case .file:
@@ -37,7 +41,7 @@ enum KeyStorage: String, Codable, Sendable {
             digits = text.map { SecretBytes(copying: $0) }
             text?.wipe()
         case .secretService:
-            digits = SecretTool.lookup(for: folder.path)
+            digits = SecretTool.lookup(for: storeID)
         }
         guard let digits else { return nil }
         do {
@@ -49,10 +53,10 @@ enum KeyStorage: String, Codable, Sendable {
         }
     }
 
-    func delete(from folder: DeviceFolder) {
+    func delete(storeID: String, from folder: DeviceFolder) {
         switch self {
         case .file: folder.delete(Self.fileName)
-        case .secretService: SecretTool.clear(for: folder.path)
+        case .secretService: SecretTool.clear(for: storeID)
         }
     }
 
@@ -70,18 +74,18 @@ private enum SecretTool {
             .map { "\($0)/secret-tool" }.first { access($0, X_OK) == 0 }
     }
 
-    private static func attributes(_ place: String) -> [String] { ["application", "coffer", "state", place] }
+    private static func attributes(_ storeID: String) -> [String] { ["application", "coffer", "store", storeID] }
 
-    static func store(_ secret: SecretBytes, for place: String) -> Bool {
-        run(["store", "--label=Coffer backup key"] + attributes(place), input: secret) != nil
-            && lookup(for: place)?.isEqual(to: secret) == true
+    static func store(_ secret: SecretBytes, for storeID: String) -> Bool {
+        run(["store", "--label=Coffer backup key"] + attributes(storeID), input: secret) != nil
+            && lookup(for: storeID)?.isEqual(to: secret) == true
     }
 
-    static func lookup(for place: String) -> SecretBytes? {
-        run(["lookup"] + attributes(place)).flatMap { $0.count == 0 ? nil : $0 }
+    static func lookup(for storeID: String) -> SecretBytes? {
+        run(["lookup"] + attributes(storeID)).flatMap { $0.count == 0 ? nil : $0 }
     }
 
-    static func clear(for place: String) { _ = run(["clear"] + attributes(place)) }
+    static func clear(for storeID: String) { _ = run(["clear"] + attributes(storeID)) }
 
     /// What the tool printed, or nil if it failed.
     private static func run(_ arguments: [String], input: SecretBytes? = nil) -> SecretBytes? {

@@ -1,4 +1,3 @@
-import BackupEngine
 import BackupFormat
 import ByteCoding
 import Primitives
@@ -47,12 +46,19 @@ extension Device {
         return try keep(enrolment, key)
     }
 
+    /// The fleet that keeps this device's key, with the sign-in of the settings or a newer one; nil where there is none.
+    func fleetAccess(
+        _ settings: DeviceSettings, signIn newer: SignIn? = nil
+    ) throws(CofferError) -> FleetAccess? {
+        guard let text = try folder.read(FleetAccess.fileName) else { return nil }
+        guard let signIn = newer ?? settings.signIn else { return nil }
+        return try FleetAccess(fleetText: String(decoding: text, as: UTF8.self), signIn: signIn)
+    }
+
     /// Hands vaults the shares that they lack, if there are any and the sign-in is at hand. A backup does not depend on it.
-    func deliverMissingShares(_ settings: DeviceSettings, _ backup: OpenedBackup) async {
-        guard let signIn = settings.signIn, let fleet = backup.repository.header.fleet,
-            let file = try? folder.read(UndeliveredFile.name), let key = try? key(settings),
-            let undelivered = UndeliveredFile.open(file, under: key),
-            let access = try? FleetAccess(fleetText: fleet, signIn: signIn),
+    func deliverMissingShares(_ settings: DeviceSettings) async {
+        guard let file = try? folder.read(UndeliveredFile.name), let key = try? key(settings),
+            let undelivered = UndeliveredFile.open(file, under: key), let access = try? fleetAccess(settings),
             let enrolment = try? await access.client.deliver(undelivered, backupKey: key.key.secret)
         else { return }
         _ = try? keep(enrolment, key)

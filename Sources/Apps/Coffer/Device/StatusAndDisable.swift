@@ -7,8 +7,8 @@ import RecoveryProtocol
 public struct DeviceStatus: Sendable, Codable {
     public struct Vaults: Sendable, Codable {
         public let fleet: FleetSummary
-        /// How many vaults answered.
-        public let up: Int
+        /// How many vaults answered; nil if they were not asked.
+        public let up: Int?
         /// Attempts that are left to guess the password, over the vaults that answered; nil if too few agree.
         public let attemptsLeft: Int?
         /// What is wrong, a sentence each.
@@ -38,30 +38,37 @@ public struct EnabledBackup: Sendable, Equatable {
 extension Device {
     /// What is enabled, from this device's settings alone.
     public func enabledBackup() throws(CofferError) -> EnabledBackup {
-        let settings = try enabledSettings()
+        let settings = try settings(in: [.enabled, .enabling])
         return EnabledBackup(source: settings.source, store: settings.store, protections: settings.protections)
     }
 
     /// Also looks into the store and asks the vaults, which is never charged.
     public func status() async throws(CofferError) -> DeviceStatus {
         let settings = try enabledSettings()
-        let backup = try await open()
-        let (snapshots, _) = try await backup.snapshots()
+        let (snapshots, _) = try await open().snapshots()
         return DeviceStatus(
             source: settings.source, store: settings.store, protections: settings.protections,
             keyStorage: settings.keyStorage.rawValue, snapshotCount: snapshots.count, newest: snapshots.last,
-            vaults: try await vaults(settings, backup))
+            vaults: try await vaults(settings))
     }
 
-    private func vaults(
-        _ settings: DeviceSettings, _ backup: OpenedBackup
-    ) async throws(CofferError) -> DeviceStatus.Vaults? {
-        guard let signIn = settings.signIn, let fleet = backup.repository.header.fleet else { return nil }
-        let access = try FleetAccess(fleetText: fleet, signIn: signIn)
-        let status = await access.client.status()
+    private func vaults(_ settings: DeviceSettings) async throws(CofferError) -> DeviceStatus.Vaults? {
+        guard let text = try folder.read(FleetAccess.fileName) else { return nil }
+        let fleet = FleetSummary(try FleetAccess.fleet(of: String(decoding: text, as: UTF8.self)))
         let undelivered = try folder.read(UndeliveredFile.name) != nil
+        let access: FleetAccess?
+        do {
+            access = try fleetAccess(settings)
+        } catch {
+            // Without a sign-in the vaults say nothing, but what is backed up does not depend on it.
+            return DeviceStatus.Vaults(
+                fleet: fleet, up: nil, attemptsLeft: nil, problems: ["\(error.message) \(error.advice)"],
+                sharesUndelivered: undelivered)
+        }
+        guard let access else { return nil }
+        let status = await access.client.status()
         return DeviceStatus.Vaults(
-            fleet: FleetSummary(access.file.fleet), up: status.answered.count,
+            fleet: fleet, up: status.answered.count + status.problems.count { $0.isAnswer },
             attemptsLeft: status.registration == nil ? nil : status.attemptsLeft,
             problems: status.problems.map { "\($0.words)." }, sharesUndelivered: undelivered)
     }
@@ -69,31 +76,41 @@ extension Device {
     /// Turns backup off: erases the key's shares at the vaults, forgets key and settings, and on request deletes the store's objects.
     ///
     /// As long as enough vaults to recover may still hold shares nothing is forgotten, since only this key can erase them.
+    /// - Parameters:
+    ///   - signIn: a newer sign-in than the one that backup was enabled with.
+    ///   - leavingShares: forget everything even if vaults keep shares that then nobody can erase.
     /// - Returns: what could not be deleted, a sentence each.
-    public func disable(deleteStore: Bool) async throws(CofferError) -> [String] {
-        let settings = try enabledSettings()
-        let backup = try await open()
-        let notes = try await eraseShares(settings, backup)
-        if deleteStore { try await delete(backup.repository.store) }
+    public func disable(
+        deleteStore: Bool, signIn: SignIn? = nil, leavingShares: Bool = false
+    ) async throws(CofferError) -> [String] {
+        let settings = try settings(in: [.enabled, .enabling])
+        let notes = try await eraseShares(settings, signIn: signIn, leavingShares: leavingShares)
+        if deleteStore { try await delete(try await open(settings).repository.store) }
         forget(settings)
         return notes
     }
 
     private func eraseShares(
-        _ settings: DeviceSettings, _ backup: OpenedBackup
+        _ settings: DeviceSettings, signIn: SignIn?, leavingShares: Bool
     ) async throws(CofferError) -> [String] {
-        guard let signIn = settings.signIn, let fleet = backup.repository.header.fleet else { return [] }
-        let access = try FleetAccess(fleetText: fleet, signIn: signIn)
-        let removal = await access.client.remove(backupKey: try key(settings).key.secret)
-        let problems = removal.problems.map { "\($0.words)." }
-        guard removal.problems.count < access.file.fleet.threshold else {
-            throw CofferError(
-                .tooFewVaults,
-                "The shares of the key could not be erased at enough vaults. \(problems.joined(separator: " "))",
-                advice: "Nothing was deleted on this device. Run the command again when the vaults can be reached.")
+        guard settings.mayBeRegistered else { return [] }
+        do throws(CofferError) {
+            guard let access = try fleetAccess(settings, signIn: signIn) else { return [] }
+            let removal = await access.client.remove(backupKey: try key(settings).key.secret)
+            let problems = removal.problems.map { "\($0.words)." }.joined(separator: " ")
+            guard removal.problems.count < access.file.fleet.threshold else {
+                throw CofferError(
+                    .tooFewVaults, "The shares of the key could not be erased at enough vaults. \(problems)",
+                    advice: "Nothing was deleted on this device. Run the command again when the vaults can be reached, "
+                        + "with --token-file if your sign-in has expired, or with --leave-shares.")
+            }
+            return removal.problems.isEmpty ? [] : ["Not erased, and useless alone: \(problems)"]
+        } catch {
+            guard leavingShares else { throw error }
+            return [
+                "The vaults keep the shares of the key: whoever knows the password and signs in as you still gets it."
+            ]
         }
-        return removal.problems.isEmpty
-            ? [] : ["Not erased, and useless alone: \(problems.joined(separator: " "))"]
     }
 
     /// The snapshots go first and the header last, so that a deletion that is cut leaves a store that still opens.

@@ -6,6 +6,9 @@ import RecoveryProtocol
 
 /// A fleet and a person's sign-in there: what it takes to put the key behind a password, and to get it back.
 struct FleetAccess: Sendable {
+    /// The device's own copy of the fleet file, as the person gave it or the key authenticated it.
+    static let fileName = "fleet.toml"
+
     let file: FleetFile
     /// The file's text as it goes into the store's header.
     let text: String
@@ -75,6 +78,11 @@ extension Fleet.Vault {
 }
 
 extension VaultReport {
+    /// Whether the vault is up, whatever it said.
+    var isAnswer: Bool {
+        if case .refused = problem { true } else { false }
+    }
+
     /// What is wrong with the vault, in words.
     var words: String { "\(vault.place) \(problem.words)" }
 }

@@ -37,11 +37,12 @@ struct BackUp: AsyncParsableCommand {
     }
 
     private func describe(_ item: SkippedItem) -> String {
-        switch item.reason {
-        case .unreadable: "Not saved: \(item.path) cannot be read."
-        case .vanished: "Not saved: \(item.path) vanished while the backup ran."
-        case .changedWhileRead: "Saved as it was last read: \(item.path) kept changing."
-        case .notAFile: "Not saved: \(item.path) is a socket, a pipe or a device."
+        let path = Output.printable(name: item.path)
+        return switch item.reason {
+        case .unreadable: "Not saved: \(path) cannot be read."
+        case .vanished: "Not saved: \(path) vanished while the backup ran."
+        case .changedWhileRead: "Saved as it was last read: \(path) kept changing."
+        case .notAFile: "Not saved: \(path) is a socket, a pipe or a device."
         }
     }
 }

@@ -18,17 +18,32 @@ struct Enable: AsyncParsableCommand {
     @Flag(help: "Protect the backup by a 64-digit key that you write down.") var key = false
     @Option(help: ArgumentHelp("Write the 64-digit key to this new file instead of showing it.", valueName: "file"))
     var keyFile: String?
+    @Flag(
+        help: ArgumentHelp(
+            "Go on with the backup that is in the store already, unlocked with its password (--token-file or "
+                + "--token-command) or its 64-digit key (--key or --key-file)."))
+    var join = false
     @OptionGroup var signIn: SignInOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
+        guard !join else {
+            guard fleet == nil else { throw ValidationError("With --join the store names the fleet.") }
+            return
+        }
         guard (fleet != nil) != (key || keyFile != nil) else {
             throw ValidationError("Say how the backup is protected: --fleet FILE for a password, or --key.")
+        }
+        guard !(common.json && key && keyFile == nil) else {
+            throw ValidationError("With --json the key is not shown. Use --key-file.")
         }
     }
 
     func run() async throws {
-        let notes = try await common.device.enable(source: folder, store: to, protection: try protection())
+        let notes =
+            join
+            ? try await common.device.join(source: folder, store: to, unlock: try unlock())
+            : try await common.device.enable(source: folder, store: to, protection: try protection())
         if common.json {
             struct Report: Encodable {
                 let store: String
@@ -38,10 +53,21 @@ struct Enable: AsyncParsableCommand {
             let enabled = try common.device.enabledBackup()
             return try Output.json(Report(store: enabled.store, protections: enabled.protections, notes: notes))
         }
-        let who = fleet == nil ? "Whoever has the 64-digit key" : "Whoever knows the password and signs in as you"
-        Output.line("Backup of \(folder) to \(to) is on. \(who) can read it, and nobody else.")
-        notes.forEach(Output.line)
+        if join {
+            Output.line("Backup of \(folder) goes on in \(to), from this device too.")
+        } else {
+            let who = fleet == nil ? "Whoever has the 64-digit key" : "Whoever knows the password and signs in as you"
+            Output.line("Backup of \(folder) to \(to) is on. \(who) can read it, and nobody else.")
+        }
+        notes.forEach { Output.line(Output.printable($0)) }
         Output.line("Next: coffer backup")
+    }
+
+    private func unlock() throws -> Device.Unlock {
+        guard key || keyFile != nil else { return .password(try signIn.password(), signIn: try signIn.signIn()) }
+        var text =
+            try keyFile.map(SecretInput.read) ?? SecretInput.ask("64-digit key: ", insteadUse: "--key-file")
+        return .sixtyFourDigitKey(try SixtyFourDigitKey(wiping: &text))
     }
 
     private func protection() throws -> Device.NewProtection {
@@ -59,42 +85,49 @@ struct Enable: AsyncParsableCommand {
 
 /// The 64-digit key as a person takes it down.
 enum KeyPaper {
-    /// Writes the key to a new file that only its owner may read.
+    /// Writes the key to a new file that only its owner may read, whole or not at all.
     static func write(_ key: SixtyFourDigitKey, to path: String) throws(CofferError) -> Bool {
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        let text = Array((lines(key).joined(separator: "\n") + "\n").utf8)
-        guard file >= 0, Foundation.write(file, text, text.count) == text.count, fsync(file) == 0 else {
+        guard file >= 0 else {
             throw CofferError(
                 .notConfirmed,
-                "\(path) cannot be written: \(String(cString: strerror(errno))). Backup was not enabled.",
+                errno == EEXIST
+                    ? "\(path) is there already, and is not overwritten."
+                    : "\(path) cannot be made: \(String(cString: strerror(errno))).",
                 advice: "Name a file that is not there yet.")
         }
-        close(file)
+        defer { close(file) }
+        let text = Array((lines(key).joined(separator: "\n") + "\n").utf8)
+        guard Foundation.write(file, text, text.count) == text.count, fsync(file) == 0 else {
+            unlink(path)
+            throw CofferError(
+                .notConfirmed, "\(path) cannot be written: \(String(cString: strerror(errno))).",
+                advice: "Name a file where there is room.")
+        }
         return true
     }
 
-    /// Shows the key and asks for two of its groups.
+    /// Shows the key at the terminal, whatever standard output is, and asks for two of its groups.
     static func show(_ key: SixtyFourDigitKey) throws(CofferError) -> Bool {
         let groups = key.revealGroups()
-        Output.line("Your 64-digit key. Write it down now; it is not shown again:\n")
-        for line in lines(key) { Output.line("    \(line)") }
-        Output.line()
+        let shown = lines(key).map { "    \($0)\n" }.joined()
+        var introduction = "Your 64-digit key. Write it down now; it is not shown again:\n\n\(shown)\n"
         for _ in 0..<3 {
             let asked = Array(Array(1...16).shuffled().prefix(2)).sorted()
             let prompt = "To show that you have it, type groups \(asked[0]) and \(asked[1]): "
-            guard let typed = try? SecretInput.askVisibly(prompt, insteadUse: "--key-file") else {
+            guard let typed = try? SecretInput.askVisibly(introduction + prompt, insteadUse: "--key-file") else {
                 throw CofferError(
                     .notConfirmed, "There is no terminal to show the key at. Backup was not enabled.",
                     advice: "Use --key-file FILE.")
             }
             let digits = typed.lowercased().filter { !$0.isWhitespace && $0 != "-" }
             if digits == groups[asked[0] - 1] + groups[asked[1] - 1] { return true }
-            Output.line("That is not what the key says.")
+            introduction = "That is not what the key says.\n"
         }
         return false
     }
 
-    private static func lines(_ key: SixtyFourDigitKey) -> [String] {
+    static func lines(_ key: SixtyFourDigitKey) -> [String] {
         let groups = key.revealGroups()
         return stride(from: 0, to: groups.count, by: 4).map { groups[$0..<$0 + 4].joined(separator: " ") }
     }
@@ -124,9 +157,6 @@ struct KeyShow: AsyncParsableCommand {
         guard isatty(STDOUT_FILENO) == 1 else {
             throw ValidationError("The key is shown at a terminal only. Use --key-file.")
         }
-        let groups = key.revealGroups()
-        for start in stride(from: 0, to: groups.count, by: 4) {
-            Output.line("    " + groups[start..<start + 4].joined(separator: " "))
-        }
+        for line in KeyPaper.lines(key) { Output.line("    \(line)") }
     }
 }

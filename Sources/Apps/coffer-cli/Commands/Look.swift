@@ -34,7 +34,7 @@ struct Verify: AsyncParsableCommand {
             Output.line("\(Words.count(summary.snapshots, "snapshot")), all sound; \(looked).")
         } else {
             Output.line("Damage was found; \(Words.count(summary.findings.count, "finding")):")
-            for finding in summary.findings { Output.line("  \(finding)") }
+            for finding in summary.findings { Output.line("  \(Output.printable(name: finding))") }
         }
     }
 }
@@ -87,9 +87,7 @@ struct List: AsyncParsableCommand {
                 case .database: "  (database)"
                 case .file: ""
                 }
-            // A name may hold a line end or a terminal's control codes; those are shown, not obeyed.
-            let name = entry.name.unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : String($0) }
-            Output.line("\(pad(size, to: 10))  \(name.joined())\(mark)")
+            Output.line("\(pad(size, to: 10))  \(Output.printable(name: entry.name))\(mark)")
         }
     }
 
@@ -125,10 +123,10 @@ struct Status: AsyncParsableCommand {
 extension Status {
     private func describe(_ vaults: DeviceStatus.Vaults) {
         let attempts = vaults.attemptsLeft.map { "\(Words.count($0, "attempt")) left" } ?? "attempts left unknown"
-        Output.line(
-            "Vaults: \(vaults.up) of \(vaults.fleet.vaults) up, \(vaults.fleet.threshold) needed; \(attempts)")
+        let up = vaults.up.map { "\($0) of \(vaults.fleet.vaults) up" } ?? "\(vaults.fleet.vaults), not asked"
+        Output.line("Vaults: \(up), \(vaults.fleet.threshold) needed; \(attempts)")
         Output.line("Fleet: \(vaults.fleet.fingerprint)")
-        for problem in vaults.problems { Output.line("  \(problem)") }
+        for problem in vaults.problems { Output.line("  \(Output.printable(problem))") }
         if vaults.sharesUndelivered { Output.line("Some vaults lack their share; the next backup delivers it.") }
     }
 }
@@ -143,14 +141,20 @@ struct Disable: AsyncParsableCommand {
             """)
 
     @Flag(help: "Also delete the backup itself. This cannot be undone.") var deleteStore = false
+    @Flag(help: "Go on even if vaults keep their shares of the key, which then nobody can erase.")
+    var leaveShares = false
     @Flag(help: "Do not ask.") var yes = false
+    @Option(help: ArgumentHelp("A newer sign-in than the one that backup was enabled with.", valueName: "file"))
+    var tokenFile: String?
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
         let enabled = try common.device.enabledBackup()
         let plan = plan(enabled)
         if !yes { try confirm(plan, enabled) }
-        let notes = try await common.device.disable(deleteStore: deleteStore)
+        let notes = try await common.device.disable(
+            deleteStore: deleteStore, signIn: tokenFile.map { .file(SignInOptions.absolutePath($0)) },
+            leavingShares: leaveShares)
         if common.json {
             struct Report: Encodable {
                 let deleted: [String]
@@ -159,7 +163,7 @@ struct Disable: AsyncParsableCommand {
             return try Output.json(Report(deleted: plan, notes: notes))
         }
         Output.line("Deleted: \(plan.joined(separator: "; ")).")
-        notes.forEach(Output.line)
+        notes.forEach { Output.line(Output.printable($0)) }
         if !deleteStore {
             Output.line("The encrypted backup in \(enabled.store) is still there. Only the 64-digit key opens it.")
         }

@@ -16,6 +16,8 @@ struct Restore: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
+        // Before a password costs an attempt.
+        try OpenedBackup.requireTarget(folder, intoExisting: intoExisting)
         let backup = try await unlock.open(common)
         let display = ProgressDisplay(silent: common.json)
         let summary: RestoreSummary
@@ -39,7 +41,10 @@ struct Restore: AsyncParsableCommand {
                 + "\(Words.bytes(summary.contentBytes)).")
         guard !summary.missing.isEmpty else { return }
         Output.note("Not restored:")
-        for item in summary.missing { Output.note("  \(item.path): \(item.reason)") }
-        Output.note("Everything else is whole. An older snapshot may still have what is missing: coffer snapshots")
+        for item in summary.missing {
+            Output.note("  \(Output.printable(name: item.path)): \(Output.printable(item.reason))")
+        }
+        let rest = summary.files > 0 ? "Everything else is whole. " : ""
+        Output.note("\(rest)An older snapshot may still have what is missing: coffer snapshots")
     }
 }

@@ -3,12 +3,13 @@ import Foundation
 
 /// What a command says: words for people, or one JSON object.
 enum Output {
-    static func line(_ text: String = "") {
-        FileHandle.standardOutput.write(Data((text + "\n").utf8))
-    }
+    static func line(_ text: String = "") { write(text + "\n", to: .standardOutput) }
 
-    static func note(_ text: String) {
-        FileHandle.standardError.write(Data((text + "\n").utf8))
+    static func note(_ text: String) { write(text + "\n", to: .standardError) }
+
+    /// An output that takes nothing any more (a full disk) ends the program, since nobody would learn what it says.
+    static func write(_ text: String, to file: FileHandle) {
+        do { try file.write(contentsOf: Data(text.utf8)) } catch { exit(CofferError.Code.internalError.exitStatus) }
     }
 
     static func json(_ value: some Encodable) throws {
@@ -19,23 +20,43 @@ enum Output {
 
     /// An error, in the form that the command was asked for.
     static func report(_ error: CofferError) {
-        if CommandLine.arguments.contains("--json") {
-            struct Report: Encodable {
-                struct Content: Encodable {
-                    let name: String
-                    let message: String
-                    let advice: String
-                    let exitStatus: Int32
-                }
-                let error: Content
+        guard wantsJSON else { return note(printable("\(error.message)\n\(error.advice)")) }
+        report(
+            name: error.code.rawValue, message: error.message, advice: error.advice, status: error.code.exitStatus)
+    }
+
+    static func report(name: String, message: String, advice: String, status: Int32) {
+        struct Report: Encodable {
+            struct Content: Encodable {
+                let name: String
+                let message: String
+                let advice: String
+                let exitStatus: Int32
             }
-            let content = Report.Content(
-                name: error.code.rawValue, message: error.message, advice: error.advice,
-                exitStatus: error.code.exitStatus)
-            try? json(Report(error: content))
-        } else {
-            note("\(error.message)\n\(error.advice)")
+            let error: Content
         }
+        try? json(Report(error: .init(name: name, message: message, advice: advice, exitStatus: status)))
+    }
+
+    static var wantsJSON: Bool { CommandLine.arguments.contains("--json") }
+
+    /// Text that may hold a file's name or a stranger's words: control codes, which a terminal would obey, and characters that
+    /// turn the direction of what follows are shown as question marks.
+    static func printable(_ text: String) -> String {
+        var scalars = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            switch scalar.properties.generalCategory {
+            case .control where scalar != "\n": scalars.append("?")
+            case .format, .lineSeparator, .paragraphSeparator: scalars.append("?")
+            default: scalars.append(scalar)
+            }
+        }
+        return String(scalars)
+    }
+
+    /// A name on one line.
+    static func printable(name: String) -> String {
+        name.isEmpty ? "the whole backup" : printable(name).replacing("\n", with: "?")
     }
 }
 

@@ -39,7 +39,7 @@ final class ProgressDisplay: Sendable {
             let text = line(update, seconds: Self.seconds(now - state.phaseBegan))
             if isTerminal {
                 state.lineIsOpen = true
-                FileHandle.standardError.write(Data("\r\u{1b}[K\(text)".utf8))
+                Output.write("\r\u{1b}[K\(text)", to: .standardError)
             } else {
                 Output.note(text)
             }
@@ -51,7 +51,7 @@ final class ProgressDisplay: Sendable {
         state.withLock { state in
             guard state.lineIsOpen else { return }
             state.lineIsOpen = false
-            FileHandle.standardError.write(Data("\r\u{1b}[K".utf8))
+            Output.write("\r\u{1b}[K", to: .standardError)
         }
     }
 

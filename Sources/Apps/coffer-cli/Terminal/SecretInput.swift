@@ -17,14 +17,39 @@ enum SecretInput {
         write(terminal, prompt)
         var shown = termios()
         guard tcgetattr(terminal, &shown) == 0 else { throw ValidationError("The terminal cannot hide what is typed.") }
+        // Keys come one by one, the one for interrupting too, so that no signal leaves the terminal without echo.
         var hidden = shown
-        hidden.c_lflag &= ~tcflag_t(ECHO)
+        hidden.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
         tcsetattr(terminal, TCSAFLUSH, &hidden)
-        defer {
-            tcsetattr(terminal, TCSAFLUSH, &shown)
-            write(terminal, "\n")
+        let line = readHiddenLine(terminal)
+        tcsetattr(terminal, TCSAFLUSH, &shown)
+        write(terminal, "\n")
+        guard let line else {
+            raise(SIGINT)
+            throw ExitCode(130)
         }
-        return try readLine(terminal)
+        return line
+    }
+
+    /// nil if the person interrupts.
+    private static func readHiddenLine(_ terminal: Int32) -> [UInt8]? {
+        var line: [UInt8] = []
+        line.reserveCapacity(bytesMax)
+        var byte: UInt8 = 0
+        defer { byte = 0 }
+        while line.count < bytesMax, Foundation.read(terminal, &byte, 1) == 1 {
+            switch byte {
+            case UInt8(ascii: "\n"), UInt8(ascii: "\r"): return line
+            case 0x03, 0x1c: return nil
+            case 0x04: return line.isEmpty ? nil : line
+            case 0x15: line.removeAll(keepingCapacity: true)
+            case 0x08, 0x7f:
+                // One character may be several bytes: those that continue it go with it.
+                while let last = line.popLast(), last & 0xc0 == 0x80 {}
+            default: line.append(byte)
+            }
+        }
+        return line
     }
 
     /// What a person types, shown while they type.
