@@ -14,6 +14,8 @@ struct CommandFailure: Error {
         case cannotCreate = 73
         /// A file cannot be read or written.
         case fileAccess = 74
+        /// The store is not the one that the anchor remembers.
+        case rolledBack = 76
         /// A secret file is open to others.
         case notPrivate = 77
         /// The vault is not set up for what was asked.

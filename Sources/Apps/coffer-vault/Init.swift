@@ -1,5 +1,6 @@
 import ArgumentParser
 import RecoveryProtocol
+import VaultCore
 
 struct Init: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -14,6 +15,13 @@ struct Init: ParsableCommand {
     @Option(help: "Where clients will reach it. May be given up to four times.")
     var url: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Where the newest state is remembered, so that an older store is refused.",
+            discussion: "By default the file `anchor` in the folder. Better on another disk, by its full path.",
+            valueName: "path"))
+    var anchorFile = "anchor"
+
     func validate() throws {
         let isPlain = name.utf8.allSatisfy { byte in
             (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
@@ -26,7 +34,7 @@ struct Init: ParsableCommand {
 
     func run() throws {
         let folder = VaultFolder(path: folder)
-        let identity = try folder.create(name: name)
+        let identity = try folder.create(name: name, anchor: .file(anchorFile))
         let file = VaultPublicFile(name: name, identity: identity, urls: url)
         try PublicFile.write(file.text, to: folder.publicKey)
         Output.line("Made the vault \"\(name)\" in \(folder.path).")

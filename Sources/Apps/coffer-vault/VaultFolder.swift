@@ -29,10 +29,25 @@ struct VaultFolder {
             let wrapped = try wrappedKey()
             dataKey = try SoftwareSecurityModule(path: wrappingKey).unwrap(wrapped)
         } catch { throw CommandFailure(error) }
-        do throws(RecordStoreError) {
-            return SealedRecords(store: try SQLiteRecordStore(path: store, creating: false), dataKey: dataKey)
-        } catch { throw CommandFailure(LedgerError(error)) }
+        let opened: SQLiteRecordStore
+        do throws(RecordStoreError) { opened = try SQLiteRecordStore(path: store, creating: false) } catch {
+            throw CommandFailure(LedgerError(error))
+        }
+        let anchoring: SealedRecords.Anchoring
+        do throws(LedgerError) { anchoring = try SealedRecords.anchoring(of: opened, dataKey: dataKey) } catch {
+            throw CommandFailure(error)
+        }
+        return SealedRecords(store: opened, dataKey: dataKey, anchor: anchor(anchoring))
     }
+
+    private func anchor(_ anchoring: SealedRecords.Anchoring) -> any Anchor {
+        switch anchoring.settings {
+        case .file(let path): FileAnchor(path: anchorPath(path))
+        }
+    }
+
+    /// A relative path is seen from the folder, so that a folder can be moved.
+    private func anchorPath(_ path: String) -> String { path.hasPrefix("/") ? path : file(path) }
 
     private func wrappedKey() throws(SecurityModuleError) -> [UInt8] {
         do { return try PrivateFile.read(wrappedDataKey, bytesMax: 4096) } catch {
@@ -41,7 +56,7 @@ struct VaultFolder {
     }
 
     /// Makes a vault where there is none, and returns its identity.
-    func create(name: String) throws(CommandFailure) -> VerifyingKey {
+    func create(name: String, anchor settings: AnchorSettings) throws(CommandFailure) -> VerifyingKey {
         guard !FileManager.default.fileExists(atPath: store) else {
             throw CommandFailure(.cannotCreate, "There is a vault in \(path) already. Nothing was changed.")
         }
@@ -57,13 +72,24 @@ struct VaultFolder {
                 dataKey, nonce: generator.bytes(XChaCha20Poly1305.nonceBytes))
             try keep(wrapped)
         } catch { throw CommandFailure(error) }
+        let anchor = try newAnchor(settings)
         let records: SealedRecords
         do throws(RecordStoreError) {
-            records = SealedRecords(store: try SQLiteRecordStore(path: store, creating: true), dataKey: dataKey)
+            records = SealedRecords(
+                store: try SQLiteRecordStore(path: store, creating: true), dataKey: dataKey, anchor: anchor)
         } catch { throw CommandFailure(LedgerError(error)) }
         do throws(LedgerError) {
-            return try VaultAdministration(records: records).create(name: name, using: &generator)
+            return try VaultAdministration(records: records).create(name: name, anchor: settings, using: &generator)
         } catch { throw CommandFailure(error) }
+    }
+
+    private func newAnchor(_ settings: AnchorSettings) throws(CommandFailure) -> any Anchor {
+        switch settings {
+        case .file(let path):
+            do { return try FileAnchor.create(path: anchorPath(path)) } catch {
+                throw CommandFailure(.cannotCreate, "The anchor \(anchorPath(path)) cannot be made: \(error)")
+            }
+        }
     }
 
     private func keep(_ wrapped: [UInt8]) throws(SecurityModuleError) {
@@ -90,6 +116,12 @@ extension CommandFailure {
             self.init(.unavailable, "The store cannot be used now: \(text). Nothing was answered.")
         case .damaged(let text):
             self.init(.badFile, "The store is damaged or not this vault's: \(text). The vault serves nothing from it.")
+        case .rolledBack(let rollback):
+            self.init(
+                .rolledBack,
+                "The vault refuses to serve: \(rollback). Nothing was changed. An old store would bring back attempts "
+                    + "that were used up and shares that were destroyed. Put the newest store back; if it is lost, make "
+                    + "a new vault, and people's clients register anew.")
         }
     }
 

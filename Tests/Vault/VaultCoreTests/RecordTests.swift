@@ -61,7 +61,9 @@ import VaultCore
         #expect(try TenantRecord(decoding: tenant.encoded()) == tenant)
         let configuration = VaultConfiguration(name: "fra", fleet: try Bench().fleet, tenants: ["a", "b"])
         #expect(try VaultConfiguration(decoding: configuration.encoded()) == configuration)
-        let head = LedgerHead(time: LedgerTime(seconds: 1, servingSeconds: 2))
+        let head = LedgerHead(
+            vaultID: try VaultID([UInt8](repeating: 1, count: 16)), epoch: 3, slotCount: 4, root: MerkleTree().root,
+            previous: .none, time: LedgerTime(seconds: 1, servingSeconds: 2))
         #expect(try LedgerHead(decoding: head.encoded()) == head)
     }
 

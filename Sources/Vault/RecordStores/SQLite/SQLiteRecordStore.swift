@@ -52,12 +52,16 @@ package final class SQLiteRecordStore: RecordStore {
         }
     }
 
-    package func due(atSeconds seconds: UInt64, limit: Int) throws(RecordStoreError) -> [RecordKey] {
+    package func leaves() throws(RecordStoreError) -> LeafTable {
         try perform { database in
-            let rows = try Row.fetchAll(
-                database, sql: "SELECT key FROM records WHERE due <= ? ORDER BY due LIMIT ?",
-                arguments: [Self.integer(seconds), limit])
-            return try rows.map { try RecordKey([UInt8]($0["key"] as Data)) }
+            var table: LeafTable?
+            try database.inTransaction(.deferred) {
+                let meta = try Self.meta(database)
+                table = LeafTable(epoch: meta.epoch, head: meta.head, leaves: try Self.leaves(database))
+                return .commit
+            }
+            guard let table else { throw RecordStoreError.unavailable("the read did not finish") }
+            return table
         }
     }
 
@@ -138,6 +142,24 @@ package final class SQLiteRecordStore: RecordStore {
             sealed: [UInt8](row["sealed"] as Data), dueSeconds: try due.map(number))
     }
 
+    private static func leaves(_ database: Database) throws -> [Leaf] {
+        let rows = try Row.fetchCursor(database, sql: "SELECT slot, key, due, hash FROM leaves ORDER BY slot")
+        var leaves: [Leaf] = []
+        while let row = try rows.next() {
+            guard try number(row["slot"]) == leaves.count else {
+                throw RecordStoreError.damaged("a record's leaf is missing")
+            }
+            let due: Int64? = row["due"]
+            do {
+                leaves.append(
+                    Leaf(
+                        key: try RecordKey([UInt8](row["key"] as Data)), dueSeconds: try due.map(number),
+                        sealedHash: try SealedHash([UInt8](row["hash"] as Data))))
+            } catch is ByteCodingError { throw RecordStoreError.damaged("a record's leaf has another size") }
+        }
+        return leaves
+    }
+
     private static func write(_ batch: RecordBatch, into database: Database) throws {
         let meta = try meta(database)
         guard meta.epoch == batch.expectedEpoch else { throw RecordStoreError.conflict }
@@ -150,7 +172,17 @@ package final class SQLiteRecordStore: RecordStore {
                 ON CONFLICT (key) DO UPDATE SET epoch = excluded.epoch, due = excluded.due, sealed = excluded.sealed
                 WHERE slot = excluded.slot
                 """)
+        let leafStatement = try database.cachedStatement(
+            sql: """
+                INSERT INTO leaves (slot, key, due, hash) VALUES (?, ?, ?, ?)
+                ON CONFLICT (slot) DO UPDATE SET due = excluded.due, hash = excluded.hash WHERE key = excluded.key
+                """)
         for record in batch.records {
+            let leaf = record.leaf
+            try leafStatement.execute(arguments: [
+                try integer(record.slot), Data(leaf.key.bytes), try leaf.dueSeconds.map(integer),
+                Data(leaf.sealedHash.bytes),
+            ])
             try statement.execute(arguments: [
                 try integer(record.slot), Data(record.key.bytes), try integer(record.epoch),
                 try record.dueSeconds.map(integer), Data(record.sealed),

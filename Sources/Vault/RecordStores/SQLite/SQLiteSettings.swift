@@ -9,7 +9,7 @@ import VaultCore
 /// What the vault demands of SQLite, and how it makes sure that it got it.
 extension SQLiteRecordStore {
     /// Of the file's layout, in `PRAGMA user_version`.
-    static let layoutVersion = 1
+    static let layoutVersion = 2
 
     static func configuration(busySeconds: Double) -> Configuration {
         var configuration = Configuration()
@@ -52,7 +52,8 @@ extension SQLiteRecordStore {
         CREATE TABLE records (
             slot INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, epoch INTEGER NOT NULL, due INTEGER,
             sealed BLOB NOT NULL);
-        CREATE INDEX records_due ON records (due) WHERE due IS NOT NULL;
+        CREATE TABLE leaves (
+            slot INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, due INTEGER, hash BLOB NOT NULL);
         PRAGMA user_version = \(layoutVersion);
         """
 

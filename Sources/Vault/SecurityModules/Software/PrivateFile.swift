@@ -32,6 +32,24 @@ package enum PrivateFile {
         guard fsync(file) == 0 else { throw system(path) }
     }
 
+    /// Replaces a small file in one step: whoever reads it, even after a power cut, finds the old bytes or the new ones.
+    /// One writer at a time; the caller sees to it.
+    package static func replace(_ path: String, _ bytes: [UInt8]) throws(Failure) {
+        let new = path + ".new"
+        // What is left of a writer that was killed.
+        guard unlink(new) == 0 || errno == ENOENT else { throw system(new) }
+        let outcome = bytes.withUnsafeBytes { bytes in
+            Result { () throws(Failure) in try create(new, bytes) }
+        }
+        try outcome.get()
+        guard rename(new, path) == 0 else { throw system(path) }
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { throw system(folder) }
+        defer { close(directory) }
+        guard fsync(directory) == 0 else { throw system(folder) }
+    }
+
     /// Reads a file of at most `bytesMax`, refusing one that is not private.
     package static func read(_ path: String, bytesMax: Int) throws(Failure) -> [UInt8] {
         let file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)

@@ -1,6 +1,6 @@
 import ByteCoding
 
-/// The name of a record in the store: a keyed hash (`RecordNames`), so that a stolen store names no account.
+/// The name of a record in the store: a keyed hash (`RecordSealer`), so that a stolen store names no account.
 package struct RecordKey: FixedBytes {
     package static let byteCount = 32
     package let bytes: [UInt8]
@@ -31,7 +31,7 @@ package struct StoredRecord: Equatable, Sendable {
 package struct StoreSnapshot: Sendable {
     /// The number of batches committed so far.
     package let epoch: UInt64
-    /// The ledger's own sealed bytes, written with the last batch; empty before the first.
+    /// The ledger's own bytes, written with the last batch; empty before the first.
     package let head: [UInt8]
     /// The number of slots in use, which is the next record's slot.
     package let slotCount: UInt64
@@ -43,6 +43,20 @@ package struct StoreSnapshot: Sendable {
         self.head = head
         self.slotCount = slotCount
         self.records = records
+    }
+}
+
+/// The leaves of all records, as they are at one epoch.
+package struct LeafTable: Sendable {
+    package let epoch: UInt64
+    package let head: [UInt8]
+    /// Of slots 0, 1, 2 …, without a gap.
+    package let leaves: [Leaf]
+
+    package init(epoch: UInt64, head: [UInt8], leaves: [Leaf]) {
+        self.epoch = epoch
+        self.head = head
+        self.leaves = leaves
     }
 }
 
@@ -79,8 +93,8 @@ package enum RecordStoreError: Error, Equatable {
 package protocol RecordStore: Sendable {
     func load(_ keys: [RecordKey]) throws(RecordStoreError) -> StoreSnapshot
 
-    /// Up to `limit` records whose time has come, the most overdue first.
-    func due(atSeconds seconds: UInt64, limit: Int) throws(RecordStoreError) -> [RecordKey]
+    /// One consistent read of every record's leaf, without the records.
+    func leaves() throws(RecordStoreError) -> LeafTable
 
     func commit(_ batch: RecordBatch) throws(RecordStoreError)
 

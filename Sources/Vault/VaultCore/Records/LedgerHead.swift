@@ -1,4 +1,6 @@
 package import ByteCoding
+import Primitives
+package import RecoveryProtocol
 
 /// The ledger's two clocks, in seconds. Neither ever falls, whatever is done to the machine's clock.
 package struct LedgerTime: ByteCodable, Equatable, Sendable {
@@ -39,17 +41,100 @@ package struct LedgerTime: ByteCodable, Equatable, Sendable {
     }
 }
 
-/// What the ledger writes beside every batch. (The Merkle root and the hash of the head before belong here.)
-package struct LedgerHead: ByteCodable, Equatable, Sendable {
-    package var time: LedgerTime
+/// SHA-256 over a head and its authentication code.
+package struct HeadHash: FixedBytes {
+    package static let byteCount = 32
+    package let bytes: [UInt8]
+    package init(uncheckedBytes: [UInt8]) { bytes = uncheckedBytes }
 
-    package init(time: LedgerTime) { self.time = time }
+    /// What stands for the head before the first.
+    package static let none = HeadHash(uncheckedBytes: [UInt8](repeating: 0, count: byteCount))
+}
+
+/// HMAC-SHA256 over a head, under a key that comes from the data key.
+package struct HeadCode: FixedBytes {
+    package static let byteCount = 32
+    package let bytes: [UInt8]
+    package init(uncheckedBytes: [UInt8]) { bytes = uncheckedBytes }
+}
+
+/// What the ledger writes beside every batch: all of the store in one hash, chained to the batch before.
+package struct LedgerHead: ByteCodable, Equatable, Sendable {
+    package let vaultID: VaultID
+    /// The number of batches committed.
+    package let epoch: UInt64
+    /// The number of leaves below the root.
+    package let slotCount: UInt64
+    package let root: MerkleHash
+    package let previous: HeadHash
+    package let time: LedgerTime
+
+    private static let version: UInt8 = 1
+
+    package init(
+        vaultID: VaultID, epoch: UInt64, slotCount: UInt64, root: MerkleHash, previous: HeadHash, time: LedgerTime
+    ) {
+        self.vaultID = vaultID
+        self.epoch = epoch
+        self.slotCount = slotCount
+        self.root = root
+        self.previous = previous
+        self.time = time
+    }
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {
+        guard try reader.uint8() == Self.version else { throw .invalidValue }
+        vaultID = try VaultID(from: &reader)
+        epoch = try reader.uint64()
+        slotCount = try reader.uint64()
+        root = try MerkleHash(from: &reader)
+        previous = try HeadHash(from: &reader)
         time = try LedgerTime(from: &reader)
     }
 
     package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        writer.uint8(Self.version)
+        try vaultID.encode(into: &writer)
+        writer.uint64(epoch)
+        writer.uint64(slotCount)
+        try root.encode(into: &writer)
+        try previous.encode(into: &writer)
         try time.encode(into: &writer)
+    }
+}
+
+/// A head with the code that shows that a holder of the data key made it.
+package struct KeyedHead: ByteCodable, Equatable, Sendable {
+    package let head: LedgerHead
+    package let code: HeadCode
+
+    package init(head: LedgerHead, code: HeadCode) {
+        self.head = head
+        self.code = code
+    }
+
+    /// Before the first batch.
+    package static let none = KeyedHead(
+        head: LedgerHead(
+            vaultID: VaultID(uncheckedBytes: [UInt8](repeating: 0, count: VaultID.byteCount)), epoch: 0,
+            slotCount: 0, root: MerkleTree().root, previous: .none, time: .start),
+        code: HeadCode(uncheckedBytes: [UInt8](repeating: 0, count: HeadCode.byteCount)))
+
+    package var hash: HeadHash {
+        // The fields have fixed sizes, so there is always an encoding.
+        guard head.epoch > 0, let bytes = try? labelled(.headHash, encoded()) else { return .none }
+        return HeadHash(uncheckedBytes: sha256(bytes))
+    }
+
+    package var anchored: AnchoredHead { AnchoredHead(epoch: head.epoch, hash: hash) }
+
+    package init(from reader: inout ByteReader) throws(ByteCodingError) {
+        head = try LedgerHead(from: &reader)
+        code = try HeadCode(from: &reader)
+    }
+
+    package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        try head.encode(into: &writer)
+        try code.encode(into: &writer)
     }
 }

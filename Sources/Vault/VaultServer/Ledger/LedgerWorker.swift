@@ -69,8 +69,7 @@ struct LedgerWorker {
                 .answer(book.apply(command, vaultID: vaultID, time: time, breaker: &breaker, using: &generator)))
         }
         if book.isChanged {
-            try records.commit(
-                book.changes(at: time), head: LedgerHead(time: time), on: page.view, using: &generator)
+            try records.commit(book.changes(at: time), time: time, on: page.view, using: &generator)
             remember(time, after: page.view)
         }
         self.breaker = breaker
@@ -82,8 +81,7 @@ struct LedgerWorker {
     /// Runs what time alone does, on every record whose time has come. True if there may be more.
     mutating func settleDue(limit: Int = 256) throws(LedgerError) -> Bool {
         let now = time(at: try records.load([]))
-        let due: [RecordKey]
-        do { due = try records.store.due(atSeconds: now.seconds, limit: limit) } catch { throw LedgerError(error) }
+        let due = try records.due(atSeconds: now.seconds, limit: limit)
         let view = try records.load(due)
         let time = time(at: view)
         var changes: [SealedRecords.Change] = []
@@ -95,9 +93,9 @@ struct LedgerWorker {
             changes.append(
                 SealedRecords.Change(index: index, value: step.record, dueSeconds: step.record.dueSeconds(at: time)))
         }
-        let isHeartbeat = time.seconds >= view.head.time.seconds &+ Self.heartbeatSeconds
+        let isHeartbeat = time.seconds >= view.time.seconds &+ Self.heartbeatSeconds
         if !changes.isEmpty || isHeartbeat {
-            try records.commit(changes, head: LedgerHead(time: time), on: view, using: &generator)
+            try records.commit(changes, time: time, on: view, using: &generator)
             remember(time, after: view)
         }
         mustErase = mustErase || erases
@@ -117,7 +115,7 @@ struct LedgerWorker {
         if let known = timekeeping, known.epoch == view.snapshot.epoch {
             return known.time.advanced(from: known.moment, to: now)
         }
-        let time = view.head.time.advanced(from: now, to: now)
+        let time = view.time.advanced(from: now, to: now)
         timekeeping = (view.snapshot.epoch, time, now)
         return time
     }

@@ -6,7 +6,7 @@ package import VaultCore
 /// Why a record does not open: another data key, or bytes that somebody altered, moved or mixed.
 package struct RecordDamaged: Error, Equatable {}
 
-/// Seals records, and names them, under keys that come from the vault's data key.
+/// Seals records, names them, and authenticates heads, under keys that come from the vault's data key.
 ///
 /// XChaCha20-Poly1305, because its nonces may be drawn at random for ever; slot and epoch are associated data, so that a
 /// record opens only in the place and in the version for which it was written.
@@ -16,10 +16,12 @@ package struct RecordSealer: Sendable {
     private enum Purpose: String {
         case seal = "coffer vault v1 record seal"
         case names = "coffer vault v1 record names"
+        case heads = "coffer vault v1 heads"
     }
 
     private let cipher: XChaCha20Poly1305
     private let nameKey: SecretBytes
+    private let headKey: SecretBytes
 
     package init(dataKey: SecretBytes) {
         func key(_ purpose: Purpose) -> SecretBytes {
@@ -27,12 +29,14 @@ package struct RecordSealer: Sendable {
         }
         cipher = XChaCha20Poly1305(key: key(.seal))
         nameKey = key(.names)
+        headKey = key(.heads)
     }
 
     // MARK: Names
 
     package var configuration: RecordKey { name("configuration", []) }
     package var identity: RecordKey { name("identity", []) }
+    package var anchorSettings: RecordKey { name("anchor", []) }
     package func tenant(_ tenant: String) -> RecordKey { name("tenant", Array(tenant.utf8)) }
 
     /// Account numbers lie in the store as keyed hashes alone.
@@ -63,18 +67,22 @@ package struct RecordSealer: Sendable {
         do { return try Value(decoding: plaintext) } catch { throw RecordDamaged() }
     }
 
-    func sealHead(_ head: LedgerHead, epoch: UInt64, using generator: inout some RandomNumberGenerator) -> [UInt8] {
-        var writer = ByteWriter()
-        // Two numbers always have an encoding.
-        try? head.encode(into: &writer)
-        let nonce = generator.bytes(XChaCha20Poly1305.nonceBytes)
-        return nonce + cipher.seal(writer.bytes, nonce: nonce, authenticating: headPlace(epoch))
+    // MARK: Heads
+
+    /// Gives a head its code, without which nobody's head is ever anchored.
+    package func keyed(_ head: LedgerHead) -> KeyedHead {
+        // The fields have fixed sizes, so there is always an encoding.
+        let bytes = (try? labelled(.headCode, head.encoded())) ?? []
+        return KeyedHead(head: head, code: HeadCode(uncheckedBytes: hmacSHA256(bytes, key: headKey)))
     }
 
-    func openHead(_ sealed: [UInt8], epoch: UInt64) throws(RecordDamaged) -> LedgerHead {
-        if epoch == 0, sealed.isEmpty { return LedgerHead(time: .start) }
-        let plaintext = try open(sealed, headPlace(epoch))
-        do { return try LedgerHead(decoding: plaintext) } catch { throw RecordDamaged() }
+    /// Reads a head as the store gave it, if its code is right and it is of this epoch.
+    func openHead(_ bytes: [UInt8], epoch: UInt64) throws(RecordDamaged) -> KeyedHead {
+        if epoch == 0, bytes.isEmpty { return .none }
+        guard let found = try? KeyedHead(decoding: bytes), found.head.epoch == epoch,
+            constantTimeEquals(keyed(found.head).code.bytes, found.code.bytes)
+        else { throw RecordDamaged() }
+        return found
     }
 
     private func open(_ sealed: [UInt8], _ place: [UInt8]) throws(RecordDamaged) -> [UInt8] {
@@ -91,13 +99,6 @@ package struct RecordSealer: Sendable {
         writer.raw(Array("record".utf8))
         writer.raw(key.bytes)
         writer.uint64(slot)
-        writer.uint64(epoch)
-        return writer.bytes
-    }
-
-    private func headPlace(_ epoch: UInt64) -> [UInt8] {
-        var writer = ByteWriter()
-        writer.raw(Array("head".utf8))
         writer.uint64(epoch)
         return writer.bytes
     }

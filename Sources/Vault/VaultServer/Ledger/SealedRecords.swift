@@ -1,5 +1,7 @@
 package import ByteCoding
 package import Primitives
+package import RecoveryProtocol
+import Synchronization
 package import VaultCore
 
 /// Why the ledger could not do its work. Nothing was answered.
@@ -12,15 +14,28 @@ package enum LedgerError: Error, Equatable {
     case unknownOutcome(String)
     /// A record or the store is damaged, or belongs to another data key.
     case damaged(String)
+    /// The store is not the one that the anchor remembers. Nothing is served from it, and nothing in it was changed.
+    case rolledBack(Rollback)
 }
 
-/// A record store together with the key that opens what is in it.
+/// A record store together with the key that opens what is in it, the tree that proves it, and the anchor that
+/// remembers it.
+///
+/// Nothing is handed out that was not checked against the tree, whose root stands in a head that the anchor knows.
 package struct SealedRecords: Sendable {
     package let store: any RecordStore
     package let sealer: RecordSealer
+    package let anchor: any Anchor
+    private let verified = VerifiedStore()
+    private var verification: StoreVerification {
+        StoreVerification(store: store, sealer: sealer, anchor: anchor)
+    }
+    /// How often another process may come in between before this one gives up.
+    private static let racesMax = 16
 
-    package init(store: any RecordStore, dataKey: SecretBytes) {
+    package init(store: any RecordStore, dataKey: SecretBytes, anchor: any Anchor) {
         self.store = store
+        self.anchor = anchor
         sealer = RecordSealer(dataKey: dataKey)
     }
 
@@ -31,10 +46,12 @@ package struct SealedRecords: Sendable {
         fileprivate let keys: [RecordKey]
         fileprivate let sealer: RecordSealer
 
+        /// The ledger's time as of the last batch.
+        package var time: LedgerTime { head.time }
+
         /// The record of the key at this position of the list that was loaded; nil if there is none.
         package func record<Value: ByteCodable>(_: Value.Type, at index: Int) throws(LedgerError) -> Value? {
             guard let stored = snapshot.records[index] else { return nil }
-            guard stored.key == keys[index] else { throw .damaged("the store gave a record under another name") }
             do { return try sealer.open(Value.self, stored) } catch {
                 throw .damaged("a record in slot \(stored.slot) does not open: it was altered, or the key is another")
             }
@@ -54,44 +71,84 @@ package struct SealedRecords: Sendable {
         }
     }
 
+    /// Loads records, each of them proved by the tree, absent ones too.
     package func load(_ keys: [RecordKey]) throws(LedgerError) -> View {
-        do {
-            let snapshot = try store.load(keys)
-            guard snapshot.records.count == keys.count else {
-                throw LedgerError.damaged("the store answered for other records")
+        try verified.state.withLock { state throws(LedgerError) in
+            for _ in 0..<Self.racesMax {
+                let snapshot = try read(keys)
+                guard let known = state, known.head.head.epoch == snapshot.epoch else {
+                    state = try verification.verify(after: state)
+                    continue
+                }
+                guard known.bytes == snapshot.head else {
+                    throw .rolledBack(
+                        .anotherBranch(storeEpoch: snapshot.epoch, anchoredEpoch: known.head.head.epoch))
+                }
+                try known.check(snapshot.records, for: keys)
+                return View(snapshot: snapshot, head: known.head.head, keys: keys, sealer: sealer)
             }
-            let head = try sealer.openHead(snapshot.head, epoch: snapshot.epoch)
-            return View(snapshot: snapshot, head: head, keys: keys, sealer: sealer)
-        } catch let error as RecordStoreError {
-            throw LedgerError(error)
-        } catch is RecordDamaged {
-            throw .damaged("the store's head does not open: it was altered, or the key is another")
-        } catch {
-            throw error as? LedgerError ?? .unavailable("\(error)")
+            throw .conflict
         }
     }
 
-    /// Seals the changes and commits them against the epoch of the view.
+    private func read(_ keys: [RecordKey]) throws(LedgerError) -> StoreSnapshot {
+        do { return try store.load(keys) } catch { throw LedgerError(error) }
+    }
+
+    /// Up to `limit` records whose time has come, the most overdue first: by the tree, not by the store's word.
+    package func due(atSeconds seconds: UInt64, limit: Int) throws(LedgerError) -> [RecordKey] {
+        _ = try load([])
+        return verified.state.withLock { $0?.index.due(atSeconds: seconds, limit: limit) ?? [] }
+    }
+
+    /// Seals the changes, commits them against the epoch of the view, and returns when the anchor holds the new head.
+    ///
+    /// On every error what was known of the store is forgotten, and it is verified anew before anything is built on it.
+    /// `vaultID` is given with the first batch alone.
     package func commit(
-        _ changes: [Change], head: LedgerHead, on view: View, using generator: inout some RandomNumberGenerator
+        _ changes: [Change], time: LedgerTime, vaultID: VaultID? = nil, on view: View,
+        using generator: inout some RandomNumberGenerator
     ) throws(LedgerError) {
         guard view.snapshot.epoch < .max else { throw .unavailable("the store has no epoch left") }
-        let epoch = view.snapshot.epoch + 1
-        var nextSlot = view.snapshot.slotCount
-        var records: [StoredRecord] = []
-        for change in changes {
-            let slot = view.snapshot.records[change.index]?.slot ?? nextSlot
-            if slot == nextSlot { nextSlot += 1 }
-            records.append(
-                try seal(change, key: view.keys[change.index], slot: slot, epoch: epoch, using: &generator))
+        try verified.state.withLock { state throws(LedgerError) in
+            guard var next = state, next.head.head == view.head else { throw .conflict }
+            // Taken out rather than copied, so that a tree of a million leaves is changed in place.
+            state = nil
+            var records: [StoredRecord] = []
+            for change in changes {
+                let key = view.keys[change.index]
+                let record = try seal(
+                    change, key: key, slot: next.index.slot(of: key) ?? next.index.slotCount,
+                    epoch: view.snapshot.epoch + 1, using: &generator)
+                records.append(record)
+                do { try next.index.put(record) } catch { throw .damaged("a record has no slot") }
+            }
+            let before = next.head
+            next.head = sealer.keyed(
+                LedgerHead(
+                    vaultID: vaultID ?? view.head.vaultID, epoch: view.snapshot.epoch + 1,
+                    slotCount: next.index.slotCount, root: next.index.tree.root, previous: before.hash, time: time))
+            do throws(RecordStoreError) {
+                try store.commit(
+                    RecordBatch(expectedEpoch: view.snapshot.epoch, head: next.bytes, records: records))
+            } catch { throw LedgerError(error) }
+            state = try anchorCommitted(next)
         }
-        // A Merkle tree over the slots hashes the sealed records here, and its root goes into the head.
-        let sealedHead = sealer.sealHead(head, epoch: epoch, using: &generator)
-        do {
-            try store.commit(
-                RecordBatch(expectedEpoch: view.snapshot.epoch, head: sealedHead, records: records))
-        } catch { throw LedgerError(error) }
-        // An anchor outside the store learns of the head here, before any reply is released.
+    }
+
+    /// Returns when the anchor holds a head that was committed. Another process on the same store may have seen it
+    /// first, anchored it, and even gone on.
+    private func anchorCommitted(_ committed: VerifiedStore.State) throws(LedgerError) -> VerifiedStore.State {
+        do throws(AnchorError) {
+            try anchor.advance(to: committed.head)
+            return committed
+        } catch .moved {
+            let present = try verification.verify(after: committed)
+            guard present.head == committed.head || present.head.head.previous == committed.head.hash else {
+                throw .unknownOutcome("other processes went on before the anchor answered")
+            }
+            return present
+        } catch { throw .unknownOutcome("the anchor did not take the new head: \(error)") }
     }
 
     private func seal(
@@ -115,6 +172,25 @@ extension LedgerError {
         case .unavailable(let text): self = .unavailable(text)
         case .unknownOutcome(let text): self = .unknownOutcome(text)
         case .damaged(let text): self = .damaged(text)
+        }
+    }
+
+    package init(_ error: AnchorError) {
+        switch error {
+        case .unavailable(let text): self = .unavailable("the anchor: \(text)")
+        case .moved: self = .conflict
+        case .damaged(let text): self = .damaged("the anchor: \(text)")
+        }
+    }
+
+    package init(_ mismatch: LeafMismatch) {
+        switch mismatch {
+        case .sameRecordTwice(let slot): self = .damaged("slot \(slot) holds a record that another slot has too")
+        case .anotherRecord(let slot):
+            self = .damaged("slot \(slot) holds another record or another version than the tree says")
+        case .missing(let slot): self = .damaged("the record of slot \(slot) is gone from the store")
+        case .unknownRecord: self = .damaged("the store has a record that its tree does not have")
+        case .wrongSlot(let slot): self = .damaged("slot \(slot) is not the record's")
         }
     }
 }

@@ -12,19 +12,25 @@ package struct VaultAdministration: Sendable {
     package init(records: SealedRecords) { self.records = records }
 
     /// Puts a new vault into an empty store, and returns its identity.
+    ///
+    /// What the anchor is stands in the store, sealed: whoever could exchange it would exchange the memory too.
     package func create(
-        name: String, using generator: inout some RandomNumberGenerator
+        name: String, identity: VaultIdentity? = nil, anchor: AnchorSettings? = nil,
+        using generator: inout some RandomNumberGenerator
     ) throws(LedgerError) -> VerifyingKey {
-        let identity = VaultIdentity(seed: .random(SigningKey.seedBytes, using: &generator))
-        let view = try records.load([records.sealer.configuration, records.sealer.identity])
+        let identity = identity ?? VaultIdentity(seed: .random(SigningKey.seedBytes, using: &generator))
+        let sealer = records.sealer
+        let view = try records.load([sealer.configuration, sealer.identity, sealer.anchorSettings])
         guard view.snapshot.epoch == 0 else { throw .damaged("there is a vault in this store already") }
+        var changes = [
+            SealedRecords.Change(index: 0, value: VaultConfiguration(name: name)),
+            SealedRecords.Change(index: 1, value: identity),
+        ]
+        if let anchor { changes.append(SealedRecords.Change(index: 2, value: anchor)) }
+        let key = identity.signingKey.verifyingKey
         try records.commit(
-            [
-                SealedRecords.Change(index: 0, value: VaultConfiguration(name: name)),
-                SealedRecords.Change(index: 1, value: identity),
-            ],
-            head: view.head, on: view, using: &generator)
-        return identity.signingKey.verifyingKey
+            changes, time: view.time, vaultID: VaultID(identityKey: key), on: view, using: &generator)
+        return key
     }
 
     package func identity() throws(LedgerError) -> SigningKey {
@@ -83,7 +89,7 @@ package struct VaultAdministration: Sendable {
             let others = edit(&configuration, view)
             do throws(LedgerError) {
                 return try records.commit(
-                    [SealedRecords.Change(index: 0, value: configuration)] + others, head: view.head, on: view,
+                    [SealedRecords.Change(index: 0, value: configuration)] + others, time: view.time, on: view,
                     using: &generator)
             } catch {
                 guard error == .conflict else { throw error }

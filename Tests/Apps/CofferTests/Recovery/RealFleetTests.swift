@@ -6,6 +6,7 @@ import Logging
 import Primitives
 import RecordStores
 import RecoveryProtocol
+import SecurityModules
 import Synchronization
 import Testing
 import VaultCore
@@ -34,7 +35,8 @@ private final class RealFleet: VaultTransport {
             let store = try SQLiteRecordStore(
                 path: folder.appending(path: "vault\(index).sqlite").path, creating: true)
             let records = SealedRecords(
-                store: store, dataKey: .random(RecordSealer.dataKeyBytes, using: &generator))
+                store: store, dataKey: .random(RecordSealer.dataKeyBytes, using: &generator),
+                anchor: try FileAnchor.create(path: folder.appending(path: "anchor\(index)").path))
             let identity = try VaultAdministration(records: records).create(name: "v\(index)", using: &generator)
             members.append(Fleet.Vault(index: index, identityKey: identity, urls: ["http://v\(index).invalid"]))
             stores.append(records)

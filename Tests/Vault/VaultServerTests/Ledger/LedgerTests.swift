@@ -14,7 +14,7 @@ import VaultServer
         let vault = try await TestVault(store: try SQLiteRecordStore(path: path, creating: true))
         let other = try await VaultService(
             records: SealedRecords(
-                store: try SQLiteRecordStore(path: path, creating: false), dataKey: vault.dataKey),
+                store: try SQLiteRecordStore(path: path, creating: false), dataKey: vault.dataKey, anchor: vault.anchor),
             clock: { [clock = vault.clock] in clock.now }, logger: .silent)
         let client = try TestClient(vault)
         let registration = try await client.register(password: "a")
@@ -44,10 +44,10 @@ import VaultServer
         let records = vault.records
         var generator = SystemRandomNumberGenerator()
         let view = try records.load([records.sealer.configuration])
-        try records.commit([], head: view.head, on: view, using: &generator)
+        try records.commit([], time: view.time, on: view, using: &generator)
         #expect(throws: LedgerError.conflict) {
             try records.commit(
-                [SealedRecords.Change(index: 0, value: VaultConfiguration(name: "other"))], head: view.head, on: view,
+                [SealedRecords.Change(index: 0, value: VaultConfiguration(name: "other"))], time: view.time, on: view,
                 using: &generator)
         }
         #expect(try VaultAdministration(records: records).configuration().name == "test")

@@ -24,7 +24,7 @@ final class MemoryRecordStore: RecordStore {
         case unknownAndLost
     }
 
-    private struct Contents {
+    struct Contents: Sendable {
         var epoch: UInt64 = 0
         var head: [UInt8] = []
         var records: [RecordKey: [StoredRecord]] = [:]
@@ -41,6 +41,11 @@ final class MemoryRecordStore: RecordStore {
     var commitCount: Int { contents.withLock { $0.commitCount } }
     var eraseCount: Int { contents.withLock { $0.eraseCount } }
     func fail(next faults: Fault...) { contents.withLock { $0.faults += faults } }
+
+    /// A copy of everything, and putting it back: what somebody with the disk may do.
+    func copied() -> Contents { contents.withLock { $0 } }
+    func restore(_ copy: Contents) { contents.withLock { $0 = copy } }
+    func forge(_ change: (inout Contents) -> Void) { contents.withLock { change(&$0) } }
 
     /// What somebody with the disk may do to a record.
     func tamper(_ key: RecordKey, _ change: (inout [UInt8]) -> Void) {
@@ -65,11 +70,17 @@ final class MemoryRecordStore: RecordStore {
         }
     }
 
-    func due(atSeconds seconds: UInt64, limit: Int) throws(RecordStoreError) -> [RecordKey] {
-        guard lie != .forgetsDue else { return [] }
-        return contents.withLock { contents in
-            let due = contents.records.values.compactMap { $0.last }.filter { ($0.dueSeconds ?? .max) <= seconds }
-            return due.sorted { ($0.dueSeconds ?? 0) < ($1.dueSeconds ?? 0) }.prefix(limit).map(\.key)
+    func leaves() throws(RecordStoreError) -> LeafTable {
+        contents.withLock { contents in
+            let versions = contents.records.values.compactMap { lie == .readsOldVersions ? $0.first : $0.last }
+            return LeafTable(
+                epoch: contents.epoch, head: contents.head,
+                leaves: versions.sorted { $0.slot < $1.slot }.map { record in
+                    let leaf = record.leaf
+                    return Leaf(
+                        key: leaf.key, dueSeconds: lie == .forgetsDue ? nil : leaf.dueSeconds,
+                        sealedHash: leaf.sealedHash)
+                })
         }
     }
 

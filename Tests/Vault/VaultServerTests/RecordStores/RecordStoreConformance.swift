@@ -16,7 +16,7 @@ struct RecordStoreConformance {
         try keepsWhatItCommitted()
         try refusesAnotherEpoch()
         try takesAllOfABatchOrNothing()
-        try findsWhatIsDue()
+        try givesEveryLeaf()
         try erasesOldVersionsAndKeepsTheNew()
     }
 
@@ -80,14 +80,18 @@ struct RecordStoreConformance {
         try require(after.epoch == 2 && after.records == many.map { $0 }, "all of a large batch is written")
     }
 
-    private func findsWhatIsDue() throws {
+    private func givesEveryLeaf() throws {
         let store = try reopen()
         let batch = RecordBatch(
             expectedEpoch: 2, head: [3], records: [try record(3, slot: 2, epoch: 3, text: "due", due: 20)])
         try store.commit(batch)
-        try require(try store.due(atSeconds: 19, limit: 9).isEmpty, "nothing is due early")
-        try require(try store.due(atSeconds: 50, limit: 9) == [key(3), key(2)], "the most overdue comes first")
-        try require(try store.due(atSeconds: 50, limit: 1) == [key(3)], "the limit holds")
+        let table = try reopen().leaves()
+        try require(table.epoch == 3 && table.head == [3], "the leaves come with their head and epoch")
+        let records = try reopen().load(try (1..<40).map { try key($0) }).records
+        try require(
+            table.leaves == records.compactMap { $0?.leaf }, "there is a leaf for each record, in the order of slots")
+        try require(
+            table.leaves.prefix(3).map(\.dueSeconds) == [nil, 50, 20], "a leaf says when its record is due")
     }
 
     private func erasesOldVersionsAndKeepsTheNew() throws {

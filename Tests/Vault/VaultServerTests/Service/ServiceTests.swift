@@ -201,7 +201,7 @@ import VaultServer
     @Test func `a vault without a fleet, or of another fleet, does not serve`() async throws {
         var generator = SystemRandomNumberGenerator()
         let store = MemoryRecordStore()
-        let records = SealedRecords(store: store, dataKey: .random(32, using: &generator))
+        let records = SealedRecords(store: store, dataKey: .random(32, using: &generator), anchor: MemoryAnchor())
         _ = try VaultAdministration(records: records).create(name: "alone", using: &generator)
         await #expect(throws: VaultStartError.noFleet) {
             try await VaultService(records: records, clock: SystemClock.now, logger: .silent)
@@ -225,6 +225,7 @@ import VaultServer
         let serial = try await client.status().serial
         store.fail(next: .unavailable)
         _ = try await client.ask(.evaluate(TestClient.guess(registration, serial: serial)))
+        _ = try await client.status()
         store.tamper(vault.records.sealer.account(client.name)) { $0[40] ^= 1 }
         _ = try await client.ask(.status(StatusRequest()))
         store.fail(next: .unavailable)
@@ -238,7 +239,8 @@ import VaultServer
 
     @Test func `another data key opens nothing and serves nothing`() async throws {
         let vault = try await TestVault()
-        let records = SealedRecords(store: vault.store, dataKey: SecretBytes(copying: [UInt8](repeating: 1, count: 32)))
+        let records = SealedRecords(
+            store: vault.store, dataKey: SecretBytes(copying: [UInt8](repeating: 1, count: 32)), anchor: vault.anchor)
         await #expect(throws: VaultStartError.self) {
             try await VaultService(records: records, clock: SystemClock.now, logger: .silent)
         }

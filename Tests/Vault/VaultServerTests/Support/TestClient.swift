@@ -32,6 +32,12 @@ struct TestClient {
         return try exchange.open(SealedReply(decoding: try await carrier(exchange.sealed.encoded())))
     }
 
+    /// True if the vault gave no answer to it: it said that it cannot, or did not even announce a key.
+    func isUnanswered(_ operation: RecoveryProtocol.Operation) async -> Bool {
+        guard let reply = try? await ask(operation) else { return true }
+        return reply == .refused(.unavailable)
+    }
+
     // MARK: Operations
 
     struct Unexpected: Error { let reply: Reply }

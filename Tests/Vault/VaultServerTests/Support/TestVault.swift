@@ -26,25 +26,27 @@ final class TestVault: Sendable {
     static let tenant = "chat"
 
     let store: any RecordStore
+    let anchor: any Anchor
     let dataKey: SecretBytes
     let clock: TestClock
     let fleet: Fleet
     let issuer: TokenIssuer
     let service: VaultService
 
-    var records: SealedRecords { SealedRecords(store: store, dataKey: dataKey) }
+    var records: SealedRecords { SealedRecords(store: store, dataKey: dataKey, anchor: anchor) }
     var vaultID: VaultID { service.vaultID }
 
     init(
-        store: any RecordStore = MemoryRecordStore(), policy: TenantPolicy = .withoutWaits(budget: 10),
-        clock: TestClock = TestClock(), logger: Logger = .silent
+        store: any RecordStore = MemoryRecordStore(), anchor: any Anchor = MemoryAnchor(),
+        policy: TenantPolicy = .withoutWaits(budget: 10), clock: TestClock = TestClock(), logger: Logger = .silent
     ) async throws {
         var generator = SystemRandomNumberGenerator()
         self.store = store
+        self.anchor = anchor
         self.clock = clock
         dataKey = .random(RecordSealer.dataKeyBytes, using: &generator)
         issuer = .random(using: &generator)
-        let records = SealedRecords(store: store, dataKey: dataKey)
+        let records = SealedRecords(store: store, dataKey: dataKey, anchor: anchor)
         let administration = VaultAdministration(records: records)
         let identity = try administration.create(name: "test", using: &generator)
         fleet = try Fleet(

@@ -1,0 +1,124 @@
+import ByteCoding
+import Primitives
+import TestSupport
+import Testing
+import VaultCore
+
+@Suite struct MerkleTreeTests {
+    private func leafHash(_ data: [UInt8]) -> MerkleHash { MerkleHash(uncheckedBytes: sha256([0x00] + data)) }
+
+    /// RFC 9162 section 2.1.1, as it is written there.
+    private func root(_ leaves: ArraySlice<MerkleHash>) -> [UInt8] {
+        guard let first = leaves.first else { return sha256([]) }
+        if leaves.count == 1 { return first.bytes }
+        var split = 1
+        while split * 2 < leaves.count { split *= 2 }
+        let middle = leaves.startIndex + split
+        return sha256([0x01] + root(leaves[..<middle]) + root(leaves[middle...]))
+    }
+
+    private func randomLeaves(_ count: Int, using generator: inout SeededGenerator) -> [MerkleHash] {
+        (0..<count).map { _ in MerkleHash(uncheckedBytes: generator.bytes(32)) }
+    }
+
+    @Test func `the root is the RFC's, for every number of leaves, made at once or one by one`() {
+        var generator = SeededGenerator(seed: 1)
+        let leaves = randomLeaves(70, using: &generator)
+        var growing = MerkleTree()
+        #expect(growing.root.bytes == sha256([]))
+        for count in 1...leaves.count {
+            let isPut = growing.put(leaves[count - 1], at: count - 1)
+            #expect(isPut)
+            let expected = root(leaves[..<count])
+            #expect(growing.root.bytes == expected, "grown to \(count)")
+            #expect(MerkleTree(Array(leaves[..<count])).root.bytes == expected, "made of \(count)")
+        }
+    }
+
+    @Test func `the root is that of certificate transparency's known answers`() throws {
+        let data = [
+            "", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f",
+        ]
+        let roots = [
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+            "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+            "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+            "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+            "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+            "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+            "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+        ]
+        var tree = MerkleTree()
+        for (index, root) in roots.enumerated() {
+            let isPut = tree.put(leafHash(try Hex.decode(data[index])), at: index)
+            #expect(isPut && tree.root.hex == root)
+        }
+    }
+
+    @Test func `a changed leaf changes the root, and changed back it is the old one`() throws {
+        var generator = SeededGenerator(seed: 2)
+        for count in [1, 2, 3, 5, 8, 13, 21] {
+            let leaves = randomLeaves(count, using: &generator)
+            let tree = MerkleTree(leaves)
+            for index in 0..<count {
+                var changed = tree
+                var expected = leaves
+                expected[index] = MerkleHash(uncheckedBytes: generator.bytes(32))
+                let isChanged = changed.put(expected[index], at: index)
+                #expect(isChanged && changed.root.bytes == root(expected[...]))
+                let isPutBack = changed.put(leaves[index], at: index)
+                #expect(isPutBack && changed.root == tree.root)
+            }
+        }
+    }
+
+    @Test func `no leaf is put behind a gap`() {
+        var tree = MerkleTree()
+        let (behind, before) = (tree.put(leafHash([1]), at: 1), tree.put(leafHash([1]), at: -1))
+        #expect(!behind && !before && tree.count == 0)
+        #expect(tree.leaf(at: 0) == nil)
+    }
+}
+
+@Suite struct LeafIndexTests {
+    private func record(_ key: UInt8, slot: UInt64, text: String = "sealed", due: UInt64? = nil) throws -> StoredRecord
+    {
+        StoredRecord(
+            key: try RecordKey([UInt8](repeating: key, count: 32)), slot: slot, epoch: 1, sealed: Array(text.utf8),
+            dueSeconds: due)
+    }
+
+    @Test func `presence and absence are proved, and every other answer of a store is named`() throws {
+        let records = try (0..<3).map { try record($0, slot: UInt64($0), due: $0 == 1 ? 7 : nil) }
+        let index = try LeafIndex(records.map(\.leaf))
+        for stored in records { try index.check(stored, for: stored.key) }
+        let absent = try record(9, slot: 3)
+        try index.check(nil, for: absent.key)
+        #expect(throws: LeafMismatch.unknownRecord) { try index.check(absent, for: absent.key) }
+        #expect(throws: LeafMismatch.missing(slot: 1)) { try index.check(nil, for: records[1].key) }
+        let others = [
+            try record(1, slot: 1, text: "older", due: 7), try record(1, slot: 2, due: 7), try record(1, slot: 1),
+            try record(1, slot: 1, due: 8), records[2],
+        ]
+        for other in others {
+            #expect(throws: LeafMismatch.anotherRecord(slot: 1)) { try index.check(other, for: records[1].key) }
+        }
+    }
+
+    @Test func `a record is in one slot, for ever`() throws {
+        let records = try [record(0, slot: 0), record(1, slot: 1), record(0, slot: 2)]
+        #expect(throws: LeafMismatch.sameRecordTwice(slot: 2)) { try LeafIndex(records.map(\.leaf)) }
+        var index = try LeafIndex(records.prefix(2).map(\.leaf))
+        let root = index.tree.root
+        for wrong in try [record(0, slot: 1), record(5, slot: 0), record(5, slot: 3)] {
+            #expect(throws: LeafMismatch.wrongSlot(slot: wrong.slot)) { try index.put(wrong) }
+        }
+        #expect(index.tree.root == root)
+        try index.put(try record(5, slot: 2, due: 4))
+        try index.put(try record(1, slot: 1, text: "newer", due: 3))
+        #expect(try index.slotCount == 3 && index.slot(of: record(5, slot: 2).key) == 2)
+        #expect(index.due(atSeconds: 4, limit: 9) == [try record(1, slot: 1).key, try record(5, slot: 2).key])
+        #expect(index.due(atSeconds: 3, limit: 9).count == 1 && index.due(atSeconds: 9, limit: 1).count == 1)
+    }
+}
