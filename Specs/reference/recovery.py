@@ -277,7 +277,7 @@ def optional(data):
 
 LABELS = """vault-id fleet-fingerprint share-commitment envelope-hash record-hash receipt channel-key-id envelope-key
 envelope-commitment management-key channel-reply channel-info channel-export password-input proof-nonce sign-prepare
-sign-activate sign-replace sign-retire sign-confirm sign-delete sign-channel-key sign-fleet""".split()
+sign-activate sign-replace sign-retire sign-confirm sign-delete sign-forgive sign-history sign-thaw sign-channel-key sign-fleet""".split()
 
 
 def label(name):
@@ -531,6 +531,10 @@ def golden_signed(out):
     receipts = vector(fill("receipt 1", 32) + fill("receipt 2", 32), 32 * 64)
     out["signConfirm"] = labelled("sign-confirm", here, fill("registration", 16), receipts)
     out["signDelete"] = labelled("sign-delete", here, fill("registration", 16))
+    attempts = vector(fill("attempt 1", 16) + fill("attempt 2", 16), 16 * 64)
+    out["signForgive"] = labelled("sign-forgive", here, fill("registration", 16), attempts)
+    out["signHistory"] = labelled("sign-history", here, fill("registration", 16))
+    out["signThaw"] = labelled("sign-thaw", here, fill("registration", 16), fill("thaw nonce", 32))
     out["signChannelKey"] = labelled(
         "sign-channel-key", fill("fleet", 16), fill("vault 1", 16), fill("key id", 8), fill("channel key", 1216),
         u64(1_800_000_000), u64(1_800_090_000),
@@ -553,6 +557,11 @@ def golden_requests(out):
         "requestEvaluate": u8(5) + serial + registration + fill("attempt", 16) + fill_element("blinded"),
         "requestConfirm": u8(6) + serial + registration + receipts + signature,
         "requestDelete": u8(7) + serial + registration + signature,
+        "requestForgive": u8(8) + serial + registration
+        + vector(fill("attempt 1", 16) + fill("attempt 2", 16), 16 * 64) + signature,
+        "requestHistory": u8(9) + serial + registration + signature,
+        "requestThaw": u8(12) + serial + registration + fill("thaw nonce", 32) + signature,
+        "requestDeletion": u8(13) + serial + registration,
     }  # fmt: skip
     for name, body in bodies.items():
         out[name] = vector(b"token", 1536) + body
@@ -562,16 +571,17 @@ def golden_replies(out):
     header_bytes, envelope = golden_record()
     serial = u64(0x0102030405060708)
     held = b"".join(
-        u8(role) + fill(f"held registration {role}", 16) + fill(f"held record {role}", 32) for role in (1, 2, 3, 4)
+        u8(role) + fill(f"held registration {role}", 16) + fill(f"held record {role}", 32) for role in (1, 2, 3, 4, 5)
     )
     out["replyStatus"] = (
         u8(1) + serial + u64(1_800_000_000) + u8(2) + u64(1_800_000_100) + u8(0) + u8(6) + u64(0)
-        + vector(held, 49 * 4) + optional(header_bytes + envelope_hash(envelope))
-        + vector(golden_certificate(), 208 * 2)
+        + vector(held, 49 * 5) + optional(header_bytes + envelope_hash(envelope))
+        + vector(golden_certificate(), 208 * 2) + optional(fill("ended registration", 16) + fill("ended management", 32))
+        + optional(u8(1) + u64(1_800_000_001) + u64(1_800_000_002)) + u64(1_800_000_003) + optional(fill("thaw nonce", 32))
     )  # fmt: skip
     out["replyStatusNotRegistered"] = (
-        u8(1) + serial + u64(1_800_000_000) + u8(0) + u8(6) + u8(6) + u64(0) + vector(b"", 49 * 4) + optional(None)
-        + vector(b"", 208 * 2)
+        u8(1) + serial + u64(1_800_000_000) + u8(0) + u8(6) + u8(6) + u64(0) + vector(b"", 49 * 5) + optional(None)
+        + vector(b"", 208 * 2) + optional(None) + optional(None) + u64(0) + optional(None)
     )  # fmt: skip
     out["replyPrepared"] = u8(2) + serial
     out["replyActivated"] = u8(3) + serial
@@ -581,13 +591,19 @@ def golden_replies(out):
     )
     out["replyConfirmed"] = u8(6) + serial + u8(6)
     out["replyDeleted"] = u8(7) + serial
+    out["replyForgiven"] = u8(8) + serial + u8(6)
+    entries = b"".join(u8(kind) + u32(kind) + u64(1_800_000_000) + u64(1_800_000_000 + kind) for kind in range(1, 14))
+    charged = b"".join(fill(f"attempt {i}", 16) + u64(1_800_000_000 + i) for i in (1, 2))
+    out["replyHistory"] = u8(9) + serial + u64(1_800_000_000) + vector(entries, 21 * 22) + vector(charged, 24 * 64)
+    out["replyThawed"] = u8(12) + serial
+    out["replyWaiting"] = u8(13) + serial + u64(1_800_000_000)
     plain = {"malformed": 1, "unauthorised": 2, "tokenExpired": 3, "wrongVault": 4, "notRegistered": 5,
              "unknownRegistration": 6, "badShare": 12, "badSignature": 13, "attemptReused": 15, "notPrepared": 16,
-             "oldKeyNeeded": 17, "suspended": 19, "unavailable": 20}  # fmt: skip
+             "oldKeyNeeded": 17, "suspended": 19, "unavailable": 20, "frozen": 22}  # fmt: skip
     for name, number in plain.items():
         out["refusal." + name] = u8(0) + u8(number)
     out["refusal.staleSerial"] = u8(0) + u8(7) + serial
-    for name, number in {"tooEarly": 8, "destructionPending": 9, "destroyed": 10}.items():
+    for name, number in {"tooEarly": 8, "destructionPending": 9, "destroyed": 10, "changeWaiting": 21}.items():
         out["refusal." + name] = u8(0) + u8(number) + u64(1_800_000_000)
     out["refusal.argon2TooCheap"] = u8(0) + u8(11) + u8(1)
     out["refusal.registrationClosed"] = u8(0) + u8(11) + u8(2)

@@ -36,6 +36,9 @@ package enum Label: String, CaseIterable, Sendable {
     case signRetire = "coffer/v1/sign-retire"
     case signConfirm = "coffer/v1/sign-confirm"
     case signDelete = "coffer/v1/sign-delete"
+    case signForgive = "coffer/v1/sign-forgive"
+    case signHistory = "coffer/v1/sign-history"
+    case signThaw = "coffer/v1/sign-thaw"
     case signChannelKey = "coffer/v1/sign-channel-key"
     case signFleet = "coffer/v1/sign-fleet"
 

@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [[0], [8], [9], [10], [11], [12], [255], []] as [[UInt8]])
+    @Test(arguments: [[0], [10], [11], [14], [255], []] as [[UInt8]])
     func `unknown operations are refused`(operation: [UInt8]) {
         #expect(throws: ByteCodingError.self) { try Request(decoding: [0, 0] + operation) }
     }

@@ -85,6 +85,18 @@ struct Samples {
                     signature: signature())),
             .delete(
                 DeleteRequest(serial: .max, registrationID: .random(using: &generator), signature: signature())),
+            .forgive(
+                ForgiveRequest(
+                    serial: .max, registrationID: .random(using: &generator),
+                    attempts: (0..<Limits.receiptsMax).map { _ in .random(using: &generator) },
+                    signature: signature())),
+            .history(
+                HistoryRequest(serial: .max, registrationID: .random(using: &generator), signature: signature())),
+            .thaw(
+                ThawRequest(
+                    serial: .max, registrationID: .random(using: &generator), nonce: .random(using: &generator),
+                    signature: signature())),
+            .requestDeletion(DeletionRequest(serial: .max, registrationID: .random(using: &generator))),
         ]
     }
 
@@ -95,12 +107,13 @@ struct Samples {
         .policyRefused(.argon2TooCheap), .policyRefused(.registrationClosed), .badShare, .badSignature,
         .fleetMismatch(vaultVersion: 3), .attemptReused, .notPrepared, .oldKeyNeeded,
         .busy(retryAfterSeconds: 5), .suspended, .unavailable,
+        .changeWaiting(allowed: Timestamp(unixSeconds: 9)), .frozen,
     ]
 
     /// One of each reply, as large as each can be.
     mutating func largestReplies() throws -> [Reply] {
         let record = try largestRecord()
-        let roles: [HeldRecord.Role] = [.active, .previous, .pending, .pendingSigned]
+        let roles: [HeldRecord.Role] = [.active, .previous, .pending, .pendingSigned, .waiting]
         let held = roles.map {
             HeldRecord(
                 role: $0, registrationID: .random(using: &generator), recordHash: .random(using: &generator))
@@ -109,13 +122,30 @@ struct Samples {
             serial: .max, vaultTime: Timestamp(unixSeconds: .max),
             state: .destructionPending(erasedAt: Timestamp(unixSeconds: .max)), attemptsLeft: .max,
             attemptsPerVault: .max, notBefore: Timestamp(unixSeconds: .max), held: held,
-            record: RecordView(record), certificates: [certificate(), certificate()])
+            record: RecordView(record), certificates: [certificate(), certificate()],
+            ended: EndedRegistration(
+                registrationID: .random(using: &generator), managementKey: .random(using: &generator)),
+            waiting: WaitingChange(
+                kind: .deletion, requested: Timestamp(unixSeconds: 1), allowed: Timestamp(unixSeconds: .max)),
+            changedWithoutKey: Timestamp(unixSeconds: .max), frozen: .random(using: &generator))
+        let history = HistoryReply(
+            serial: .max, vaultTime: Timestamp(unixSeconds: .max),
+            entries: (0..<Limits.historyEntriesMax).map { _ in
+                HistoryEntry(
+                    kind: .attempt, count: .max, first: Timestamp(unixSeconds: 1),
+                    last: Timestamp(unixSeconds: .max))
+            },
+            charged: (0..<Limits.receiptsMax).map { _ in
+                ChargedAttempt(attemptID: .random(using: &generator), time: Timestamp(unixSeconds: .max))
+            })
         let evaluated = EvaluateReply(
             evaluation: element(), proof: .random(using: &generator), shareKey: element(),
             envelope: record.envelope, attemptsLeft: 3)
         return [
             .status(status), .evaluated(evaluated), .prepared(serial: 1), .activated(serial: 2),
             .retired(serial: 3), .confirmed(serial: 4, attemptsLeft: 10), .deleted(serial: 5),
+            .forgiven(serial: 6, attemptsLeft: 10), .history(history), .thawed(serial: 7),
+            .waiting(serial: 8, allowed: Timestamp(unixSeconds: .max)),
         ] + Self.refusals.map { .refused($0) }
     }
 }

@@ -231,6 +231,12 @@ func fillElement(_ name: String) -> GroupElement { GroupElement(uniformBytes: fi
                 here, registrationID: registration,
                 receipts: [Receipt(filledFrom: "receipt 1"), Receipt(filledFrom: "receipt 2")]),
             "signDelete": try SignedBytes.delete(here, registrationID: registration),
+            "signForgive": try SignedBytes.forgive(
+                here, registrationID: registration,
+                attempts: [AttemptID(filledFrom: "attempt 1"), AttemptID(filledFrom: "attempt 2")]),
+            "signHistory": try SignedBytes.history(here, registrationID: registration),
+            "signThaw": try SignedBytes.thaw(
+                here, registrationID: registration, nonce: ThawNonce(filledFrom: "thaw nonce")),
             "signChannelKey": try SignedBytes.channelKey(
                 fleetID: here.fleetID, vaultID: here.vaultID, keyID: ChannelKeyID(filledFrom: "key id"),
                 publicKey: fill("channel key", 1216), notBefore: Self.time,
@@ -268,6 +274,19 @@ func fillElement(_ name: String) -> GroupElement { GroupElement(uniformBytes: fi
                     signature: signature)),
             "requestDelete": .delete(
                 DeleteRequest(serial: Self.serial, registrationID: registration, signature: signature)),
+            "requestForgive": .forgive(
+                ForgiveRequest(
+                    serial: Self.serial, registrationID: registration,
+                    attempts: [AttemptID(filledFrom: "attempt 1"), AttemptID(filledFrom: "attempt 2")],
+                    signature: signature)),
+            "requestHistory": .history(
+                HistoryRequest(serial: Self.serial, registrationID: registration, signature: signature)),
+            "requestThaw": .thaw(
+                ThawRequest(
+                    serial: Self.serial, registrationID: registration, nonce: ThawNonce(filledFrom: "thaw nonce"),
+                    signature: signature)),
+            "requestDeletion": .requestDeletion(
+                DeletionRequest(serial: Self.serial, registrationID: registration)),
         ]
         expect(try operations.mapValues { try Request(token: Array("token".utf8), operation: $0).encoded() })
         #expect(golden.bytes.keys.count { $0.hasPrefix("request") } == operations.count)
@@ -275,23 +294,43 @@ func fillElement(_ name: String) -> GroupElement { GroupElement(uniformBytes: fi
 
     @Test func `every reply and refusal`() throws {
         let record = try record()
-        let held = (1...4).compactMap { number in
+        let held = (1...5).compactMap { number in
             HeldRecord.Role(rawValue: number).map {
                 HeldRecord(
                     role: $0, registrationID: RegistrationID(filledFrom: "held registration \(number)"),
                     recordHash: RecordHash(filledFrom: "held record \(number)"))
             }
         }
+        let ended = EndedRegistration(
+            registrationID: RegistrationID(filledFrom: "ended registration"),
+            managementKey: VerifyingKey(filledFrom: "ended management"))
+        let waiting = WaitingChange(
+            kind: .replacement, requested: Self.time.adding(seconds: 1), allowed: Self.time.adding(seconds: 2))
         func status(_ state: AccountState, left: UInt8, full: Bool) -> Reply {
             .status(
                 StatusReply(
                     serial: Self.serial, vaultTime: Self.time, state: state, attemptsLeft: left,
                     attemptsPerVault: 6, notBefore: Timestamp(unixSeconds: 0), held: full ? held : [],
-                    record: full ? RecordView(record) : nil, certificates: full ? [certificate] : []))
+                    record: full ? RecordView(record) : nil, certificates: full ? [certificate] : [],
+                    ended: full ? ended : nil, waiting: full ? waiting : nil,
+                    changedWithoutKey: full ? Self.time.adding(seconds: 3) : Timestamp(unixSeconds: 0),
+                    frozen: full ? ThawNonce(filledFrom: "thaw nonce") : nil))
         }
         let evaluated = EvaluateReply(
             evaluation: fillElement("evaluation"), proof: EvaluationProof(filledFrom: "proof"),
             shareKey: fillElement("share key"), envelope: record.envelope, attemptsLeft: 5)
+        let history = HistoryReply(
+            serial: Self.serial, vaultTime: Self.time,
+            entries: HistoryEntry.Kind.allCases.map { kind in
+                HistoryEntry(
+                    kind: kind, count: UInt32(kind.rawValue), first: Self.time,
+                    last: Self.time.adding(seconds: UInt64(kind.rawValue)))
+            },
+            charged: (1...2).map { number in
+                ChargedAttempt(
+                    attemptID: AttemptID(filledFrom: "attempt \(number)"),
+                    time: Self.time.adding(seconds: UInt64(number)))
+            })
         let replies: [String: Reply] = [
             "replyStatus": status(
                 .destructionPending(erasedAt: Self.time.adding(seconds: 100)), left: 0, full: true),
@@ -302,6 +341,10 @@ func fillElement(_ name: String) -> GroupElement { GroupElement(uniformBytes: fi
             "replyEvaluated": .evaluated(evaluated),
             "replyConfirmed": .confirmed(serial: Self.serial, attemptsLeft: 6),
             "replyDeleted": .deleted(serial: Self.serial),
+            "replyForgiven": .forgiven(serial: Self.serial, attemptsLeft: 6),
+            "replyHistory": .history(history),
+            "replyThawed": .thawed(serial: Self.serial),
+            "replyWaiting": .waiting(serial: Self.serial, allowed: Self.time),
         ]
         let refusals: [String: Refusal] = [
             "malformed": .malformed, "unauthorised": .unauthorised, "tokenExpired": .tokenExpired,
@@ -313,6 +356,7 @@ func fillElement(_ name: String) -> GroupElement { GroupElement(uniformBytes: fi
             "badSignature": .badSignature, "fleetMismatch": .fleetMismatch(vaultVersion: 3),
             "attemptReused": .attemptReused, "notPrepared": .notPrepared, "oldKeyNeeded": .oldKeyNeeded,
             "busy": .busy(retryAfterSeconds: 60), "suspended": .suspended, "unavailable": .unavailable,
+            "changeWaiting": .changeWaiting(allowed: Self.time), "frozen": .frozen,
         ]
         expect(try replies.mapValues { try $0.encoded() })
         for name in refusals.keys.sorted() {

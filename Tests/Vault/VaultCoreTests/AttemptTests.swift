@@ -119,6 +119,7 @@ import VaultCore
     {
         let bench = try Bench()
         bench.policy.waitsSeconds = []
+        bench.policy.replacementDelaySeconds = nil
         let first = try bench.register()
         let second = try bench.register(replacing: first)
         bench.run(try bench.prepare(try bench.newRegistration()))

@@ -61,6 +61,7 @@ final class Bench {
         return nil
     }
 
+    @discardableResult
     func status() -> StatusReply? {
         guard case .status(let status) = run(.status(StatusRequest())) else { return nil }
         return status
@@ -165,6 +166,42 @@ final class Bench {
                 serial: serial ?? record.serial, registrationID: registration.id,
                 signature: registration.key.sign(signed)))
     }
+
+    func history(_ registration: NewRecord, serial: UInt64? = nil) throws -> Command {
+        let signed = try SignedBytes.history(context(serial), registrationID: registration.id)
+        return .history(
+            HistoryRequest(
+                serial: serial ?? record.serial, registrationID: registration.id,
+                signature: registration.key.sign(signed)))
+    }
+
+    /// What the owner is shown.
+    func entries(_ registration: NewRecord) throws -> [HistoryEntry] {
+        guard case .history(let reply) = run(try history(registration)) else { return [] }
+        return reply.entries
+    }
+
+    func forgive(_ attempts: [AttemptID], of registration: NewRecord, serial: UInt64? = nil) throws -> Command {
+        let signed = try SignedBytes.forgive(context(serial), registrationID: registration.id, attempts: attempts)
+        return .forgive(
+            ForgiveRequest(
+                serial: serial ?? record.serial, registrationID: registration.id, attempts: attempts,
+                signature: registration.key.sign(signed)))
+    }
+
+    func thaw(_ nonce: ThawNonce, of registration: NewRecord, serial: UInt64? = nil) throws -> Command {
+        let signed = try SignedBytes.thaw(context(serial), registrationID: registration.id, nonce: nonce)
+        return .thaw(
+            ThawRequest(
+                serial: serial ?? record.serial, registrationID: registration.id, nonce: nonce,
+                signature: registration.key.sign(signed)))
+    }
+
+    func requestDeletion(_ registration: NewRecord, serial: UInt64? = nil) -> Command {
+        .requestDeletion(DeletionRequest(serial: serial ?? record.serial, registrationID: registration.id))
+    }
+
+    func nonce() -> ThawNonce { .random(using: &generator) }
 
     /// Prepares and activates.
     func register(replacing old: NewRecord? = nil) throws -> NewRecord {

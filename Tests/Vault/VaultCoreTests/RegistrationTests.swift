@@ -72,6 +72,7 @@ import VaultCore
 
     @Test func `a stranger with a token can neither replace nor displace the owner's registration`() throws {
         let bench = try Bench()
+        bench.policy.replacementDelaySeconds = nil
         let owner = try bench.register()
         let next = try bench.newRegistration()
         #expect(bench.run(try bench.prepare(next, replacing: owner)) == .prepared(serial: 1002))
@@ -148,6 +149,7 @@ import VaultCore
     @Test func `a vault that missed the change learns of it from the certificate, and takes only the successor`() throws
     {
         let bench = try Bench()
+        bench.policy.replacementDelaySeconds = nil
         let old = try bench.register()
         let new = try bench.newRegistration()
         let certificate = try bench.certificate(old, new)

@@ -115,6 +115,9 @@ extension Refusal {
         case .busy(let seconds): "is busy; try again in \(seconds) s"
         case .suspended: "suspends recovery for now: too many failed attempts everywhere"
         case .unavailable: "cannot serve now"
+        case .changeWaiting(let allowed):
+            "keeps another request without the key, which may be carried out from \(allowed.words)"
+        case .frozen: "came back from a backup, and answers again when a device that has the key was in touch with it"
         case .malformed, .staleSerial, .badShare, .badSignature, .attemptReused: "refused the request"
         }
     }

@@ -30,7 +30,8 @@ package enum Refusal: Hashable, Sendable {
     case attemptReused
     /// No such record is waiting to be activated.
     case notPrepared
-    /// The account has an active registration, and its management key did not sign.
+    /// The account has an active registration, its management key did not sign, and the tenant lets nobody else
+    /// replace it.
     case oldKeyNeeded
     /// Too many requests for this account, or too much at once.
     case busy(retryAfterSeconds: UInt32)
@@ -38,6 +39,10 @@ package enum Refusal: Hashable, Sendable {
     case suspended
     /// The vault cannot serve now; its operator is told.
     case unavailable
+    /// Somebody without the key asked for another change before, which may be made from this time on.
+    case changeWaiting(allowed: Timestamp)
+    /// The vault came back from a backup: first the management key must thaw the registration.
+    case frozen
 }
 
 /// The rules that a tenant may set.
@@ -73,6 +78,8 @@ extension Refusal: ByteCodable {
         case 18: self = .busy(retryAfterSeconds: try reader.uint32())
         case 19: self = .suspended
         case 20: self = .unavailable
+        case 21: self = .changeWaiting(allowed: try Timestamp(from: &reader))
+        case 22: self = .frozen
         default: throw .invalidValue
         }
     }
@@ -81,13 +88,13 @@ extension Refusal: ByteCodable {
         writer.uint8(number)
         switch self {
         case .staleSerial(let current): writer.uint64(current)
-        case .tooEarly(let time), .destructionPending(let time), .destroyed(let time):
+        case .tooEarly(let time), .destructionPending(let time), .destroyed(let time), .changeWaiting(let time):
             try time.encode(into: &writer)
         case .policyRefused(let rule): writer.uint8(rule.rawValue)
         case .fleetMismatch(let version): writer.uint32(version)
         case .busy(let seconds): writer.uint32(seconds)
         case .malformed, .unauthorised, .tokenExpired, .wrongVault, .notRegistered, .unknownRegistration, .badShare,
-            .badSignature, .attemptReused, .notPrepared, .oldKeyNeeded, .suspended, .unavailable:
+            .badSignature, .attemptReused, .notPrepared, .oldKeyNeeded, .suspended, .unavailable, .frozen:
             break
         }
     }
@@ -114,6 +121,8 @@ extension Refusal: ByteCodable {
         case .busy: 18
         case .suspended: 19
         case .unavailable: 20
+        case .changeWaiting: 21
+        case .frozen: 22
         }
     }
 }

@@ -11,11 +11,16 @@ package enum Reply: Equatable, Sendable {
     case evaluated(EvaluateReply)
     case confirmed(serial: UInt64, attemptsLeft: UInt8)
     case deleted(serial: UInt64)
+    case forgiven(serial: UInt64, attemptsLeft: UInt8)
+    case history(HistoryReply)
+    case thawed(serial: UInt64)
+    /// A replacement or deletion without the key was taken down. Asked for again from this time on, it is done.
+    case waiting(serial: UInt64, allowed: Timestamp)
     case refused(Refusal)
 }
 
 extension Reply: ByteCodable {
-    /// As the operations are numbered; 0 is a refusal.
+    /// As the operations are numbered; 0 is a refusal, and 13 also answers an Activate without the old key.
     private enum Number: UInt8 {
         case refused = 0
         case status = 1
@@ -25,6 +30,10 @@ extension Reply: ByteCodable {
         case evaluated = 5
         case confirmed = 6
         case deleted = 7
+        case forgiven = 8
+        case history = 9
+        case thawed = 12
+        case waiting = 13
     }
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {
@@ -37,6 +46,10 @@ extension Reply: ByteCodable {
         case .evaluated: self = .evaluated(try EvaluateReply(from: &reader))
         case .confirmed: self = .confirmed(serial: try reader.uint64(), attemptsLeft: try reader.uint8())
         case .deleted: self = .deleted(serial: try reader.uint64())
+        case .forgiven: self = .forgiven(serial: try reader.uint64(), attemptsLeft: try reader.uint8())
+        case .history: self = .history(try HistoryReply(from: &reader))
+        case .thawed: self = .thawed(serial: try reader.uint64())
+        case .waiting: self = .waiting(serial: try reader.uint64(), allowed: try Timestamp(from: &reader))
         case nil: throw .invalidValue
         }
     }
@@ -59,6 +72,16 @@ extension Reply: ByteCodable {
         case .confirmed(let serial, let attemptsLeft):
             write(.confirmed, serial, into: &writer)
             writer.uint8(attemptsLeft)
+        case .forgiven(let serial, let attemptsLeft):
+            write(.forgiven, serial, into: &writer)
+            writer.uint8(attemptsLeft)
+        case .history(let history):
+            writer.uint8(Number.history.rawValue)
+            try history.encode(into: &writer)
+        case .thawed(let serial): write(.thawed, serial, into: &writer)
+        case .waiting(let serial, let allowed):
+            write(.waiting, serial, into: &writer)
+            try allowed.encode(into: &writer)
         }
     }
 
@@ -110,6 +133,8 @@ package struct HeldRecord: ByteCodable, Hashable, Sendable {
         case pending = 3
         /// Prepared with it.
         case pendingSigned = 4
+        /// Waits to replace the active one without its key.
+        case waiting = 5
     }
 
     package let role: Role
@@ -177,10 +202,19 @@ package struct StatusReply: ByteCodable, Hashable, Sendable {
     package let held: [HeldRecord]
     package let record: RecordView?
     package let certificates: [SuccessionCertificate]
+    /// The registration whose tombstone stands.
+    package let ended: EndedRegistration?
+    package let waiting: WaitingChange?
+    /// When a registration was last replaced or deleted without its key; zero if never.
+    package let changedWithoutKey: Timestamp
+    /// The vault came back from a backup, and nothing is evaluated until the management key signs over this.
+    package let frozen: ThawNonce?
 
     package init(
         serial: UInt64, vaultTime: Timestamp, state: AccountState, attemptsLeft: UInt8, attemptsPerVault: UInt8,
-        notBefore: Timestamp, held: [HeldRecord], record: RecordView?, certificates: [SuccessionCertificate]
+        notBefore: Timestamp, held: [HeldRecord], record: RecordView?, certificates: [SuccessionCertificate],
+        ended: EndedRegistration? = nil, waiting: WaitingChange? = nil,
+        changedWithoutKey: Timestamp = Timestamp(unixSeconds: 0), frozen: ThawNonce? = nil
     ) {
         self.serial = serial
         self.vaultTime = vaultTime
@@ -191,6 +225,10 @@ package struct StatusReply: ByteCodable, Hashable, Sendable {
         self.held = held
         self.record = record
         self.certificates = certificates
+        self.ended = ended
+        self.waiting = waiting
+        self.changedWithoutKey = changedWithoutKey
+        self.frozen = frozen
     }
 
     private static let heldLimits =
@@ -207,6 +245,10 @@ package struct StatusReply: ByteCodable, Hashable, Sendable {
         held = try reader.list(Self.heldLimits)
         record = try reader.optional { reader throws(ByteCodingError) in try RecordView(from: &reader) }
         certificates = try reader.list(Self.certificatesLimits)
+        ended = try reader.optional { reader throws(ByteCodingError) in try EndedRegistration(from: &reader) }
+        waiting = try reader.optional { reader throws(ByteCodingError) in try WaitingChange(from: &reader) }
+        changedWithoutKey = try Timestamp(from: &reader)
+        frozen = try reader.optional { reader throws(ByteCodingError) in try ThawNonce(from: &reader) }
     }
 
     package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
@@ -219,6 +261,10 @@ package struct StatusReply: ByteCodable, Hashable, Sendable {
         try writer.list(held, Self.heldLimits)
         try writer.optional(record) { view, writer throws(ByteCodingError) in try view.encode(into: &writer) }
         try writer.list(certificates, Self.certificatesLimits)
+        try writer.optional(ended) { ended, writer throws(ByteCodingError) in try ended.encode(into: &writer) }
+        try writer.optional(waiting) { change, writer throws(ByteCodingError) in try change.encode(into: &writer) }
+        try changedWithoutKey.encode(into: &writer)
+        try writer.optional(frozen) { nonce, writer throws(ByteCodingError) in try nonce.encode(into: &writer) }
     }
 }
 

@@ -38,10 +38,14 @@ package enum Operation: Equatable, Sendable {
     case evaluate(EvaluateRequest)
     case confirm(ConfirmRequest)
     case delete(DeleteRequest)
+    case forgive(ForgiveRequest)
+    case history(HistoryRequest)
+    case thaw(ThawRequest)
+    case requestDeletion(DeletionRequest)
 }
 
 extension Operation: ByteCodable {
-    /// 8…11 are kept for Forgive, History, SetHead and GetHead.
+    /// 10 and 11 are kept for SetHead and GetHead.
     private enum Number: UInt8 {
         case status = 1
         case prepare = 2
@@ -50,6 +54,10 @@ extension Operation: ByteCodable {
         case evaluate = 5
         case confirm = 6
         case delete = 7
+        case forgive = 8
+        case history = 9
+        case thaw = 12
+        case requestDeletion = 13
     }
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {
@@ -61,6 +69,10 @@ extension Operation: ByteCodable {
         case .evaluate: self = .evaluate(try EvaluateRequest(from: &reader))
         case .confirm: self = .confirm(try ConfirmRequest(from: &reader))
         case .delete: self = .delete(try DeleteRequest(from: &reader))
+        case .forgive: self = .forgive(try ForgiveRequest(from: &reader))
+        case .history: self = .history(try HistoryRequest(from: &reader))
+        case .thaw: self = .thaw(try ThawRequest(from: &reader))
+        case .requestDeletion: self = .requestDeletion(try DeletionRequest(from: &reader))
         case nil: throw .invalidValue
         }
     }
@@ -74,6 +86,10 @@ extension Operation: ByteCodable {
         case .evaluate(let body): try write(.evaluate, body, into: &writer)
         case .confirm(let body): try write(.confirm, body, into: &writer)
         case .delete(let body): try write(.delete, body, into: &writer)
+        case .forgive(let body): try write(.forgive, body, into: &writer)
+        case .history(let body): try write(.history, body, into: &writer)
+        case .thaw(let body): try write(.thaw, body, into: &writer)
+        case .requestDeletion(let body): try write(.requestDeletion, body, into: &writer)
         }
     }
 
@@ -160,7 +176,8 @@ package struct ActivateRequest: ByteCodable, Hashable, Sendable {
     package let recordHash: RecordHash
     /// By the new management key over `SignedBytes.activate`.
     package let signature: Signature
-    /// Needed if the account has an active registration.
+    /// The old key's word if the account has an active registration, or a tombstone. Without it the new one waits for
+    /// the tenant's delay.
     package let replacement: Replacement?
 
     package init(serial: UInt64, recordHash: RecordHash, signature: Signature, replacement: Replacement?) {

@@ -86,6 +86,33 @@ package enum SignedBytes {
         try at(context, .signDelete) { writer throws(ByteCodingError) in try registrationID.encode(into: &writer) }
     }
 
+    /// By the management key: gives back the attempts that the person calls their own.
+    package static func forgive(
+        _ context: SigningContext, registrationID: RegistrationID, attempts: [AttemptID]
+    ) throws(ByteCodingError) -> [UInt8] {
+        try at(context, .signForgive) { writer throws(ByteCodingError) in
+            try registrationID.encode(into: &writer)
+            try writer.list(attempts, ForgiveRequest.attemptsLimits)
+        }
+    }
+
+    /// By the management key: asks for the history.
+    package static func history(
+        _ context: SigningContext, registrationID: RegistrationID
+    ) throws(ByteCodingError) -> [UInt8] {
+        try at(context, .signHistory) { writer throws(ByteCodingError) in try registrationID.encode(into: &writer) }
+    }
+
+    /// By the management key: lets a vault that came back from a backup go on.
+    package static func thaw(
+        _ context: SigningContext, registrationID: RegistrationID, nonce: ThawNonce
+    ) throws(ByteCodingError) -> [UInt8] {
+        try at(context, .signThaw) { writer throws(ByteCodingError) in
+            try registrationID.encode(into: &writer)
+            try nonce.encode(into: &writer)
+        }
+    }
+
     /// By a vault's identity key: today's channel key.
     package static func channelKey(
         fleetID: FleetID, vaultID: VaultID, keyID: ChannelKeyID, publicKey: [UInt8],

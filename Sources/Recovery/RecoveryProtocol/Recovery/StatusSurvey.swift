@@ -9,8 +9,10 @@ package struct Voter: Hashable, Sendable {
     /// Seconds to wait by the vault's own clock; 0 if none.
     package let waitSeconds: UInt64
     package let notBefore: Timestamp
+    /// The vault came back from a backup and answers when the management key has thawed the registration.
+    package let isFrozen: Bool
 
-    package var canAnswer: Bool { attemptsLeft > 0 && waitSeconds == 0 }
+    package var canAnswer: Bool { attemptsLeft > 0 && waitSeconds == 0 && !isFrozen }
 }
 
 /// What the vaults' Status replies say together, before anything is charged. Nothing here is believed from fewer than
@@ -68,7 +70,7 @@ package struct StatusSurvey: Sendable {
         guard let best else { return withoutCandidate }
         let threshold = Int(best.view.header.threshold)
         if best.voters.count(where: \.canAnswer) >= threshold { return .candidate(best) }
-        let waiting = best.voters.filter { $0.attemptsLeft > 0 }.map(\.notBefore).sorted()
+        let waiting = best.voters.filter { $0.attemptsLeft > 0 && !$0.isFrozen }.map(\.notBefore).sorted()
         if waiting.count >= threshold { return .tooEarly(best, until: waiting[threshold - 1]) }
         return withoutCandidate
     }
@@ -110,7 +112,7 @@ package struct StatusSurvey: Sendable {
             return Voter(
                 vaultID: vaultID, serial: reply.serial, attemptsLeft: Int(reply.attemptsLeft),
                 waitSeconds: wait ? reply.notBefore.unixSeconds - reply.vaultTime.unixSeconds : 0,
-                notBefore: reply.notBefore)
+                notBefore: reply.notBefore, isFrozen: reply.frozen != nil)
         }
         return voters.enumerated().sorted { left, right in
             let (a, b) = (left.element, right.element)

@@ -8,7 +8,18 @@ extension Machine {
         return StatusReply(
             serial: record.serial, vaultTime: Timestamp(unixSeconds: context.time.seconds), state: state,
             attemptsLeft: UInt8(clamping: record.attemptsLeft), attemptsPerVault: budget, notBefore: notBefore,
-            held: held, record: shown.map { RecordView($0.record) }, certificates: record.certificates)
+            held: held, record: shown.map { RecordView($0.record) }, certificates: record.certificates,
+            ended: record.tombstone.map {
+                EndedRegistration(registrationID: $0.registrationID, managementKey: $0.managementKey)
+            },
+            waiting: record.requestedChange.map { change in
+                WaitingChange(
+                    kind: change.replacement == nil ? .deletion : .replacement,
+                    requested: Timestamp(unixSeconds: change.requestedSeconds),
+                    allowed: change.allowed(at: context.time))
+            },
+            changedWithoutKey: Timestamp(unixSeconds: record.changedWithoutKeySeconds ?? 0),
+            frozen: record.thawNonce)
     }
 
     private var state: AccountState {
@@ -22,7 +33,7 @@ extension Machine {
     private var held: [HeldRecord] {
         let places: [(HeldRecord.Role, Registration?)] = [
             (.active, record.active), (.previous, record.previous), (.pending, record.pending?.registration),
-            (.pendingSigned, record.pendingSigned?.registration),
+            (.pendingSigned, record.pendingSigned?.registration), (.waiting, record.requestedChange?.replacement),
         ]
         return places.compactMap { role, registration in
             registration.map { HeldRecord(role: role, registrationID: $0.id, recordHash: $0.recordHash) }
@@ -32,6 +43,7 @@ extension Machine {
     /// Charges, then says what to evaluate. An exact repeat is free whatever the serial: evaluation is deterministic,
     /// so the repeat teaches nothing, and a lost reply must not cost an attempt.
     mutating func evaluate(_ request: EvaluateRequest) throws(Refused) -> ChargedEvaluation {
+        try requireThawed()
         let receipt = request.receipt
         if let charge = record.charges.first(where: { $0.receipt == receipt }),
             let registration = record.registration(charge.registrationID)
@@ -64,7 +76,7 @@ extension Machine {
             record.destroyServingSeconds = context.time.servingSeconds.saturatingAdd(
                 UInt64(context.policy.graceSeconds))
         }
-        events.append(.charged)
+        note(.attempt, as: .charged)
     }
 
     private func evaluation(of request: EvaluateRequest, with registration: Registration) -> ChargedEvaluation {
@@ -80,17 +92,15 @@ extension Machine {
             throw Refused(.unknownRegistration)
         }
         try requireSerial(request.serial)
-        try require(request.signature, by: registration.managementKey) { signing in
+        try requireOwner(request.signature, by: registration.managementKey) { signing in
             try SignedBytes.confirm(
                 signing, registrationID: request.registrationID, receipts: request.receipts)
         }
-        let chargedBefore = record.charges.count
-        record.charges.removeAll {
+        let given = giveBack {
             $0.registrationID == request.registrationID && request.receipts.contains($0.receipt)
         }
-        if record.attemptsLeft > 0 { record.destroyServingSeconds = nil }
         advanceSerial()
-        events.append(.confirmed(attempts: chargedBefore - record.charges.count))
+        note(.confirmed, count: given, as: .confirmed(attempts: given))
         return .confirmed(serial: record.serial, attemptsLeft: UInt8(clamping: record.attemptsLeft))
     }
 }

@@ -34,6 +34,10 @@ package enum Command: Equatable, Sendable {
     case evaluate(EvaluateRequest)
     case confirm(ConfirmRequest)
     case delete(DeleteRequest)
+    case forgive(ForgiveRequest)
+    case history(HistoryRequest)
+    case thaw(ThawRequest)
+    case requestDeletion(DeletionRequest)
 }
 
 /// Everything that decides beside the record and the command.
@@ -75,10 +79,11 @@ package enum Answer: Equatable, Sendable {
     case evaluate(ChargedEvaluation)
 }
 
-/// What happened to an account, for counters and (later) its history.
+/// What happened to an account, for counters.
 package enum VaultEvent: Equatable, Sendable {
     case prepared, activated, retired, charged, repeated, deleted, expired, destroyed
-    case confirmed(attempts: Int)
+    case confirmed(attempts: Int), forgiven(attempts: Int)
+    case replacementRequested, deletionRequested, cancelled, replacedWithoutKey, deletedWithoutKey, shown, thawed
 }
 
 /// One step of the machine.

@@ -52,6 +52,10 @@ package struct Machine {
         case .evaluate(let request): .evaluate(try evaluate(request))
         case .confirm(let request): .reply(try confirm(request))
         case .delete(let request): .reply(try delete(request))
+        case .forgive(let request): .reply(try forgive(request))
+        case .history(let request): .reply(try history(request))
+        case .thaw(let request): .reply(try thaw(request))
+        case .requestDeletion(let request): .reply(try requestDeletion(request))
         }
     }
 
@@ -72,6 +76,21 @@ package struct Machine {
         guard let bytes = try? signed(signing), key.isValid(signature, over: bytes) else {
             throw Refused(.badSignature)
         }
+    }
+
+    /// A signed operation of whoever manages the registration. While the record is frozen there is none but Thaw: a
+    /// message from before the restore may be about what the vault has forgotten.
+    mutating func requireOwner(
+        _ signature: Signature, by key: VerifyingKey,
+        over signed: (SigningContext) throws -> [UInt8]
+    ) throws(Refused) {
+        try requireThawed()
+        try require(signature, by: key, over: signed)
+        heardFromOwner()
+    }
+
+    func requireThawed() throws(Refused) {
+        guard record.thawNonce == nil else { throw Refused(.frozen) }
     }
 
     mutating func advanceSerial() {

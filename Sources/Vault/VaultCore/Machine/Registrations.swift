@@ -18,7 +18,7 @@ extension Machine {
                 record: request.record, recordHash: prepare.recordHash, share: request.share),
             expiresSeconds: context.time.seconds.saturatingAdd(UInt64(context.policy.pendingSeconds)))
         if let replacement = request.replacement, let key = try oldKey(replacement) {
-            try require(replacement.signature, by: key) { signing in
+            try requireOwner(replacement.signature, by: key) { signing in
                 try SignedBytes.prepare(
                     signing, oldRegistrationID: replacement.oldRegistrationID, newRecordHash: prepare.recordHash)
             }
@@ -27,7 +27,7 @@ extension Machine {
         } else {
             record.pending = waiting
         }
-        events.append(.prepared)
+        note(.prepared, as: .prepared)
         return .prepared(serial: record.serial)
     }
 
@@ -43,8 +43,11 @@ extension Machine {
     }
 
     private func isHeld(_ hash: RecordHash) -> Bool {
-        [record.active, record.previous, record.pending?.registration, record.pendingSigned?.registration]
-            .contains { $0?.recordHash == hash }
+        [
+            record.active, record.previous, record.pending?.registration, record.pendingSigned?.registration,
+            record.requestedChange?.replacement,
+        ]
+        .contains { $0?.recordHash == hash }
     }
 
     /// The key whose word a replacement needs; nil if nothing is there to be replaced.
@@ -60,38 +63,46 @@ extension Machine {
         // A lost reply asked for again.
         if record.active?.recordHash == request.recordHash { return .activated(serial: record.serial) }
         try requireSerial(request.serial)
-        let waiting = [record.pendingSigned, record.pending].compactMap { $0?.registration }
-        guard let new = waiting.first(where: { $0.recordHash == request.recordHash }) else {
+        let waiting = [
+            record.pendingSigned?.registration, record.pending?.registration, record.requestedChange?.replacement,
+        ]
+        guard let new = waiting.compactMap({ $0 }).first(where: { $0.recordHash == request.recordHash }) else {
             throw Refused(.notPrepared)
         }
         // Over the record's hash, not its id: junk prepared under the same id is never what is activated.
         try require(request.signature, by: new.managementKey) { signing in
             try SignedBytes.activate(signing, recordHash: request.recordHash)
         }
-        try requireOldKey(request)
+        if needsOldKey(for: request.recordHash) {
+            guard let replacement = request.replacement, let key = try oldKey(replacement) else {
+                return try replaceWithoutKey(new)
+            }
+            try requireOwner(replacement.signature, by: key) { signing in
+                try SignedBytes.replace(
+                    signing, oldRegistrationID: replacement.oldRegistrationID, newRecordHash: request.recordHash)
+            }
+        }
         let old = record.active
-        record.eraseRegistrations()
+        become(new)
         record.previous = old
-        record.active = new
-        record.budget = budget(for: new.record.header.fleetVersion)
-        record.tombstone = nil
-        advanceSerial()
-        events.append(.activated)
+        note(.activated, as: .activated)
         return .activated(serial: record.serial)
     }
 
-    /// Whoever holds only a token never replaces a registration: the old key must have signed. (A replacement without
-    /// it, after the tenant's delay, belongs here.)
-    private func requireOldKey(_ request: ActivateRequest) throws(Refused) {
-        guard record.active != nil || record.tombstone != nil else { return }
-        if record.active == nil, record.tombstone?.successor == request.recordHash { return }
-        guard let replacement = request.replacement, let key = try oldKey(replacement) else {
-            throw Refused(.oldKeyNeeded)
-        }
-        try require(replacement.signature, by: key) { signing in
-            try SignedBytes.replace(
-                signing, oldRegistrationID: replacement.oldRegistrationID, newRecordHash: request.recordHash)
-        }
+    /// Whoever holds only a token does not replace a registration at once: the old key must have signed.
+    private func needsOldKey(for hash: RecordHash) -> Bool {
+        guard record.active == nil, record.thawNonce == nil else { return true }
+        return record.tombstone.map { $0.successor != hash } ?? false
+    }
+
+    /// Whatever was there goes, with its charges; the new registration has its whole budget.
+    mutating func become(_ new: Registration) {
+        record.eraseRegistrations()
+        record.active = new
+        record.budget = budget(for: new.record.header.fleetVersion)
+        record.tombstone = nil
+        record.thawNonce = nil
+        advanceSerial()
     }
 
     /// Erases the registration that both keys call superseded, and keeps the certificate to show it to clients. A
@@ -107,6 +118,8 @@ extension Machine {
         let isValid = try? certificate.isValid(
             fleetID: context.fleet.id, name: context.name, oldManagementKey: oldKey)
         guard isValid == true else { throw Refused(.badSignature) }
+        try requireThawed()
+        heardFromOwner()
         if record.previous?.id == oldID {
             // Its attempts stay charged: they counted against both.
             record.previous = nil
@@ -116,7 +129,7 @@ extension Machine {
         record.certificates.removeAll { $0.oldRegistrationID == oldID }
         record.certificates = (record.certificates + [certificate]).suffix(Limits.certificatesMax)
         advanceSerial()
-        events.append(.retired)
+        note(.retired, as: .retired)
         return .retired(serial: record.serial)
     }
 
@@ -134,23 +147,16 @@ extension Machine {
 
     /// The owner's own end: nothing stays but the serial, and whoever signs in next may register.
     mutating func delete(_ request: DeleteRequest) throws(Refused) -> Reply {
-        let key: VerifyingKey
-        if let active = record.active {
-            guard active.id == request.registrationID else { throw Refused(.unknownRegistration) }
-            key = active.managementKey
-        } else {
-            guard let stone = record.tombstone, stone.registrationID == request.registrationID else {
-                throw Refused(absence)
-            }
-            key = stone.managementKey
-        }
+        let key = try managementKey(of: request.registrationID)
         try requireSerial(request.serial)
-        try require(request.signature, by: key) { signing in
+        try requireOwner(request.signature, by: key) { signing in
             try SignedBytes.delete(signing, registrationID: request.registrationID)
         }
         record.eraseRegistrations()
         record.tombstone = nil
         record.certificates = []
+        record.changedWithoutKeySeconds = nil
+        record.history = AccountHistory()
         advanceSerial()
         events.append(.deleted)
         return .deleted(serial: record.serial)

@@ -13,13 +13,21 @@ extension AccountRecord {
             pendingSigned = nil
             events.append(.expired)
         }
+        if let change = requestedChange, change.lapsesServingSeconds <= time.servingSeconds {
+            requestedChange = nil
+            events.append(.expired)
+        }
         if let destroy = destroyServingSeconds, destroy <= time.servingSeconds, let active {
             let stone = Tombstone(
                 destroyedSeconds: time.seconds, registrationID: active.id, managementKey: active.managementKey,
                 successor: nil)
+            // What waits to come in its place was not guessed at, and a tombstone has the same delay.
+            let change = requestedChange
             eraseRegistrations()
+            requestedChange = change
             tombstone = stone
             if serial < .max { serial += 1 }
+            history.note(.destroyed, atSeconds: time.seconds)
             events.append(.destroyed)
         }
         return events
@@ -31,6 +39,7 @@ extension AccountRecord {
         previous = nil
         pending = nil
         pendingSigned = nil
+        requestedChange = nil
         budget = 0
         charges = []
         destroyServingSeconds = nil
@@ -38,15 +47,16 @@ extension AccountRecord {
 
     /// The ledger's time at which `settle` may have something to do; nil: never.
     package func dueSeconds(at time: LedgerTime) -> UInt64? {
-        let destroy = destroyServingSeconds.map {
-            time.seconds.saturatingAdd($0.saturatingSubtract(time.servingSeconds))
+        let served = [destroyServingSeconds, requestedChange?.lapsesServingSeconds].map { due in
+            due.map { time.seconds.saturatingAdd($0.saturatingSubtract(time.servingSeconds)) }
         }
-        return [pending?.expiresSeconds, pendingSigned?.expiresSeconds, destroy].compactMap { $0 }.min()
+        return ([pending?.expiresSeconds, pendingSigned?.expiresSeconds] + served).compactMap { $0 }.min()
     }
 
     /// The hashes of the registrations whose shares are in this record.
     private var heldHashes: [RecordHash] {
-        [active, previous, pending?.registration, pendingSigned?.registration].compactMap { $0?.recordHash }
+        [active, previous, pending?.registration, pendingSigned?.registration, requestedChange?.replacement]
+            .compactMap { $0?.recordHash }
     }
 
     /// Whether a share that `earlier` held is held no more.

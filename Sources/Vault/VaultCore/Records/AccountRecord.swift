@@ -143,12 +143,20 @@ package struct AccountRecord: Equatable, Sendable {
     package var tombstone: Tombstone?
     /// Oldest first.
     package var certificates: [SuccessionCertificate]
+    /// Asked for without the old key.
+    package var requestedChange: RequestedChange?
+    /// When the registration was last replaced or deleted without its key, in the ledger's time.
+    package var changedWithoutKeySeconds: UInt64?
+    /// Set when the record came back from a backup; nothing is evaluated until the management key signs over it.
+    package var thawNonce: ThawNonce?
+    package var history: AccountHistory
 
     package init(serial: UInt64) {
         self.serial = serial
         budget = 0
         charges = []
         certificates = []
+        history = AccountHistory()
     }
 
     package var attemptsLeft: Int { max(0, Int(budget) - charges.count) }
@@ -158,6 +166,14 @@ package struct AccountRecord: Equatable, Sendable {
         if let active, active.id == id { return active }
         if let previous, previous.id == id { return previous }
         return nil
+    }
+
+    /// The record came back from a backup: what happened since is unknown, so a count may be too low and a registration
+    /// retired. The serial passes over all that were given out since, lest a message of that time be fresh again.
+    package mutating func freeze(nonce: ThawNonce) {
+        serial = serial.saturatingAdd(1 << 32)
+        guard active != nil || tombstone != nil else { return }
+        thawNonce = nonce
     }
 }
 
@@ -179,6 +195,10 @@ extension AccountRecord: ByteCodable {
         destroyServingSeconds = try reader.optional { reader throws(ByteCodingError) in try reader.uint64() }
         tombstone = try Self.optional(from: &reader)
         certificates = try reader.list(Self.certificatesLimits)
+        requestedChange = try Self.optional(from: &reader)
+        changedWithoutKeySeconds = try reader.optional { reader throws(ByteCodingError) in try reader.uint64() }
+        thawNonce = try Self.optional(from: &reader)
+        history = try AccountHistory(from: &reader)
         guard charges.count <= budget else { throw .invalidValue }
     }
 
@@ -196,6 +216,12 @@ extension AccountRecord: ByteCodable {
         }
         try Self.encode(tombstone, into: &writer)
         try writer.list(certificates, Self.certificatesLimits)
+        try Self.encode(requestedChange, into: &writer)
+        try writer.optional(changedWithoutKeySeconds) { seconds, writer throws(ByteCodingError) in
+            writer.uint64(seconds)
+        }
+        try Self.encode(thawNonce, into: &writer)
+        try history.encode(into: &writer)
     }
 
     private static func optional<Value: ByteCodable>(from reader: inout ByteReader) throws(ByteCodingError) -> Value? {

@@ -14,11 +14,17 @@ package struct TenantPolicy: ByteCodable, Equatable, Sendable {
     /// The weakest Argon2id that the tenant accepts in a registration.
     package var memoryKiBMin: UInt32
     package var passesMin: UInt32
-    /// Above this many charged attempts and destructions in an hour the tenant's new attempts are refused, uncharged:
+    /// Above this many charged attempts that nobody confirmed in an hour the tenant's new attempts are refused, uncharged:
     /// a tenant whose tokens are stolen in bulk must not cost all its people their backups.
     package var chargesPerHourMax: UInt32
+    /// Above this many destructions in an hour likewise: they come days after the attempts that caused them.
+    package var destructionsPerHourMax: UInt32
     /// Requests of one account in a minute that are neither signed nor repeats.
     package var requestsPerMinuteMax: UInt32
+
+    /// Serving time in seconds between a request to replace or delete a registration without its key and the change.
+    /// Nil: never.
+    package var replacementDelaySeconds: UInt32?
 
     package static let waitCountMax = 32
 
@@ -31,6 +37,8 @@ package struct TenantPolicy: ByteCodable, Equatable, Sendable {
         passesMin = 1
         chargesPerHourMax = 1000
         requestsPerMinuteMax = 300
+        destructionsPerHourMax = 100
+        replacementDelaySeconds = 14 * 24 * 3600
     }
 
     /// The wait before the next attempt when `attemptsLeft` are left.
@@ -51,6 +59,8 @@ package struct TenantPolicy: ByteCodable, Equatable, Sendable {
         passesMin = try reader.uint32()
         chargesPerHourMax = try reader.uint32()
         requestsPerMinuteMax = try reader.uint32()
+        destructionsPerHourMax = try reader.uint32()
+        replacementDelaySeconds = try reader.optional { reader throws(ByteCodingError) in try reader.uint32() }
         guard budget != 0 else { throw .invalidValue }
     }
 
@@ -66,5 +76,7 @@ package struct TenantPolicy: ByteCodable, Equatable, Sendable {
         writer.uint32(passesMin)
         writer.uint32(chargesPerHourMax)
         writer.uint32(requestsPerMinuteMax)
+        writer.uint32(destructionsPerHourMax)
+        try writer.optional(replacementDelaySeconds) { delay, writer throws(ByteCodingError) in writer.uint32(delay) }
     }
 }

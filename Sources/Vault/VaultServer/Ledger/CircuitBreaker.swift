@@ -5,7 +5,8 @@ import VaultCore
 struct CircuitBreaker: Sendable {
     private struct Window: Sendable {
         var startSeconds: UInt64
-        var count: Int
+        var charges = 0
+        var destructions = 0
     }
 
     private static let windowSeconds: UInt64 = 3600
@@ -13,22 +14,28 @@ struct CircuitBreaker: Sendable {
 
     func isOpen(_ tenant: String, policy: TenantPolicy, atSeconds now: UInt64) -> Bool {
         guard let window = windows[tenant], now < window.startSeconds + Self.windowSeconds else { return false }
-        return window.count >= Int(policy.chargesPerHourMax)
+        return window.charges >= Int(policy.chargesPerHourMax)
+            || window.destructions >= Int(policy.destructionsPerHourMax)
     }
 
     mutating func count(_ events: [VaultEvent], of tenant: String, atSeconds now: UInt64) {
-        var sum = 0
+        var charges = 0
+        var destructions = 0
         for event in events {
             switch event {
-            case .charged, .destroyed: sum += 1
-            case .confirmed(let attempts): sum -= attempts
-            case .prepared, .activated, .retired, .repeated, .deleted, .expired: break
+            case .charged: charges += 1
+            case .destroyed: destructions += 1
+            case .confirmed(let attempts), .forgiven(let attempts): charges -= attempts
+            case .prepared, .activated, .retired, .repeated, .deleted, .expired, .replacementRequested,
+                .deletionRequested, .cancelled, .replacedWithoutKey, .deletedWithoutKey, .shown, .thawed:
+                break
             }
         }
-        guard sum != 0 else { return }
-        var window = windows[tenant] ?? Window(startSeconds: now, count: 0)
-        if now >= window.startSeconds + Self.windowSeconds { window = Window(startSeconds: now, count: 0) }
-        window.count = max(0, window.count + sum)
+        guard charges != 0 || destructions != 0 else { return }
+        var window = windows[tenant] ?? Window(startSeconds: now)
+        if now >= window.startSeconds + Self.windowSeconds { window = Window(startSeconds: now) }
+        window.charges = max(0, window.charges + charges)
+        window.destructions += destructions
         windows[tenant] = window
     }
 }

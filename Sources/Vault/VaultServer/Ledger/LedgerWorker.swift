@@ -86,10 +86,14 @@ struct LedgerWorker {
         let time = time(at: view)
         var changes: [SealedRecords.Change] = []
         var erases = false
+        var breaker = self.breaker
         for index in due.indices {
             guard let record = try view.record(AccountRecord.self, at: index) else { continue }
             let step = Machine.tick(record, at: time)
             erases = erases || step.erasesSecrets
+            if let tenant = record.active?.record.header.name.tenant {
+                breaker.count(step.events, of: tenant, atSeconds: time.seconds)
+            }
             changes.append(
                 SealedRecords.Change(index: index, value: step.record, dueSeconds: step.record.dueSeconds(at: time)))
         }
@@ -98,6 +102,7 @@ struct LedgerWorker {
             try records.commit(changes, time: time, on: view, using: &generator)
             remember(time, after: view)
         }
+        self.breaker = breaker
         mustErase = mustErase || erases
         if mustErase { try eraseOldVersions() }
         return due.count == limit

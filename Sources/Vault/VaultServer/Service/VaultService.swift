@@ -163,6 +163,10 @@ package final class VaultService: Sendable {
         case .evaluate(let request): .evaluate(request)
         case .confirm(let request): .confirm(request)
         case .delete(let request): .delete(request)
+        case .forgive(let request): .forgive(request)
+        case .history(let request): .history(request)
+        case .thaw(let request): .thaw(request)
+        case .requestDeletion(let request): .requestDeletion(request)
         }
     }
 
@@ -181,9 +185,9 @@ extension Operation {
     /// which only the ledger can tell from new ones.
     fileprivate var isExemptFromRate: Bool {
         switch self {
-        case .status: false
+        case .status, .requestDeletion: false
         case .prepare(let request): request.replacement != nil
-        case .activate, .retire, .evaluate, .confirm, .delete: true
+        case .activate, .retire, .evaluate, .confirm, .delete, .forgive, .history, .thaw: true
         }
     }
 }

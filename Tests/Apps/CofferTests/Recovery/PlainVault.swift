@@ -124,6 +124,7 @@ final class PlainVault: Sendable {
             (state.active, state.previous, state.pending) = (nil, nil, nil)
             state.serial += 1
             return .deleted(serial: state.serial)
+        case .forgive, .history, .thaw, .requestDeletion: return .refused(.malformed)
         }
     }
 
