@@ -95,6 +95,25 @@ private let files: [String: [UInt8]] = Dictionary(
         }
     }
 
+    @Test func `every file that needs a damaged chunk is named, though it is stored once`() async throws {
+        let store = MemoryStore()
+        let wing = try await Wing(store)
+        let photo = noise(30_000, seed: 1)
+        try await wing.backUp(MemorySource(["a": photo, "b/c": photo, "d": [1]]), packBytes: packBytes)
+        // The first packs are full of the photo.
+        let packs = store.contents.filter { if case .pack = $0.key { $0.value.count > packBytes } else { false } }
+        var named: [[String]] = []
+        for name in packs.keys {
+            store.contents[name]?[40] ^= 1
+            named.append(
+                try await wing.verify().findings.compactMap { finding in
+                    if case .entryDamaged(let path, _) = finding { String(decoding: path, as: UTF8.self) } else { nil }
+                })
+            store.contents[name]?[40] ^= 1
+        }
+        #expect(named.count >= 7 && named.filter { $0 == ["a", "b/c"] }.count >= 7)
+    }
+
     @Test func `without any index everything is found by the packs' own footers`() async throws {
         let (store, wing) = try await makeStore()
         for name in store.names { if case .index = name { store.contents[name] = nil } }
