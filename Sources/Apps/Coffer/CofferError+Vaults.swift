@@ -82,7 +82,9 @@ extension CofferError {
             self.init(
                 .vaultRefused,
                 "This account already has a backup key at \(vaults.count) vaults, and this device does not have it.",
-                advice: "Bring that backup back, or turn it off on the device that made it.")
+                advice:
+                    "Bring that backup back, or turn it off on the device that made it. If no device has that key any more, "
+                    + "enable with --replace-lost-key.")
         case .passwordTooLong:
             self.init(.badPassword, "The password is longer than 1,024 bytes.", advice: "Use a shorter one.")
         case .argon2Parameters, .brokenMachine:

@@ -44,6 +44,18 @@ struct TenantCommands: ParsableCommand {
         @Option(help: "Charged attempts and destructions in an hour above which new attempts are suspended.")
         var chargesPerHour: UInt32 = 1000
 
+        @Option(help: "Destructions in an hour above which new attempts are suspended.")
+        var destructionsPerHour: UInt32 = 100
+
+        @Option(
+            help: ArgumentHelp(
+                "Days of serving between a request to replace or delete a registration without its key and the change.")
+        )
+        var replacementDays: UInt32 = 14
+
+        @Flag(help: "Nobody replaces or deletes a registration without its key, ever.")
+        var noReplacement = false
+
         @Option(help: "Requests in a minute that one account may make.")
         var requestsPerMinute: UInt32 = 300
 
@@ -55,6 +67,9 @@ struct TenantCommands: ParsableCommand {
             }
             guard !(noWaits && waits != nil) else {
                 throw ValidationError("--waits and --no-waits exclude each other.")
+            }
+            guard (1...3650).contains(replacementDays) else {
+                throw ValidationError("--replacement-days is 1 to 3650.")
             }
             guard graceHours <= 8760, pendingHours <= 8760, memoryMib <= 4096 else {
                 throw ValidationError("Grace and pending hours are at most 8760, memory at most 4096 MiB.")
@@ -92,6 +107,8 @@ struct TenantCommands: ParsableCommand {
             policy.pendingSeconds = pendingHours * 3600
             policy.memoryKiBMin = memoryMib * 1024
             policy.chargesPerHourMax = chargesPerHour
+            policy.destructionsPerHourMax = destructionsPerHour
+            policy.replacementDelaySeconds = noReplacement ? nil : replacementDays * 24 * 3600
             policy.requestsPerMinuteMax = requestsPerMinute
             return policy
         }
@@ -114,7 +131,14 @@ struct TenantCommands: ParsableCommand {
                 let policy = tenant.policy
                 let budget = policy.budget.map { "\($0) attempts" } ?? "attempts as the fleet promises"
                 let waits = policy.waitsSeconds.isEmpty ? "no waits" : "waits \(policy.waitsSeconds) s"
+                let replacement = policy.replacementDelaySeconds.map { "after \($0 / 86_400) d" } ?? "never"
                 Output.line("\(tenant.name)  \(budget), \(waits), grace \(policy.graceSeconds / 3600) h")
+                Output.line(
+                    "  Argon2id at least \(policy.memoryKiBMin / 1024) MiB, replacement without the key \(replacement), "
+                        + "\(policy.requestsPerMinuteMax) requests a minute and account")
+                Output.line(
+                    "  suspended above \(policy.chargesPerHourMax) failed attempts or "
+                        + "\(policy.destructionsPerHourMax) destructions an hour")
             }
         }
     }

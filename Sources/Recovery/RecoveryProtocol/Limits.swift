@@ -11,8 +11,8 @@ package enum Limits {
     package static let vaultsEverMax = 255
     /// Receipts in one Confirm, and so the largest budget of a vault.
     package static let receiptsMax = 64
-    /// Registrations that a vault may hold for one account: active, previous, two places for pending ones, and one that
-    /// waits to replace the active one without its key.
+    /// Registrations that a vault may hold for one account: active, previous, two places for pending ones, and one
+    /// that waits to replace the active one without its key.
     package static let heldRecordsMax = 5
     package static let certificatesMax = 2
     /// More than there are kinds, so that a full history can always join two entries of one kind. As many as fit a reply

@@ -28,7 +28,9 @@ public struct Device: Sendable {
         /// The key is shown once; the backup is enabled if the closure returns true, which means that it was saved.
         case sixtyFourDigitKey(confirmSaved: @Sendable (SixtyFourDigitKey) async throws(CofferError) -> Bool)
         /// The key is put behind the password in the fleet of this fleet file, for the account of the sign-in.
-        case password(Password, fleetFile: String, signIn: SignIn)
+        /// `replacingLostKey` asks vaults that hold another key's registration of the account to replace it after
+        /// their delay.
+        case password(Password, fleetFile: String, signIn: SignIn, replacingLostKey: Bool = false)
     }
 
     /// Backs up the folder that was enabled.

@@ -47,7 +47,7 @@ extension Device {
             settings.protections = [.sixtyFourDigitKey]
             try await createStore(store, settings, key, fleet: nil)
             return []
-        case .password(let password, let fleetFile, let signIn):
+        case .password(let password, let fleetFile, let signIn, let replacingLostKey):
             let access = try FleetAccess(fleetText: try FleetAccess.read(path: fleetFile), signIn: signIn)
             let normalised = try password.normalised()
             settings.protections = [.password]
@@ -56,7 +56,7 @@ extension Device {
             try folder.write(FleetAccess.fileName, Array(access.text.utf8))
             settings.mayBeRegistered = true
             try folder.save(settings)
-            return try await register(key, normalised, access)
+            return try await register(key, normalised, access, replacingLostKey: replacingLostKey)
         }
     }
 

@@ -35,11 +35,12 @@ enum UndeliveredFile {
 extension Device {
     /// Puts the key behind the password; keeps what vaults lack for later.
     func register(
-        _ key: SixtyFourDigitKey, _ password: SecretBytes, _ access: FleetAccess
+        _ key: SixtyFourDigitKey, _ password: SecretBytes, _ access: FleetAccess, replacingLostKey: Bool
     ) async throws(CofferError) -> [String] {
         let enrolment: Enrolment
         do {
-            enrolment = try await access.client.register(backupKey: key.key.secret, password: password)
+            enrolment = try await access.client.register(
+                backupKey: key.key.secret, password: password, withoutOldKey: replacingLostKey)
         } catch {
             throw CofferError(error)
         }
@@ -73,6 +74,13 @@ extension Device {
             throw CofferError(.internalError, "The shares could not be written.", advice: "Please report this.")
         }
         try folder.write(UndeliveredFile.name, sealed)
+        if let until = enrolment.waitsUntil {
+            return [
+                "The vaults hold another key for this account. Yours takes its place on \(until.words), unless a device "
+                    + "that has the other one is used before. Until then your password opens nothing; go on backing up "
+                    + "from this device, which then finishes the change."
+            ]
+        }
         return [
             "Protected, but not yet against the failure of as many vaults as the fleet allows: "
                 + enrolment.missing.map(\.words).joined(separator: "; ")

@@ -15,6 +15,10 @@ public struct DeviceStatus: Sendable, Codable {
         public let problems: [String]
         /// Whether some vaults still lack their share.
         public let sharesUndelivered: Bool
+        /// As the vaults' histories tell, the oldest first.
+        public let failedAttempts: [FailedAttemptsSummary]
+        /// What else the owner must know, a sentence each.
+        public let notices: [String]
     }
 
     public let source: String
@@ -42,7 +46,8 @@ extension Device {
         return EnabledBackup(source: settings.source, store: settings.store, protections: settings.protections)
     }
 
-    /// Also looks into the store and asks the vaults, which is never charged.
+    /// Also looks into the store and asks the vaults, which is never charged. With the key it asks for the history, which
+    /// calls off what somebody asked for without it.
     public func status() async throws(CofferError) -> DeviceStatus {
         let settings = try enabledSettings()
         let (snapshots, _) = try await open().snapshots()
@@ -63,14 +68,16 @@ extension Device {
             // Without a sign-in the vaults say nothing, but what is backed up does not depend on it.
             return DeviceStatus.Vaults(
                 fleet: fleet, up: nil, attemptsLeft: nil, problems: ["\(error.message) \(error.advice)"],
-                sharesUndelivered: undelivered)
+                sharesUndelivered: undelivered, failedAttempts: [], notices: [])
         }
         guard let access else { return nil }
-        let status = await access.client.status()
+        let history = await access.client.history(backupKey: try key(settings).key.secret)
+        let status = history.status
         return DeviceStatus.Vaults(
             fleet: fleet, up: status.answered.count + status.problems.count { $0.isAnswer },
             attemptsLeft: status.registration == nil ? nil : status.attemptsLeft,
-            problems: status.problems.map { "\($0.words)." }, sharesUndelivered: undelivered)
+            problems: history.problems.map { "\($0.words)." }, sharesUndelivered: undelivered,
+            failedAttempts: history.failed.map(FailedAttemptsSummary.init), notices: history.notices)
     }
 
     /// Turns backup off: erases the key's shares at the vaults, forgets key and settings, and on request deletes the store's objects.

@@ -27,16 +27,21 @@ package struct Enrolment: Sendable {
     package let undelivered: UndeliveredShares?
     /// Whether the earlier registration was retired (true if there was none).
     package let isOldRetired: Bool
+    /// Vaults hold another key's registration, and this one takes its place from this time on, unless the other key is
+    /// heard of. Until then it is not in use.
+    package let waitsUntil: Timestamp?
 }
 
 extension FleetClient {
     /// Puts K behind a password. K must be safe on disk before: an interrupted registration is continued by whoever
     /// holds K, and by nobody else. `old` manages the registration that is replaced, if its K was another one.
+    /// `withoutOldKey` asks vaults that hold another key's registration to replace it after the tenant's delay.
     package func register(
         backupKey: SecretBytes, password: SecretBytes, argon2: Argon2Parameters = .standard,
-        replacing old: (registrationID: RegistrationID, managementKey: SigningKey)? = nil
+        replacing old: (registrationID: RegistrationID, managementKey: SigningKey)? = nil,
+        withoutOldKey: Bool = false
     ) async throws(EnrolmentError) -> Enrolment {
-        let status = await status()
+        var status = await status()
         guard status.answered.count >= needed else {
             throw .tooFewVaults(needed: needed, answered: status.answered.count, problems: status.problems)
         }
@@ -49,14 +54,16 @@ extension FleetClient {
         let change = Change(
             shares: UndeliveredShares(record: new.record, shares: shares, certificates: []),
             recordHash: new.recordHash, backupKey: backupKey, explicitOld: old)
+        if !withoutOldKey { status.leaveOut(change.isForeign, because: .refused(.oldKeyNeeded)) }
         let prepared = await prepare(change, status: status)
         guard prepared.vaults.count >= needed else {
             throw failure(prepared.problems + status.problems, answered: prepared.vaults.count)
         }
         let activated = await activate(change, at: prepared.vaults, status: status)
         let problems = status.problems + prepared.problems + activated.problems
+        let waiting = activated.problems.count { if case .waiting = $0.problem { true } else { false } }
         // From t on the new registration can be used; fewer leave the old one in use.
-        guard activated.vaults.count >= fleet.threshold else {
+        guard activated.vaults.count + waiting >= fleet.threshold else {
             throw failure(problems, answered: activated.vaults.count)
         }
         return await finish(change, activated: activated.vaults, problems: problems, status: status)
@@ -137,6 +144,16 @@ extension FleetClient {
                 : UndeliveredShares(
                     record: change.shares.record, shares: shares,
                     certificates: change.shares.certificates + retired.certificates),
-            isOldRetired: retired.isDone)
+            isOldRetired: retired.isDone, waitsUntil: waitsUntil(problems, activated: activated.count))
+    }
+
+    /// When t vaults will have the registration; nil if they have it.
+    private func waitsUntil(_ problems: [VaultReport], activated: Int) -> Timestamp? {
+        let times = problems.compactMap { report in
+            if case .waiting(let until) = report.problem { until } else { nil }
+        }.sorted()
+        let lacking = fleet.threshold - activated
+        guard lacking > 0 else { return nil }
+        return times.count >= lacking ? times[lacking - 1] : times.last
     }
 }

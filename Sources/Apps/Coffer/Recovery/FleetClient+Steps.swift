@@ -22,11 +22,22 @@ struct Change: Sendable {
     /// What this vault has to give up; nil if it has nothing, or the new registration already.
     func oldRegistration(_ reply: StatusReply?) -> RegistrationID? {
         guard let active = reply?.active else {
-            if case .destroyed = reply?.state { return explicitOld?.registrationID }
-            return nil
+            if case .destroyed = reply?.state, let explicitOld { return explicitOld.registrationID }
+            return reply?.ended.flatMap { isOwn($0.registrationID, $0.managementKey) ? $0.registrationID : nil }
         }
-        return active.registrationID == registrationID ? nil : active.registrationID
+        return active.registrationID == registrationID || isForeign(reply) ? nil : active.registrationID
     }
+
+    /// Whether another key manages what this vault has: then the new registration can only wait there.
+    func isForeign(_ reply: StatusReply?) -> Bool {
+        if let active = reply?.active, let header = reply?.record?.header {
+            return header.registrationID == active.registrationID && !isOwn(active.registrationID, header.managementKey)
+        }
+        guard let ended = reply?.ended else { return false }
+        return explicitOld?.registrationID != ended.registrationID && !isOwn(ended.registrationID, ended.managementKey)
+    }
+
+    private func isOwn(_ id: RegistrationID, _ key: VerifyingKey) -> Bool { oldKey(id).verifyingKey == key }
 }
 
 extension StatusReply {
@@ -91,8 +102,11 @@ extension FleetClient {
         var problems: [VaultReport] = []
         for (vault, answer) in answers {
             do throws(VaultProblem) {
-                guard case .activated = try answer.accepted() else { throw .misbehaves(.garbage) }
-                activated.append(vault)
+                switch try answer.accepted() {
+                case .activated: activated.append(vault)
+                case .waiting(_, let allowed): throw .waiting(until: allowed)
+                default: throw .misbehaves(.garbage)
+                }
             } catch {
                 problems.append(VaultReport(vault: vault, problem: error))
             }
@@ -106,7 +120,7 @@ extension FleetClient {
         _ change: Change, at vaults: [Fleet.Vault], status: FleetStatus, needed: Int
     ) async -> (certificates: [SuccessionCertificate], isDone: Bool) {
         var olds: [RegistrationID] = []
-        for held in status.answered.flatMap(\.reply.held)
+        for held in status.answered.filter({ !change.isForeign($0.reply) }).flatMap(\.reply.held)
         where [.active, .previous].contains(held.role) && held.registrationID != change.registrationID {
             if !olds.contains(held.registrationID) { olds.append(held.registrationID) }
         }

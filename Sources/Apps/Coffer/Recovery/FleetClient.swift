@@ -87,6 +87,12 @@ package struct FleetStatus: Sendable {
     /// As people are shown them, over the vaults that answered.
     package var attemptsLeft: Int { registration?.attemptsShown ?? 0 }
 
+    /// Takes vaults out of what follows, and says why.
+    mutating func leaveOut(_ isMeant: (StatusReply?) -> Bool, because problem: VaultProblem) {
+        problems += answered.filter { isMeant($0.reply) }.map { VaultReport(vault: $0.vault, problem: problem) }
+        answered.removeAll { isMeant($0.reply) }
+    }
+
     func reply(of vaultID: VaultID) -> StatusReply? { answered.first { $0.vault.id == vaultID }?.reply }
 
     /// If every vault that failed did so for its token, that is what the person has to see to.

@@ -30,6 +30,8 @@ package enum VaultProblem: Error, Equatable, Sendable {
     case refused(Refusal)
     /// The app, `--token-file` or `--token-command` gave no token for it.
     case noToken
+    /// It took a replacement without the old key down, and carries it out when it is asked again from this time on.
+    case waiting(until: Timestamp)
 }
 
 /// A vault that did not do its part, by name.

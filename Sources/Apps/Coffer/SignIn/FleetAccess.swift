@@ -94,6 +94,7 @@ extension VaultProblem {
         case .clock: "has another time than this device"
         case .misbehaves: "misbehaves: what it answers is not what it must be"
         case .noToken: "has no token in your sign-in"
+        case .waiting(let until): "holds another key for this account until \(until.words)"
         case .refused(let refusal): refusal.words
         }
     }

@@ -20,6 +20,7 @@ struct BackUp: AsyncParsableCommand {
         }
         display.finish()
         if common.json { try Output.json(summary) } else { describe(summary) }
+        await describeVaults()
         if summary.snapshot.skipped.contains(where: \.isLoss) {
             throw ExitCode(CofferError.Code.sourceIncomplete.exitStatus)
         }
@@ -34,6 +35,13 @@ struct BackUp: AsyncParsableCommand {
         for item in snapshot.skipped { Output.note(describe(item)) }
         let unlisted = snapshot.skippedCount - min(snapshot.skippedCount, UInt64(snapshot.skipped.count))
         if unlisted > 0 { Output.note("… and \(unlisted) more.") }
+    }
+
+    /// The daily look at the vaults: it also calls off what somebody asked for without the key.
+    private func describeVaults() async {
+        guard let report = try? await common.device.attempts(), !common.json else { return }
+        for failed in report.failed { Output.note(Attempts.words(failed)) }
+        report.notices.forEach(Output.note)
     }
 
     private func describe(_ item: SkippedItem) -> String {

@@ -15,6 +15,11 @@ struct Enable: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where the encrypted backup goes: a folder.", valueName: "store")) var to: String
     @Option(help: ArgumentHelp("Protect the backup by a password in the fleet of this file.", valueName: "file"))
     var fleet: String?
+    @Flag(
+        help: ArgumentHelp(
+            "The vaults hold a key of yours that no device has any more: put the new one in its place.",
+            discussion: "It takes some days, in which a device that has the old key is told and can object."))
+    var replaceLostKey = false
     @Flag(help: "Protect the backup by a 64-digit key that you write down.") var key = false
     @Option(help: ArgumentHelp("Write the 64-digit key to this new file instead of showing it.", valueName: "file"))
     var keyFile: String?
@@ -73,7 +78,9 @@ struct Enable: AsyncParsableCommand {
     private func protection() throws -> Device.NewProtection {
         if let fleet {
             let signIn = try signIn.signIn()
-            return .password(try self.signIn.newPassword(), fleetFile: fleet, signIn: signIn)
+            return .password(
+                try self.signIn.newPassword(), fleetFile: fleet, signIn: signIn,
+                replacingLostKey: replaceLostKey)
         }
         let keyFile = keyFile
         return .sixtyFourDigitKey { key throws(CofferError) in

@@ -127,6 +127,11 @@ extension Status {
         Output.line("Vaults: \(up), \(vaults.fleet.threshold) needed; \(attempts)")
         Output.line("Fleet: \(vaults.fleet.fingerprint)")
         for problem in vaults.problems { Output.line("  \(Output.printable(problem))") }
+        for failed in vaults.failedAttempts { Output.line(Attempts.words(failed)) }
+        if !vaults.failedAttempts.isEmpty {
+            Output.line("If you did not make them, choose a new password; if you did: coffer attempts --forgive")
+        }
+        vaults.notices.forEach(Output.line)
         if vaults.sharesUndelivered { Output.line("Some vaults lack their share; the next backup delivers it.") }
     }
 }

@@ -89,10 +89,14 @@ enum Words {
     }
 
     /// A moment, in this device's time zone.
-    static func time(_ seconds: UInt64) -> String {
+    static func time(_ seconds: UInt64) -> String { format(seconds, "d MMM yyyy, HH:mm") }
+
+    static func day(_ seconds: UInt64) -> String { format(seconds, "d MMMM yyyy") }
+
+    private static func format(_ seconds: UInt64, _ pattern: String) -> String {
         let formatter = DateFormatter()
         formatter.locale = Locale(identifier: "en_GB")
-        formatter.dateFormat = "d MMM yyyy, HH:mm"
+        formatter.dateFormat = pattern
         return formatter.string(from: Date(timeIntervalSince1970: Double(seconds)))
     }
 }

@@ -14,8 +14,8 @@ package struct TenantPolicy: ByteCodable, Equatable, Sendable {
     /// The weakest Argon2id that the tenant accepts in a registration.
     package var memoryKiBMin: UInt32
     package var passesMin: UInt32
-    /// Above this many charged attempts that nobody confirmed in an hour the tenant's new attempts are refused, uncharged:
-    /// a tenant whose tokens are stolen in bulk must not cost all its people their backups.
+    /// Above this many charged attempts in an hour that nobody confirmed the tenant's new attempts are refused,
+    /// uncharged: a tenant whose tokens are stolen in bulk must not cost all its people their backups.
     package var chargesPerHourMax: UInt32
     /// Above this many destructions in an hour likewise: they come days after the attempts that caused them.
     package var destructionsPerHourMax: UInt32
@@ -46,6 +46,16 @@ package struct TenantPolicy: ByteCodable, Equatable, Sendable {
         let index = attemptsLeft - 1
         guard waitsSeconds.indices.contains(index) else { return 0 }
         return UInt64(waitsSeconds[index])
+    }
+
+    /// From a guesser's first attempt to his last, and to the destruction of the share, if he never rests: what an owner
+    /// has to notice it.
+    package func secondsToLastAttempt(budget: Int) -> UInt64 {
+        (1...max(budget, 1)).dropLast().reduce(0) { $0.saturatingAdd(waitSeconds(attemptsLeft: $1)) }
+    }
+
+    package func secondsToDestruction(budget: Int) -> UInt64 {
+        secondsToLastAttempt(budget: budget).saturatingAdd(UInt64(graceSeconds))
     }
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {

@@ -13,11 +13,12 @@ import VaultCore
 import VaultServer
 
 /// Five real vaults on SQLite, in this process; the transport hands the bytes over.
-private final class RealFleet: VaultTransport {
+final class RealFleet: VaultTransport {
     static let start: UInt64 = 1_800_000_000
 
     let fleet: Fleet
     let services: [VaultService]
+    private let stores: [SealedRecords]
     private let issuer: TokenIssuer
     private let folder: URL
     private let down = Mutex<[UInt8]>([])
@@ -59,6 +60,7 @@ private final class RealFleet: VaultTransport {
                     logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
         }
         self.services = services
+        self.stores = stores
         self.clock = clock
     }
 
@@ -74,6 +76,20 @@ private final class RealFleet: VaultTransport {
     }
 
     let clock: Clock
+
+    /// As a restore from a backup does it: the account's record comes back frozen.
+    func freeze(_ indices: UInt8..., account: String = "alice") throws {
+        var generator = SystemRandomNumberGenerator()
+        for index in indices {
+            let records = stores[Int(index) - 1]
+            let key = records.sealer.account(try AccountName(tenant: "chat", account: account))
+            let view = try records.load([key])
+            guard var record = try view.record(AccountRecord.self, at: 0) else { continue }
+            record.freeze(nonce: .random(using: &generator))
+            try records.commit(
+                [SealedRecords.Change(index: 0, value: record)], head: view.head, on: view, using: &generator)
+        }
+    }
 
     func takeDown(_ indices: UInt8...) { down.withLock { $0 = indices } }
 
