@@ -145,6 +145,37 @@ class Password(FleetSession):
         self.assertIn("whoever knows the password", self.coffer("disable", "--yes", "--leave-shares"))
         self.assertEqual(self.error("status", expect=60)["name"], "not-enabled")
 
+    def test_status_shows_failed_attempts_and_the_person_may_have_their_own_back(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        self.assertNotIn("failed attempt", self.coffer("status"))
+        self.secret_file("guess", "incorrect horse\n")
+        for _ in range(2):
+            self.error(*self.restore_arguments("R", password="guess"), expect=11, device="thief")
+        self.coffer(*self.restore_arguments("Restored"), device="new-phone")
+        today = r"\d{1,2} [A-Z][a-z]+ \d{4}"
+        self.assertRegex(self.coffer("status"), rf"(?m)^2 failed attempts (on|between) {today}")
+        failed = self.coffer_json("status")["vaults"]["failedAttempts"]
+        self.assertEqual([attempts["passwords"] for attempts in failed], [2])
+        self.assertRegex(self.coffer("attempts"), r"These count:\n(.*at 3 vaults\n){2}")
+        self.assertIn("2 attempts given back", self.coffer("attempts", "--forgive", "--yes"))
+        self.assertEqual(self.coffer_json("status")["vaults"]["attemptsLeft"], 10)
+        self.assertIn("No failed attempts", self.coffer("attempts"))
+
+    def test_a_lost_key_is_not_replaced_at_once_and_the_device_that_has_it_calls_it_off(self):
+        source = self.make_notes()
+        self.enable(source)
+        self.coffer("backup")
+        thief = dict(device="thief")
+        arguments = ["enable", source, "--to", "elsewhere", "--fleet", "fleet.toml", "--password-file", "password",
+                     "--token-file", "anna-tokens.json"]
+        error = self.error(*arguments, expect=54, **thief)
+        self.assertIn("--replace-lost-key", error["advice"])
+        self.assertIn("Yours takes its place on", self.coffer(*arguments, "--replace-lost-key", **thief))
+        self.assertIn("called that off", self.coffer("status"))
+        self.coffer(*self.restore_arguments("Restored"), device="new-phone")
+        self.compare(source, self.folder / "Restored")
+
     def test_disable_erases_the_shares(self):
         source = self.make_notes()
         self.enable(source)
