@@ -191,6 +191,17 @@ class Password(FleetSession):
         self.coffer("restore", "--from", "cloud", "--key-file", "written-down", "Restored", device="new-phone")
         self.compare(source, self.folder / "Restored")
 
+    def test_the_bound_and_the_policy_are_told_to_operators(self):
+        shown = self.vault("fleet", "show", "fleet.toml")
+        for corrupt, guesses in enumerate((10, 12, 18)):
+            self.assertIn(f"at most {guesses} guesses with {corrupt} vaults that do not count", shown)
+        self.assertNotIn("with 3 vaults", shown)
+        self.vault("tenant", "add", "other", "--dir", "one", "--jwks", "issuer/issuer.jwks.json",
+                   "--replacement-days", "30", "--memory-mib", "64", "--destructions-per-hour", "7")
+        listed = self.vault("tenant", "list", "--dir", "one")
+        for words in ("replacement without the key after 30 d", "at least 64 MiB", "7 destructions an hour"):
+            self.assertIn(words, listed)
+
     def test_sign_ins_that_are_not_accepted(self):
         self.enable(self.make_notes())
         self.coffer("backup")

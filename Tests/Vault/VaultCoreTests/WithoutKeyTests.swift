@@ -207,6 +207,52 @@ import VaultCore
         #expect(bench.record.active?.id == next.id)
     }
 
+    @Test func `Confirm held back gives back its own attempts and no other, or nothing once the account has moved on`()
+        throws
+    {
+        let bench = try Bench()
+        bench.policy.waitsSeconds = []
+        let owner = try bench.register()
+        let mine = bench.guess(owner)
+        bench.run(.evaluate(mine))
+        let held = try bench.confirm([mine.receipt], of: owner)
+        for _ in 0..<5 { bench.run(.evaluate(bench.guess(owner))) }
+        #expect(bench.record.attemptsLeft == 0)
+        #expect(bench.run(held) == .confirmed(serial: bench.serial, attemptsLeft: 1))
+        bench.run(.evaluate(mine))
+        let later = try bench.confirm([mine.receipt], of: owner)
+        let next = try bench.register(replacing: owner)
+        bench.run(.evaluate(bench.guess(next)))
+        let left = bench.record.attemptsLeft
+        #expect(bench.run(later) == .refused(.staleSerial(current: bench.serial)))
+        #expect(bench.record.attemptsLeft == left)
+    }
+
+    @Test func `junk under the owner's pending id, requested without the key, neither takes its place nor its name`()
+        throws
+    {
+        let bench = try Bench()
+        let owner = try bench.register()
+        let next = try bench.newRegistration()
+        bench.run(try bench.prepare(next, replacing: owner))
+        let stranger = try bench.newRegistration()
+        let header = next.record.header
+        let junkHeader = try RecordHeader(
+            fleetID: header.fleetID, fleetVersion: header.fleetVersion, name: header.name,
+            registrationID: header.registrationID, threshold: header.threshold, holders: header.holders,
+            argon2: header.argon2, managementKey: stranger.key.verifyingKey)
+        let record = PublicRecord(header: junkHeader, envelope: stranger.record.envelope)
+        let junk = Bench.NewRecord(
+            record: record, hash: try record.recordHash(), shares: next.shares, key: stranger.key)
+        bench.run(try bench.prepare(junk))
+        guard case .waiting = bench.run(try bench.activate(junk)) else {
+            Issue.record("junk did not wait")
+            return
+        }
+        #expect(bench.run(try bench.activate(next, replacing: owner)) == .activated(serial: bench.serial))
+        #expect(bench.record.active?.recordHash == next.hash && bench.record.requestedChange == nil)
+    }
+
     @Test func `a thousand lost acknowledgements mint nothing`() throws {
         let bench = try Bench()
         bench.policy.waitsSeconds = []

@@ -198,7 +198,12 @@ extension FleetClient {
         let problems = status.problems + asked.problems
         switch error {
         case .wrongPassword:
-            return .wrongPassword(attemptsLeft: attemptsLeft(candidate, after: asked), problems: problems)
+            // Perhaps it is right, for a registration that somebody without its key had replaced.
+            let replaced = status.answered.filter { $0.reply.changedWithoutKey.unixSeconds > 0 }.map {
+                VaultReport(vault: $0.vault, problem: .replacedWithoutKey(at: $0.reply.changedWithoutKey))
+            }
+            return .wrongPassword(
+                attemptsLeft: attemptsLeft(candidate, after: asked), problems: problems + replaced)
         case .argon2Unavailable: return .notEnoughMemory
         case .damagedEnvelope: return .damagedEnvelope
         case .tooFewEvaluations:

@@ -32,6 +32,8 @@ package enum VaultProblem: Error, Equatable, Sendable {
     case noToken
     /// It took a replacement without the old key down, and carries it out when it is asked again from this time on.
     case waiting(until: Timestamp)
+    /// The registration there came in the place of another without that one's key: the password may be the old one's.
+    case replacedWithoutKey(at: Timestamp)
 }
 
 /// A vault that did not do its part, by name.

@@ -95,6 +95,7 @@ extension VaultProblem {
         case .misbehaves: "misbehaves: what it answers is not what it must be"
         case .noToken: "has no token in your sign-in"
         case .waiting(let until): "holds another key for this account until \(until.words)"
+        case .replacedWithoutKey(let time): "had its key replaced, without the one before, on \(time.words)"
         case .refused(let refusal): refusal.words
         }
     }

@@ -342,6 +342,20 @@ import Testing
         }
     }
 
+    @Test func `vaults that poison their serials spoil nothing but themselves`() async throws {
+        let (fleet, client) = try await registered()
+        for serial in [0, 1_000, .max] as [UInt64] {
+            // Whatever they are asked, they name another serial; 1,000 is what the honest ones began with.
+            fleet.set(.refuses(.staleSerial(current: serial)), 1, 2)
+            let honest = fleet.vaults[2...].map { vault in vault.with { $0.serial } }
+            let recovered = try await recover(client, password)
+            #expect(recovered.backupKey.isEqual(to: backupKey))
+            #expect(recovered.problems.map(\.vault.index) == [1, 2])
+            #expect(fleet.vaults[2...].map { vault in vault.with { $0.serial } } == honest.map { $0 + 1 })
+        }
+        #expect(fleet.vaults[2...].allSatisfy { $0.attemptsLeft == 6 })
+    }
+
     @Test func `another key cannot replace the registration`() async throws {
         let (_, client) = try await registered()
         let other = SecretBytes(copying: [UInt8](repeating: 1, count: 32))

@@ -272,6 +272,55 @@ final class RealFleet: VaultTransport {
         }
     }
 
+    @Test(arguments: 0...5)
+    func `a new password active at any number of vaults: a new phone recovers, and any device with the key goes on`(
+        activated: Int
+    ) async throws {
+        let fleet = try await RealFleet()
+        let client = try fleet.client()
+        _ = try await register(client, right)
+        // Five ask for the status, five prepare, and so many activate.
+        let cut = CutTransport(fleet, after: 10 + activated)
+        let changed = try? await register(try fleet.client(transport: cut), wrong)
+        #expect((changed != nil) == (activated >= 3), "from t on the new password is said to be in use")
+        let password = activated >= 3 ? wrong : right
+        // A new phone knows the password alone, and finishes the change, as it does while the password is at hand.
+        let phone = try await recover(try fleet.client(), password)
+        #expect(phone.backupKey.isEqual(to: backupKey))
+        #expect(try await register(try fleet.client(), password).activated.count == 5)
+        // Another device holds the key and neither the password nor the shares that were not delivered.
+        let device = await client.history(backupKey: backupKey)
+        #expect(device.answered.count == 5 && device.foreign.isEmpty)
+        for pair in [(1, 2), (3, 4), (4, 5)] as [(UInt8, UInt8)] {
+            fleet.takeDown(pair.0, pair.1)
+            #expect(try await recover(client, password).backupKey.isEqual(to: backupKey))
+        }
+    }
+
+    @Test func `late shares arrive without a password, also when their acknowledgements are lost, and mint nothing`()
+        async throws
+    {
+        let fleet = try await RealFleet()
+        let client = try fleet.client()
+        fleet.takeDown(5)
+        let enrolment = try await register(client, right)
+        let late = try #require(enrolment.undelivered)
+        for _ in 0..<3 { #expect(try await attemptsLeftAfterWrong(client) != nil) }
+        let before = await client.status().attemptsLeft
+        fleet.takeDown()
+        fleet.loseReplies(3, after: 5)
+        let delivered = try await client.deliver(late, backupKey: backupKey)
+        #expect(delivered.undelivered == nil && delivered.activated.count == 5)
+        for _ in 0..<5 {
+            // Delivered again and again, as after a lost note that it is done.
+            #expect(try await client.deliver(late, backupKey: backupKey).undelivered == nil)
+        }
+        fleet.takeDown(5)
+        #expect(await client.status().attemptsLeft == before)
+        fleet.takeDown(1, 2)
+        #expect(try await recover(client, right).backupKey.isEqual(to: backupKey))
+    }
+
     /// Lets so many messages through, and none after them.
     private final class CutTransport: VaultTransport {
         private let fleet: RealFleet

@@ -198,6 +198,33 @@ import VaultServer
         }
     }
 
+    @Test func `destructions that time alone brings open the circuit breaker of their tenant`() async throws {
+        var policy = TenantPolicy.withoutWaits(budget: 1)
+        policy.destructionsPerHourMax = 2
+        let vault = try await TestVault(policy: policy)
+        for account in 0..<2 {
+            let client = try TestClient(vault, account: "person-\(account)")
+            let registration = try await client.register(password: "a")
+            let serial = try await client.status().serial
+            _ = try await client.ask(.evaluate(TestClient.guess(registration, serial: serial)))
+        }
+        let client = try TestClient(vault, account: "third")
+        let registration = try await client.register(password: "a")
+        let serial = try await client.status().serial
+        vault.clock.pass(seconds: 72 * 3600)
+        await vault.service.settleDue()
+        var later = client
+        later.token = vault.token("third")
+        let guess = TestClient.guess(registration, serial: serial)
+        #expect(try await later.ask(.evaluate(guess)) == .refused(.suspended))
+        vault.clock.pass(seconds: 3600)
+        later.token = vault.token("third")
+        guard case .evaluated = try await later.ask(.evaluate(guess)) else {
+            Issue.record("still suspended")
+            return
+        }
+    }
+
     @Test func `a vault without a fleet, or of another fleet, does not serve`() async throws {
         var generator = SystemRandomNumberGenerator()
         let store = MemoryRecordStore()
