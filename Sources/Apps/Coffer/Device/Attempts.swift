@@ -43,14 +43,14 @@ extension Device {
     /// Asks the vaults what was done with this account: failed attempts, and what somebody tried without the key, which
     /// the asking calls off. Nil where no vaults hold the key. Never charged.
     public func attempts() async throws(CofferError) -> AttemptsReport? {
-        guard let (access, key) = try await vaultAccess() else { return nil }
+        guard let (access, key) = try vaultAccess() else { return nil }
         return report(await access.client.history(backupKey: key.key.secret))
     }
 
     /// Gives back what counts in a report, of which the person says that they were their own attempts.
     /// - Returns: what did not succeed, a sentence each.
     public func forgive(_ report: AttemptsReport) async throws(CofferError) -> [String] {
-        guard let (access, key) = try await vaultAccess() else { return [] }
+        guard let (access, key) = try vaultAccess() else { return [] }
         let attempts = report.counting.compactMap { try? AttemptID(hex: $0.attempt) }
         let history = await access.client.history(backupKey: key.key.secret)
         let (forgiven, problems) = await access.client.forgive(
@@ -65,11 +65,10 @@ extension Device {
         return (history.problems + problems).map { "\($0.words)." }
     }
 
-    private func vaultAccess() async throws(CofferError) -> (FleetAccess, SixtyFourDigitKey)? {
+    private func vaultAccess() throws(CofferError) -> (FleetAccess, SixtyFourDigitKey)? {
         let settings = try enabledSettings()
-        let backup = try await open()
-        guard let signIn = settings.signIn, let fleet = backup.repository.header.fleet else { return nil }
-        return (try FleetAccess(fleetText: fleet, signIn: signIn), try key(settings))
+        guard let access = try fleetAccess(settings) else { return nil }
+        return (access, try key(settings))
     }
 
     func report(_ history: FleetHistory) -> AttemptsReport {
