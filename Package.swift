@@ -96,7 +96,7 @@ let package = Package(
             "VaultServer", in: "Vault",
             uses: [
                 "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore",
-                hummingbird, hummingbirdCore, httpTypes, nio, jwt, logging,
+                hummingbird, hummingbirdCore, httpTypes, httpClient, nio, nioHTTP, jwt, logging,
             ]),
 
         // Backup wing

@@ -1,4 +1,6 @@
 import ArgumentParser
+import ByteCoding
+import Primitives
 import RecoveryProtocol
 import VaultCore
 
@@ -22,6 +24,16 @@ struct Init: ParsableCommand {
             valueName: "path"))
     var anchorFile = "anchor"
 
+    @Option(
+        help: ArgumentHelp(
+            "A witness that remembers the newest state instead, and its key. Four of them bear one that is bad.",
+            discussion: "Give it once for each witness. `coffer-vault witness` runs one and prints its key.",
+            valueName: "url=key"))
+    var witness: [String] = []
+
+    @Option(help: "How many witnesses may be malicious or put back. There must be three times as many, and one more.")
+    var faultyWitnesses: Int?
+
     func validate() throws {
         let isPlain = name.utf8.allSatisfy { byte in
             (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
@@ -34,13 +46,33 @@ struct Init: ParsableCommand {
 
     func run() throws {
         let folder = VaultFolder(path: folder)
-        let identity = try folder.create(name: name, anchor: .file(anchorFile))
+        let identity = try folder.create(name: name, anchor: try anchor())
         let file = VaultPublicFile(name: name, identity: identity, urls: url)
         try PublicFile.write(file.text, to: folder.publicKey)
         Output.line("Made the vault \"\(name)\" in \(folder.path).")
         Output.line("vault id  \(VaultID(identityKey: identity))")
         Output.line("identity  \(identity)")
+        if !witness.isEmpty {
+            Output.line(
+                "Before it is used, each witness must watch it: `coffer-vault witness DIR --watch \(folder.publicKey)`."
+            )
+        }
         Output.line("For the fleet file: \(folder.publicKey)")
         Output.line("Keep \(folder.wrappingKey) apart from copies of the store: with both, a thief has the records.")
+    }
+
+    private func anchor() throws -> AnchorSettings {
+        guard !witness.isEmpty else { return .file(anchorFile) }
+        let witnesses = try witness.map { text in
+            guard let equals = text.lastIndex(of: "="),
+                let key = try? VerifyingKey(hex: text[text.index(after: equals)...])
+            else { throw ValidationError("--witness needs url=key, as the witness printed it.") }
+            return Witness(key: key, url: String(text[..<equals]))
+        }
+        let faultyMax = faultyWitnesses ?? (witnesses.count - 1) / 3
+        guard let settings = WitnessSettings(witnesses: witnesses, faultyMax: faultyMax) else {
+            throw ValidationError("There are 1 to 15 different witnesses, and for f that may be bad at least 3f + 1.")
+        }
+        return .witnesses(settings)
     }
 }

@@ -45,6 +45,7 @@ struct CofferVault: AsyncParsableCommand {
             share when they are used up.
             """,
         subcommands: [
-            Init.self, Serve.self, TenantCommands.self, IssuerCommands.self, FleetCommands.self, SelfTest.self,
+            Init.self, Serve.self, TenantCommands.self, IssuerCommands.self, FleetCommands.self, Audit.self,
+            WitnessCommand.self, SelfTest.self,
         ])
 }

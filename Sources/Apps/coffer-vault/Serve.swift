@@ -20,7 +20,7 @@ struct Serve: AsyncParsableCommand {
     var fleet: String?
 
     func run() async throws {
-        let (host, port) = try address()
+        let (host, port) = try ListenAddress.parse(listen)
         try SelfTest.runShort()
         let folder = VaultFolder(path: folder)
         let records = try folder.open()
@@ -46,16 +46,6 @@ struct Serve: AsyncParsableCommand {
         do { try await ServiceGroup(configuration: configuration).run() } catch {
             throw CommandFailure(.unavailable, "The vault stopped: \(error)")
         }
-    }
-
-    private func address() throws -> (String, Int) {
-        guard
-            let colon = listen.lastIndex(of: ":"), let port = Int(listen[listen.index(after: colon)...]),
-            (0...65_535).contains(port), colon > listen.startIndex
-        else { throw ValidationError("--listen needs host:port.") }
-        let host = String(listen[..<colon])
-        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
-        return (isBracketed ? String(host.dropFirst().dropLast()) : host, port)
     }
 }
 

@@ -43,6 +43,8 @@ struct VaultFolder {
     private func anchor(_ anchoring: SealedRecords.Anchoring) -> any Anchor {
         switch anchoring.settings {
         case .file(let path): FileAnchor(path: anchorPath(path))
+        case .witnesses(let settings):
+            WitnessAnchor(settings: settings, identity: anchoring.identity, transport: HTTPWitnessTransport())
         }
     }
 
@@ -85,6 +87,7 @@ struct VaultFolder {
 
     private func newAnchor(_ settings: AnchorSettings) throws(CommandFailure) -> any Anchor {
         switch settings {
+        case .witnesses: return FirstBatchAnchor()
         case .file(let path):
             do { return try FileAnchor.create(path: anchorPath(path)) } catch {
                 throw CommandFailure(.cannotCreate, "The anchor \(anchorPath(path)) cannot be made: \(error)")

@@ -67,6 +67,15 @@ package struct RecordSealer: Sendable {
         do { return try Value(decoding: plaintext) } catch { throw RecordDamaged() }
     }
 
+    /// Whether a record opens in its place and version, whatever it holds.
+    func opens(_ stored: StoredRecord) -> Bool {
+        guard var plaintext = try? open(stored.sealed, place(stored.key, slot: stored.slot, epoch: stored.epoch)) else {
+            return false
+        }
+        plaintext.wipe()
+        return true
+    }
+
     // MARK: Heads
 
     /// Gives a head its code, without which nobody's head is ever anchored.

@@ -95,7 +95,7 @@ struct StoreVerification {
     }
 
     /// Another process went on between the reads of store and anchor: what looked like a rollback may be none.
-    private func hasMoved(since found: VerifiedStore.State) throws(LedgerError) -> Bool {
+    func hasMoved(since found: VerifiedStore.State) throws(LedgerError) -> Bool {
         do { return try store.load([]).epoch > found.head.head.epoch } catch { throw LedgerError(error) }
     }
 }

@@ -11,6 +11,8 @@ struct TestClient {
     let name: AccountName
     var carrier: Carrier
     var token: [UInt8]
+    /// Which process's channel key is used.
+    var service: VaultService
     static let cheapest = Argon2Parameters(memoryKiB: 19 * 1024, passes: 2)
 
     init(_ vault: TestVault, account: String = "alice", carrier: Carrier? = nil) throws {
@@ -18,12 +20,21 @@ struct TestClient {
         name = try AccountName(tenant: TestVault.tenant, account: account)
         self.carrier = carrier ?? { [service = vault.service] in try await service.handle($0) }
         token = vault.token(account)
+        service = vault.service
+    }
+
+    /// The same client, talking to another process of the vault.
+    func talking(to other: VaultService) -> TestClient {
+        var client = self
+        client.service = other
+        client.carrier = { try await other.handle($0) }
+        return client
     }
 
     // MARK: Messages
 
     func seal(_ operation: RecoveryProtocol.Operation) throws -> ClientExchange {
-        let announcement = try KeyAnnouncement(decoding: try vault.service.keyAnnouncement())
+        let announcement = try KeyAnnouncement(decoding: try service.keyAnnouncement())
         return try ClientExchange(Request(token: token, operation: operation), to: announcement)
     }
 

@@ -1,0 +1,64 @@
+import ArgumentParser
+import Foundation
+import Logging
+import Primitives
+import SecurityModules
+import ServiceLifecycle
+import UnixSignals
+import VaultCore
+import VaultServer
+
+struct WitnessCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "witness",
+        abstract: "Remembers the newest state of vaults on other machines, until it is told to stop.",
+        discussion: "Run it on a machine, and under an operator, other than the vaults' own.")
+
+    @Argument(help: "The witness's folder; made at the first start, with a key.")
+    var folder: String
+
+    @Option(help: "The `vault.pub` of a vault to watch. May be given several times; what is watched stays watched.")
+    var watch: [String] = []
+
+    @Option(help: "host:port. Port 0 takes a free one; the first line that is printed says which.")
+    var listen = "127.0.0.1:8450"
+
+    func run() async throws {
+        let (host, port) = try ListenAddress.parse(listen)
+        let service = try service()
+        var logger = Logger(label: "coffer-vault-witness") { label in StreamLogHandler.standardError(label: label) }
+        logger.logLevel = .warning
+        let application = WitnessHTTP(service: service, logger: logger).application(host: host, port: port) { port in
+            Output.line(
+                "ready on http://\(host):\(port), witness \(service.verifyingKey), \(service.vaultCount) vaults")
+        }
+        var configuration = ServiceGroupConfiguration(
+            services: [application], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(10)
+        do { try await ServiceGroup(configuration: configuration).run() } catch {
+            throw CommandFailure(.unavailable, "The witness stopped: \(error)")
+        }
+    }
+
+    private func service() throws(CommandFailure) -> WitnessService {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch { throw CommandFailure(.cannotCreate, "The folder \(folder) cannot be made.") }
+        var identities: [VerifyingKey] = []
+        for path in watch { identities.append(try VaultPublicFile(path: path).identity) }
+        var generator = SystemRandomNumberGenerator()
+        do throws(AnchorError) {
+            let memory = try WitnessFolder(path: folder)
+            let service = try WitnessService(key: try memory.key(using: &generator), memory: memory)
+            for identity in identities { try service.watch(identity) }
+            return service
+        } catch {
+            switch error {
+            case .unavailable(let text): throw CommandFailure(.unavailable, "The witness does not start: \(text).")
+            case .damaged(let text): throw CommandFailure(.badFile, "The witness does not start: \(text).")
+            case .moved: throw CommandFailure(.unavailable, "The witness does not start.")
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import VaultCore
+
+/// What an audit found in order.
+package struct StoreAudit: Equatable, Sendable {
+    package let epoch: UInt64
+    package let recordCount: Int
+    /// The anchor lacks the last batch, as after a crash; opening the vault completes it.
+    package let isOneAhead: Bool
+}
+
+extension SealedRecords {
+    private static let auditBatchCount = 256
+    private static let auditRoundsMax = 16
+
+    /// Proves the whole store: every record by its leaf and by its seal, all leaves by the head, the head by the anchor.
+    /// Changes nothing. A vault may serve meanwhile; if it never pauses, the audit gives up with a conflict.
+    package func audit() throws(LedgerError) -> StoreAudit {
+        let verification = StoreVerification(store: store, sealer: sealer, anchor: anchor)
+        for _ in 0..<Self.auditRoundsMax {
+            let found = try verification.read()
+            let standing = try verification.standing(of: found)
+            guard try isComplete(found) else { continue }
+            if case .refused(let rollback) = standing {
+                guard try !verification.hasMoved(since: found) else { continue }
+                throw .rolledBack(rollback)
+            }
+            return StoreAudit(
+                epoch: found.head.head.epoch, recordCount: found.index.allKeys.count, isOneAhead: standing == .oneAhead)
+        }
+        throw .conflict
+    }
+
+    /// False if the store moved on meanwhile.
+    private func isComplete(_ found: VerifiedStore.State) throws(LedgerError) -> Bool {
+        let keys = found.index.allKeys
+        for start in stride(from: 0, to: keys.count, by: Self.auditBatchCount) {
+            let batch = Array(keys[start..<min(start + Self.auditBatchCount, keys.count)])
+            let snapshot: StoreSnapshot
+            do { snapshot = try store.load(batch) } catch { throw LedgerError(error) }
+            guard snapshot.epoch == found.head.head.epoch else { return false }
+            try found.check(snapshot.records, for: batch)
+            for case let record? in snapshot.records where !sealer.opens(record) {
+                throw .damaged("the record of slot \(record.slot) does not open")
+            }
+        }
+        return true
+    }
+}

@@ -1,0 +1,140 @@
+import ByteCoding
+import Foundation
+import Primitives
+import RecordStores
+import RecoveryProtocol
+import SecurityModules
+import Testing
+import VaultCore
+import VaultServer
+
+@Suite struct FileAnchorTests {
+    private func head(_ epoch: UInt64, after previous: HeadHash, seconds: UInt64 = 0) throws -> KeyedHead {
+        let vaultID = try VaultID([UInt8](repeating: 1, count: 16))
+        return RecordSealer(dataKey: SecretBytes(copying: [UInt8](repeating: 2, count: 32))).keyed(
+            LedgerHead(
+                vaultID: vaultID, epoch: epoch, slotCount: 0, root: MerkleTree().root, previous: previous,
+                time: LedgerTime(seconds: seconds, servingSeconds: 0)))
+    }
+
+    @Test func `it takes one step at a time, and repeats, and nothing else`() throws {
+        let folder = try TemporaryFolder()
+        let anchor = try FileAnchor.create(path: folder.path("anchor"))
+        #expect(try anchor.heads() == [.none])
+        let one = try head(1, after: .none)
+        let two = try head(2, after: one.hash)
+        try anchor.advance(to: one)
+        try anchor.advance(to: one)
+        #expect(try FileAnchor(path: folder.path("anchor")).heads() == [one.anchored])
+        #expect(throws: AnchorError.moved) { try anchor.advance(to: try head(1, after: .none, seconds: 5)) }
+        #expect(throws: AnchorError.moved) { try anchor.advance(to: try head(2, after: two.hash)) }
+        #expect(throws: AnchorError.moved) { try anchor.advance(to: try head(3, after: one.hash)) }
+        try anchor.advance(to: two)
+        #expect(throws: AnchorError.moved) { try anchor.advance(to: one) }
+        #expect(try anchor.heads() == [two.anchored])
+    }
+
+    @Test func `a file that is gone, altered or open to others is no anchor, and is not made anew`() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("anchor")
+        let anchor = try FileAnchor.create(path: path)
+        #expect(throws: AnchorError.self) { try FileAnchor.create(path: path) }
+        let one = try head(1, after: .none)
+        try anchor.advance(to: one)
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        for altered in [
+            "", text + "\n", text.replacing("epoch 1", with: "epoch 01"),
+            text.replacing("version 1", with: "version 2"),
+            text.uppercased(), String(text.dropLast(2)),
+        ] {
+            try FileManager.default.removeItem(atPath: path)
+            #expect(
+                FileManager.default.createFile(
+                    atPath: path, contents: Data(altered.utf8), attributes: [.posixPermissions: 0o600]))
+            #expect(throws: AnchorError.self) { try anchor.heads() }
+            #expect(throws: AnchorError.self) { try anchor.advance(to: one) }
+        }
+        try FileManager.default.removeItem(atPath: path)
+        #expect(throws: AnchorError.self) { try anchor.advance(to: one) }
+        #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test func `what a writer that was killed left behind does not stop the next step`() throws {
+        let folder = try TemporaryFolder()
+        let anchor = try FileAnchor.create(path: folder.path("anchor"))
+        try Data("torn".utf8).write(to: URL(filePath: folder.path("anchor.new")))
+        let one = try head(1, after: .none)
+        try anchor.advance(to: one)
+        #expect(try anchor.heads() == [one.anchored])
+    }
+
+    /// The vault's files, copied and put back.
+    private func vault(in folder: TemporaryFolder) async throws -> TestVault {
+        try await TestVault(
+            store: try SQLiteRecordStore(path: folder.path("vault.sqlite"), creating: true),
+            anchor: try FileAnchor.create(path: folder.path("anchor")))
+    }
+
+    private func reopened(_ vault: TestVault, in folder: TemporaryFolder) async throws -> VaultService {
+        try await VaultService(
+            records: SealedRecords(
+                store: try SQLiteRecordStore(path: folder.path("vault.sqlite"), creating: false),
+                dataKey: vault.dataKey, anchor: FileAnchor(path: folder.path("anchor"))),
+            clock: { [clock = vault.clock] in clock.now }, logger: .silent)
+    }
+
+    @Test func `a SQLite file put back is refused; with the anchor put back too it is not, which witnesses are for`()
+        async throws
+    {
+        let folder = try TemporaryFolder()
+        let files = FileManager.default
+        let old = try await vault(in: folder)
+        let client = try TestClient(old)
+        let registration = try await client.register(password: "a")
+        // Everything is in the database file itself after an erasure.
+        try old.store.eraseOldVersions()
+        try files.copyItem(atPath: folder.path("vault.sqlite"), toPath: folder.path("copy.sqlite"))
+        try files.copyItem(atPath: folder.path("anchor"), toPath: folder.path("copy.anchor"))
+        let serial = try await client.status().serial
+        for _ in 0..<10 { _ = try await client.ask(.evaluate(TestClient.guess(registration, serial: serial))) }
+        try (old.store as? SQLiteRecordStore)?.close()
+        func putBack(_ copy: String, _ name: String) throws {
+            try files.removeItem(atPath: folder.path(name))
+            try files.copyItem(atPath: folder.path(copy), toPath: folder.path(name))
+        }
+        try putBack("copy.sqlite", "vault.sqlite")
+        for suffix in ["-wal", "-shm"] { try? files.removeItem(atPath: folder.path("vault.sqlite" + suffix)) }
+        await #expect(throws: VaultStartError.self) { try await reopened(old, in: folder) }
+        try putBack("copy.anchor", "anchor")
+        let again = client.talking(to: try await reopened(old, in: folder))
+        #expect(try await again.status().attemptsLeft == 10, "the file anchor does not stop this, and says so")
+    }
+
+    @Test func `an audit proves every record, and finds the one that was altered`() async throws {
+        let store = MemoryRecordStore()
+        let vault = try await TestVault(store: store)
+        for number in 0..<5 { try await TestClient(vault, account: "person-\(number)").register(password: "a") }
+        let audit = try vault.records.audit()
+        #expect(audit.recordCount == 8 && !audit.isOneAhead && audit.epoch == store.copied().epoch)
+        let good = store.copied()
+        let client = try TestClient(vault, account: "person-3")
+        store.tamper(vault.records.sealer.account(client.name)) { $0[50] ^= 1 }
+        #expect(throws: LedgerError.self) { try vault.records.audit() }
+        store.restore(good)
+        _ = try vault.records.audit()
+    }
+
+    @Test func `an audit changes nothing, and says when the anchor is one batch behind`() async throws {
+        let (store, anchor) = (MemoryRecordStore(), MemoryAnchor())
+        let vault = try await TestVault(store: store, anchor: anchor)
+        var generator = SystemRandomNumberGenerator()
+        let records = vault.records
+        let view = try records.load([])
+        anchor.fail(next: .unavailable)
+        #expect(throws: LedgerError.self) {
+            try records.commit([], time: view.time, on: view, using: &generator)
+        }
+        let held = anchor.held
+        #expect(try vault.records.audit().isOneAhead && anchor.held == held)
+    }
+}
