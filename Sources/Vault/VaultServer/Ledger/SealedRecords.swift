@@ -114,15 +114,7 @@ package struct SealedRecords: Sendable {
             guard var next = state, next.head.head == view.head else { throw .conflict }
             // Taken out rather than copied, so that a tree of a million leaves is changed in place.
             state = nil
-            var records: [StoredRecord] = []
-            for change in changes {
-                let key = view.keys[change.index]
-                let record = try seal(
-                    change, key: key, slot: next.index.slot(of: key) ?? next.index.slotCount,
-                    epoch: view.snapshot.epoch + 1, using: &generator)
-                records.append(record)
-                do { try next.index.put(record) } catch { throw .damaged("a record has no slot") }
-            }
+            let records = try seal(changes, of: view, into: &next.index, using: &generator)
             let before = next.head
             next.head = sealer.keyed(
                 LedgerHead(
@@ -149,6 +141,23 @@ package struct SealedRecords: Sendable {
             }
             return present
         } catch { throw .unknownOutcome("the anchor did not take the new head: \(error)") }
+    }
+
+    /// Seals new versions for the view's next epoch, and puts their leaves into the tree.
+    private func seal(
+        _ changes: [Change], of view: View, into index: inout LeafIndex,
+        using generator: inout some RandomNumberGenerator
+    ) throws(LedgerError) -> [StoredRecord] {
+        var records: [StoredRecord] = []
+        for change in changes {
+            let key = view.keys[change.index]
+            let record = try seal(
+                change, key: key, slot: index.slot(of: key) ?? index.slotCount, epoch: view.snapshot.epoch + 1,
+                using: &generator)
+            do { try index.put(record) } catch { throw LedgerError(error) }
+            records.append(record)
+        }
+        return records
     }
 
     private func seal(

@@ -38,6 +38,9 @@ package struct VaultAdministration: Sendable {
         guard let identity = try view.record(VaultIdentity.self, at: 0) else {
             throw .damaged("the store holds no vault")
         }
+        guard VaultID(identityKey: identity.signingKey.verifyingKey) == view.head.vaultID else {
+            throw .damaged("the store's head is another vault's")
+        }
         return identity.signingKey
     }
 

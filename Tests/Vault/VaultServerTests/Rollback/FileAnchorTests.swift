@@ -110,6 +110,39 @@ import VaultServer
         #expect(try await again.status().attemptsLeft == 10, "the file anchor does not stop this, and says so")
     }
 
+    @Test func `two processes with one store and one anchor file take turns, and neither refuses`() async throws {
+        let folder = try TemporaryFolder()
+        let vault = try await vault(in: folder)
+        let other = SealedRecords(
+            store: try SQLiteRecordStore(path: folder.path("vault.sqlite"), creating: false), dataKey: vault.dataKey,
+            anchor: FileAnchor(path: folder.path("anchor")))
+        let records = vault.records
+        let done = await withTaskGroup(of: Int.self) { group in
+            for records in [records, other] {
+                group.addTask {
+                    var (generator, count) = (SystemRandomNumberGenerator(), 0)
+                    for _ in 0..<40 {
+                        do throws(LedgerError) {
+                            let view = try records.load([])
+                            try records.commit([], time: view.time, on: view, using: &generator)
+                            count += 1
+                        } catch {
+                            switch error {
+                            case .conflict, .unknownOutcome: continue
+                            case .unavailable, .damaged, .rolledBack: return -1000
+                            }
+                        }
+                    }
+                    return count
+                }
+            }
+            return await group.reduce(0, +)
+        }
+        #expect(done > 0)
+        let audit = try vault.records.audit()
+        #expect(audit.epoch >= 3 + UInt64(clamping: done))
+    }
+
     @Test func `an audit proves every record, and finds the one that was altered`() async throws {
         let store = MemoryRecordStore()
         let vault = try await TestVault(store: store)
