@@ -87,7 +87,7 @@ final class RealFleet: VaultTransport {
             guard var record = try view.record(AccountRecord.self, at: 0) else { continue }
             record.freeze(nonce: .random(using: &generator))
             try records.commit(
-                [SealedRecords.Change(index: 0, value: record)], head: view.head, on: view, using: &generator)
+                [SealedRecords.Change(index: 0, value: record)], time: view.time, on: view, using: &generator)
         }
     }
 
