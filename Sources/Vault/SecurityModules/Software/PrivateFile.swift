@@ -2,8 +2,10 @@ import Primitives
 
 #if canImport(Glibc)
     import Glibc
+    private let systemRead = Glibc.read
 #else
     import Darwin
+    private let systemRead = Darwin.read
 #endif
 
 /// A small file that its owner alone may read: a key, a token.
@@ -63,7 +65,7 @@ package enum PrivateFile {
         var offset = 0
         while offset < bytes.count {
             let count = bytes.withUnsafeMutableBytes { buffer in
-                Glibc.read(file, buffer.baseAddress?.advanced(by: offset), buffer.count - offset)
+                systemRead(file, buffer.baseAddress?.advanced(by: offset), buffer.count - offset)
             }
             guard count > 0 else { throw system(path) }
             offset += count
