@@ -1,3 +1,4 @@
+import ByteCoding
 import Foundation
 import Primitives
 import RecoveryProtocol
@@ -47,8 +48,8 @@ struct Tokens: Sendable {
             let sub: String
         }
         let parts = token.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 3, let payload = Data(base64URL: parts[1]),
-            let claims = try? JSONDecoder().decode(Claims.self, from: payload)
+        guard parts.count == 3, let payload = Base64URL.decode(parts[1]),
+            let claims = try? JSONDecoder().decode(Claims.self, from: Data(payload))
         else { return nil }
         return try? AccountName(tenant: claims.iss, account: claims.sub)
     }
@@ -71,13 +72,5 @@ struct Tokens: Sendable {
                 advice: "Run it by hand to see why.")
         }
         return printed
-    }
-}
-
-extension Data {
-    /// base64url without padding (RFC 4648 section 5), as in a JWT.
-    init?(base64URL text: some StringProtocol) {
-        let plain = text.replacingOccurrences(of: "-", with: "+").replacingOccurrences(of: "_", with: "/")
-        self.init(base64Encoded: plain + String(repeating: "=", count: (4 - plain.count % 4) % 4))
     }
 }
