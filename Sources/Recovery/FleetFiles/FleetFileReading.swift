@@ -16,11 +16,13 @@ package enum FleetFileError: Error, Equatable, CustomStringConvertible {
     /// The text reads well, and breaks a rule of fleets.
     case rule(FleetError)
 
+    /// What stood in the file comes out without characters that steer a terminal.
     package var description: String {
         switch self {
-        case .notTOML(let line, let reason): "the fleet file is not TOML: line \(line): \(reason)"
-        case .field(let name): "the fleet file has no usable `\(name)`"
-        case .unknownField(let name): "the fleet file has a field `\(name)` that this version does not know"
+        case .notTOML(let line, let reason): "the fleet file is not TOML: line \(line): \(reason.printable)"
+        case .field(let name): "the fleet file has no usable `\(name.printable)`"
+        case .unknownField(let name):
+            "the fleet file has a field `\(name.prefix(64).printable)` that this version does not know"
         case .idMismatch(let index): "the fleet file gives vault \(index) an id that its identity key does not have"
         case .rule(let error): "the fleet file breaks a rule of fleets: \(error.reason)"
         }

@@ -104,4 +104,20 @@ import Testing
             try made.old.accept(forged, signatures: signatures)
         }
     }
+
+    @Test func `what a foreign file says reaches no terminal raw`() throws {
+        var samples = Samples(seed: 53)
+        let text = try FleetFile(fleet: samples.fleet(of: 3).fleet).text()
+        for line in [#""a\u001B[2J\u202Eb" = 1"#, #""a\u2028b" = 1"#, "version = \u{1b}[2J", "\u{202e} = 1"] {
+            do {
+                _ = try FleetFile(text: "\(line)\n\(text)")
+                Issue.record("a field that nobody knows was read")
+            } catch {
+                let said = error.description.unicodeScalars.map(\.properties.generalCategory)
+                for category in [Unicode.GeneralCategory.control, .format, .lineSeparator] {
+                    #expect(!said.contains(category), "\(line.debugDescription)")
+                }
+            }
+        }
+    }
 }
