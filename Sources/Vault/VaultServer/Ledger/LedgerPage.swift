@@ -41,8 +41,7 @@ struct LedgerPage {
 
     /// Check and charge in one step: what the next command of the batch sees is what this one left.
     mutating func apply(
-        _ command: AccountCommand, vaultID: VaultID, time: LedgerTime, breaker: inout CircuitBreaker,
-        using generator: inout some RandomNumberGenerator
+        _ command: AccountCommand, vaultID: VaultID, time: LedgerTime, breaker: inout CircuitBreaker
     ) -> Answer {
         guard
             let fleet = configuration.fleet,
@@ -56,11 +55,13 @@ struct LedgerPage {
         let context = MachineContext(
             name: command.name, vaultID: vaultID, fleet: fleet, policy: tenant.policy, time: time,
             isSuspended: isSuspended, isOverRate: command.isOverRate)
-        // An account that nobody has met gets its random serial now; so it looks like one that was met before.
-        let record = accounts[position]
-        let step = Machine.apply(
-            command.command, to: record ?? AccountRecord(serial: generator.next() >> 1), in: context)
-        breaker.count(step.events, of: tenant.name, atSeconds: time.seconds)
+        // The first serial is derived, so an account that nobody has met looks like one that was met, and takes no place
+        // in the store before it registers.
+        let record = accounts[position] ?? AccountRecord(serial: sealer.firstSerial(of: command.name))
+        let step = Machine.apply(command.command, to: record, in: context)
+        breaker.count(
+            step.events, of: sealer.account(command.name), tenant.name,
+            accountMax: Int(tenant.policy.budget ?? UInt8(clamping: fleet.attemptsPerVault)), atSeconds: time.seconds)
         if step.record != record {
             accounts[position] = step.record
             if !changed.contains(position) { changed.append(position) }

@@ -65,8 +65,7 @@ struct LedgerWorker {
         var breaker = self.breaker
         var outcomes: [LedgerOutcome] = []
         for command in batch {
-            outcomes.append(
-                .answer(book.apply(command, vaultID: vaultID, time: time, breaker: &breaker, using: &generator)))
+            outcomes.append(.answer(book.apply(command, vaultID: vaultID, time: time, breaker: &breaker)))
         }
         if book.isChanged {
             try records.commit(book.changes(at: time), time: time, on: page.view, using: &generator)

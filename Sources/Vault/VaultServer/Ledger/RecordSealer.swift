@@ -45,6 +45,13 @@ package struct RecordSealer: Sendable {
         name("account", (try? account.encoded()) ?? [])
     }
 
+    /// The serial with which an account begins, below 2^63: nobody outside can tell it from one that was drawn, and it
+    /// is the same whenever the account is asked about before it has a record.
+    package func firstSerial(of account: AccountName) -> UInt64 {
+        let derived = name("first serial", (try? account.encoded()) ?? [])
+        return derived.bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) } >> 1
+    }
+
     private func name(_ kind: String, _ content: [UInt8]) -> RecordKey {
         RecordKey(uncheckedBytes: hmacSHA256(Array(kind.utf8) + [0] + content, key: nameKey))
     }

@@ -243,7 +243,7 @@ import VaultServer
         }
     }
 
-    @Test func `no account, token or password stands in the log`() async throws {
+    @Test func `no account, token, password or share stands in the log`() async throws {
         let log = RecordingLog()
         let store = MemoryRecordStore()
         let vault = try await TestVault(store: store, logger: log.logger)
@@ -259,7 +259,10 @@ import VaultServer
         vault.clock.pass(seconds: 3600)
         await vault.service.settleDue()
         #expect(log.text.split(separator: "\n").count == 3)
-        for secret in ["alice", TestVault.tenant, "sesame", String(decoding: client.token, as: UTF8.self)] {
+        let share = try #require(registration.share(for: vault.vaultID)).encoded()
+        let shareForms = [Hex.encode(share), Base64URL.encode(share), "\(share)"]
+        for secret in ["alice", TestVault.tenant, "sesame", String(decoding: client.token, as: UTF8.self)] + shareForms
+        {
             #expect(!log.text.contains(secret))
         }
     }
@@ -271,5 +274,21 @@ import VaultServer
         await #expect(throws: VaultStartError.self) {
             try await VaultService(records: records, clock: SystemClock.now, logger: .silent)
         }
+    }
+
+    @Test func `an account that nobody registered takes no place in the store, and keeps its serial`() async throws {
+        let store = MemoryRecordStore()
+        let vault = try await TestVault(store: store)
+        let commits = store.commitCount
+        let alice = try await TestClient(vault, account: "alice").status()
+        let bob = try await TestClient(vault, account: "bob").status()
+        #expect(alice.serial != bob.serial)
+        #expect(alice.serial < 1 << 63)
+        _ = try await vault.reopened()
+        #expect(try await TestClient(vault, account: "alice").status().serial == alice.serial)
+        #expect(store.commitCount == commits)
+        let client = try TestClient(vault, account: "alice")
+        try await client.register(password: "a")
+        #expect(try await client.status().serial == alice.serial + 1)
     }
 }
