@@ -121,7 +121,7 @@ let package = Package(
             name: "coffer-vault",
             dependencies: [
                 "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "SecurityModules",
-                "RecordStores", "VaultServer", argumentParser, lifecycle, unixSignals, logging, jwt, toml,
+                "RecordStores", "VaultServer", argumentParser, lifecycle, unixSignals, logging, jwt, toml, nio,
             ],
             path: "Sources/Apps/coffer-vault", swiftSettings: strict),
 

@@ -9,7 +9,7 @@ import VaultServer
 struct FleetCommands: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fleet", abstract: "The fleet file: which vaults belong together.",
-        subcommands: [New.self, Show.self, URLs.self, Set.self])
+        subcommands: [New.self, Show.self, URLs.self, Set.self, Next.self, Sign.self])
 
     struct New: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -123,23 +123,45 @@ struct FleetCommands: ParsableCommand {
         }
     }
 
-    /// A vault never changes to another fleet or back to an earlier version: its operator would have been deceived.
+    /// A vault never changes to another fleet, back to an earlier version, or to one that its fellows did not sign: its
+    /// operator would have been deceived.
     static func set(_ file: FleetFile, in records: SealedRecords) throws(CommandFailure) {
         let administration = VaultAdministration(records: records)
-        do throws(LedgerError) {
-            let known = try administration.configuration().fleet
-            let identity = try administration.identity().verifyingKey
-            guard file.fleet.vault(id: VaultID(identityKey: identity)) != nil else {
-                throw LedgerError.unavailable("the fleet file does not list this vault")
+        let identity: VerifyingKey
+        do throws(LedgerError) { identity = try administration.identity().verifyingKey } catch {
+            throw CommandFailure(error)
+        }
+        guard file.fleet.vault(id: VaultID(identityKey: identity)) != nil else {
+            throw CommandFailure(.notSetUp, "The fleet file does not list this vault. Nothing was changed.")
+        }
+        do throws(FleetSettingError) {
+            try administration.setFleet(file.fleet, signatures: file.signatures)
+        } catch {
+            switch error {
+            case .alteredVersion:
+                throw CommandFailure(
+                    .notSetUp,
+                    "The vault has version \(file.fleet.version) of this fleet with other contents; only URLs may change "
+                        + "within a version. Nothing was changed.")
+            case .update(let error):
+                throw CommandFailure(.notSetUp, "\(FleetCommands.words(error)) Nothing was changed.")
+            case .ledger(let error): throw CommandFailure(error)
             }
-            if let known, known.id != file.fleet.id || known.version > file.fleet.version {
-                throw LedgerError.unavailable("the vault already belongs to another fleet, or to a later version")
-            }
-            try administration.setFleet(file.fleet)
-        } catch { throw CommandFailure(error) }
+        }
     }
 
-    private static func printFile(_ file: FleetFile) throws(FleetError) {
+    static func words(_ error: FleetUpdateError) -> String {
+        switch error {
+        case .anotherFleet: "The vault already belongs to another fleet."
+        case .notNewer: "The vault already belongs to a later version of this fleet."
+        case .rewritesHistory: "The file drops or alters vaults or versions that this fleet had."
+        case .tooFewSignatures(let valid):
+            "Too few vaults of the version before signed this one: \(valid). Each of them signs with "
+                + "`coffer-vault fleet sign`."
+        }
+    }
+
+    static func printFile(_ file: FleetFile) throws(FleetError) {
         guard let text = try? file.text() else { throw .tooLarge }
         Output.line(text.hasSuffix("\n") ? String(text.dropLast()) : text)
     }

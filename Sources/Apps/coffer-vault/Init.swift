@@ -35,12 +35,11 @@ struct Init: ParsableCommand {
     var faultyWitnesses: Int?
 
     func validate() throws {
-        let isPlain = name.utf8.allSatisfy { byte in
-            (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
-                || byte == 0x2d || byte == 0x2e
-        }
-        guard (1...64).contains(name.utf8.count), isPlain else {
+        guard VaultPublicFile.isPlainName(name) else {
             throw ValidationError("--name has 1 to 64 letters, digits, points or dashes.")
+        }
+        guard url.count <= Limits.urlsPerVaultMax, url.allSatisfy(Fleet.isPlainURL) else {
+            throw ValidationError("--url is given at most four times, and is http or https without spaces or quotes.")
         }
     }
 
@@ -48,6 +47,7 @@ struct Init: ParsableCommand {
         let folder = VaultFolder(path: folder)
         let identity = try folder.create(name: name, anchor: try anchor())
         let file = VaultPublicFile(name: name, identity: identity, urls: url)
+        // Last: a run that was cut before it is taken up again.
         try PublicFile.write(file.text, to: folder.publicKey)
         Output.line("Made the vault \"\(name)\" in \(folder.path).")
         Output.line("vault id  \(VaultID(identityKey: identity))")

@@ -44,6 +44,7 @@ struct CofferVault: AsyncParsableCommand {
             A vault keeps one share of each registration's key, counts the guesses of its password, and destroys the \
             share when they are used up.
             """,
+        version: "0.1.0",
         subcommands: [
             Init.self, Serve.self, TenantCommands.self, IssuerCommands.self, FleetCommands.self, Audit.self,
             WitnessCommand.self, SelfTest.self,

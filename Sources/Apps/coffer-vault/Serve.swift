@@ -2,6 +2,7 @@ import ArgumentParser
 import FleetFiles
 import Foundation
 import Logging
+import NIOCore
 import RecoveryProtocol
 import ServiceLifecycle
 import UnixSignals
@@ -32,7 +33,7 @@ struct Serve: AsyncParsableCommand {
             service = try await VaultService(records: records, clock: SystemClock.now, logger: logger)
         } catch { throw CommandFailure(error) }
         let application = VaultHTTP(service: service, logger: logger).application(host: host, port: port) { port in
-            let text = "\(host):\(port)"
+            let text = "\(Self.bracketed(host)):\(port)"
             do throws(CommandFailure) { try PublicFile.write("\(text)\n", to: folder.address) } catch {
                 Output.error("coffer-vault: \(error.text)")
             }
@@ -43,10 +44,20 @@ struct Serve: AsyncParsableCommand {
             logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(10)
         defer { try? FileManager.default.removeItem(atPath: folder.address) }
-        do { try await ServiceGroup(configuration: configuration).run() } catch {
+        do { try await ServiceGroup(configuration: configuration).run() } catch let error as IOError {
+            let reason = String(cString: strerror(error.errnoCode))
+            throw CommandFailure(
+                .unavailable,
+                error.errnoCode == EADDRINUSE
+                    ? "\(listen) is taken: another program, perhaps this vault, listens there. Choose another port."
+                    : "The vault cannot serve on \(listen): \(reason).")
+        } catch {
             throw CommandFailure(.unavailable, "The vault stopped: \(error)")
         }
     }
+
+    /// As it stands in a URL: an IPv6 address has colons of its own (RFC 3986 section 3.2.2).
+    private static func bracketed(_ host: String) -> String { host.contains(":") ? "[\(host)]" : host }
 }
 
 /// Expiry and destruction while the vault serves.

@@ -1,15 +1,18 @@
 import ArgumentParser
+import ByteCoding
+import RecoveryProtocol
 import VaultCore
 import VaultServer
 
 struct TenantCommands: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tenant", abstract: "The apps whose people this vault serves.",
-        subcommands: [Add.self, List.self])
+        subcommands: [Add.self, List.self, Remove.self])
 
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Adds a tenant, or replaces its keys and policy. A vault that serves takes it up by itself.")
+            abstract: "Adds a tenant, or changes what is named here. A vault that serves takes it up by itself.",
+            discussion: "What is not named stays as it is; for a new tenant it is the default.")
 
         @Argument(help: "The tenant's name: the `iss` of its tokens.")
         var name: String
@@ -17,10 +20,10 @@ struct TenantCommands: ParsableCommand {
         @Option(help: "The vault's folder.")
         var dir = "."
 
-        @Option(help: "The tenant's verification keys: a JWK set, public keys only.")
-        var jwks: String
+        @Option(help: "The tenant's verification keys: a JWK set, public keys only. A new tenant needs it.")
+        var jwks: String?
 
-        @Option(help: "Attempts per registration at this vault. Without it: what the fleet file promises.")
+        @Option(help: "Attempts per registration at this vault. 0, and the default: what the fleet file promises.")
         var budget: UInt8?
 
         @Option(
@@ -32,85 +35,131 @@ struct TenantCommands: ParsableCommand {
         @Flag(help: "No waits between attempts. For demonstrations and tests.")
         var noWaits = false
 
-        @Option(help: "Hours of serving between the last attempt and destruction.")
-        var graceHours: UInt32 = 72
+        @Option(help: "Hours of serving between the last attempt and destruction. Default: 72.")
+        var graceHours: UInt32?
 
-        @Option(help: "Hours after which a prepared registration that nobody activated is erased.")
-        var pendingHours: UInt32 = 24
+        @Option(help: "Hours after which a prepared registration that nobody activated is erased. Default: 24.")
+        var pendingHours: UInt32?
 
-        @Option(help: "The least Argon2id memory, in MiB, that a registration may use.")
-        var memoryMib: UInt32 = 19
+        @Option(help: "The least Argon2id memory, in MiB, that a registration may use. Default: 19.")
+        var memoryMib: UInt32?
 
-        @Option(help: "Charged attempts and destructions in an hour above which new attempts are suspended.")
-        var chargesPerHour: UInt32 = 1000
+        @Option(
+            help: "Charged attempts and destructions in an hour above which new attempts are suspended. Default: 1000.")
+        var chargesPerHour: UInt32?
 
-        @Option(help: "Destructions in an hour above which new attempts are suspended.")
-        var destructionsPerHour: UInt32 = 100
+        @Option(help: "Destructions in an hour above which new attempts are suspended. Default: 100.")
+        var destructionsPerHour: UInt32?
 
         @Option(
             help: ArgumentHelp(
-                "Days of serving between a request to replace or delete a registration without its key and the change.")
+                "Days of serving between a request to replace or delete a registration without its key and the change. Default: 14.")
         )
-        var replacementDays: UInt32 = 14
+        var replacementDays: UInt32?
 
         @Flag(help: "Nobody replaces or deletes a registration without its key, ever.")
         var noReplacement = false
 
-        @Option(help: "Requests in a minute that one account may make.")
-        var requestsPerMinute: UInt32 = 300
+        @Option(help: "Requests in a minute that one account may make. Default: 300.")
+        var requestsPerMinute: UInt32?
 
         func validate() throws {
             guard TenantRecord.nameBytes.contains(name.utf8.count), name.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
             else { throw ValidationError("A tenant's name has 1 to 64 ASCII characters and no spaces.") }
-            guard budget.map({ (1...64).contains($0) }) ?? true else {
-                throw ValidationError("--budget is 1 to 64.")
+            guard (0...64).contains(budget ?? 0) else {
+                throw ValidationError("--budget is 1 to 64, or 0 for what the fleet promises.")
             }
             guard !(noWaits && waits != nil) else {
                 throw ValidationError("--waits and --no-waits exclude each other.")
             }
-            guard (1...3650).contains(replacementDays) else {
+            guard (1...3650).contains(replacementDays ?? 14) else {
                 throw ValidationError("--replacement-days is 1 to 3650.")
             }
-            guard graceHours <= 8760, pendingHours <= 8760, memoryMib <= 4096 else {
+            guard graceHours ?? 0 <= 8760, pendingHours ?? 0 <= 8760, memoryMib ?? 0 <= 4096 else {
                 throw ValidationError("Grace and pending hours are at most 8760, memory at most 4096 MiB.")
             }
         }
 
         func run() async throws {
-            let keySet = try PublicFile.read(jwks, bytesMax: TenantRecord.keySetBytes.upperBound)
-            do throws(TenantKeys.Failure) { _ = try await TenantKeys(json: keySet) } catch {
-                throw CommandFailure(.badFile, "\(jwks): \(error.text)")
+            var keySet: [UInt8]?
+            if let jwks {
+                let given = try PublicFile.read(jwks, bytesMax: TenantRecord.keySetBytes.upperBound)
+                do throws(TenantKeys.Failure) { _ = try await TenantKeys(json: given) } catch {
+                    throw CommandFailure(.badFile, "\(jwks): \(error.text)")
+                }
+                keySet = given
             }
-            let tenant = TenantRecord(name: name, keySet: keySet, policy: try policy())
-            let records = try VaultFolder(path: dir).open()
-            do throws(LedgerError) { try VaultAdministration(records: records).setTenant(tenant) } catch {
-                throw CommandFailure(error)
+            let administration = VaultAdministration(records: try VaultFolder(path: dir).open())
+            let known: TenantRecord?
+            let fleet: Fleet?
+            do throws(LedgerError) {
+                known = try administration.tenants().first { $0.name == name }
+                fleet = try administration.configuration().fleet
+            } catch { throw CommandFailure(error) }
+            guard let keySet = keySet ?? known?.keySet else {
+                throw ValidationError("A new tenant needs --jwks: there is no tenant \"\(name)\" yet.")
             }
+            let policy = try policy(from: known?.policy ?? TenantPolicy())
+            do throws(LedgerError) {
+                try administration.setTenant(TenantRecord(name: name, keySet: keySet, policy: policy))
+            } catch { throw CommandFailure(error) }
             Output.line("The vault serves the tenant \"\(name)\".")
-            if tenant.policy.waitsSeconds.isEmpty {
+            warn(policy, fleet)
+        }
+
+        private func warn(_ policy: TenantPolicy, _ fleet: Fleet?) {
+            if policy.waitsSeconds.isEmpty {
                 Output.line("Its attempts have no waits: a guesser is through with them in seconds.")
+            }
+            if let budget = policy.budget, let fleet, Int(budget) > fleet.attemptsPerVault {
+                Output.error(
+                    "coffer-vault: warning: \(budget) attempts are more than the \(fleet.attemptsPerVault) that the fleet "
+                        + "file promises for each vault: a stranger has more guesses than people are told.")
             }
         }
 
-        private func policy() throws -> TenantPolicy {
-            var policy = TenantPolicy()
-            policy.budget = budget
+        private func policy(from present: TenantPolicy) throws -> TenantPolicy {
+            var policy = present
+            if let budget { policy.budget = budget == 0 ? nil : budget }
             if noWaits { policy.waitsSeconds = [] }
             if let waits {
-                let seconds = waits.split(separator: ",").map { UInt32($0) }
+                // An empty field is a slip of the pen, and would move every wait after it to another attempt.
+                let seconds = waits.split(separator: ",", omittingEmptySubsequences: false).map { UInt32($0) }
                 guard seconds.count <= TenantPolicy.waitCountMax, seconds.allSatisfy({ $0 != nil }) else {
                     throw ValidationError("--waits needs numbers of seconds, separated by commas.")
                 }
                 policy.waitsSeconds = seconds.compactMap { $0 }
             }
-            policy.graceSeconds = graceHours * 3600
-            policy.pendingSeconds = pendingHours * 3600
-            policy.memoryKiBMin = memoryMib * 1024
-            policy.chargesPerHourMax = chargesPerHour
-            policy.destructionsPerHourMax = destructionsPerHour
-            policy.replacementDelaySeconds = noReplacement ? nil : replacementDays * 24 * 3600
-            policy.requestsPerMinuteMax = requestsPerMinute
+            if let graceHours { policy.graceSeconds = graceHours * 3600 }
+            if let pendingHours { policy.pendingSeconds = pendingHours * 3600 }
+            if let memoryMib { policy.memoryKiBMin = memoryMib * 1024 }
+            if let chargesPerHour { policy.chargesPerHourMax = chargesPerHour }
+            if let destructionsPerHour { policy.destructionsPerHourMax = destructionsPerHour }
+            if let replacementDays { policy.replacementDelaySeconds = replacementDays * 24 * 3600 }
+            if noReplacement { policy.replacementDelaySeconds = nil }
+            if let requestsPerMinute { policy.requestsPerMinuteMax = requestsPerMinute }
             return policy
+        }
+    }
+
+    struct Remove: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Stops serving a tenant. Its people's shares stay, for when it is added again.")
+
+        @Argument(help: "The tenant's name.")
+        var name: String
+
+        @Option(help: "The vault's folder.")
+        var dir = "."
+
+        func run() throws {
+            let administration = VaultAdministration(records: try VaultFolder(path: dir).open())
+            let wasThere: Bool
+            do throws(LedgerError) { wasThere = try administration.removeTenant(name) } catch {
+                throw CommandFailure(error)
+            }
+            guard wasThere else { throw CommandFailure(.notSetUp, "This vault serves no tenant of that name.") }
+            Output.line("The vault no longer serves the tenant \"\(name)\". Its people's shares stay.")
         }
     }
 
@@ -151,8 +200,9 @@ extension TenantKeys.Failure {
         case .noKeys: "the set holds no key."
         case .keyID: "every key needs a `kid` of its own."
         case .algorithm(let id):
-            "key \(id) needs an `alg` that is one of EdDSA, ES256, ES384, RS256, PS256, and to fit."
-        case .privateKey(let id): "key \(id) is a private key. Give the public ones alone, and replace this one."
+            "key \(id.printable) needs an `alg` that is one of EdDSA, ES256, ES384, RS256, PS256, and to fit."
+        case .privateKey(let id):
+            "key \(id.printable) is a private key. Give the public ones alone, and replace this one."
         }
     }
 }

@@ -57,13 +57,20 @@ struct VaultFolder {
         }
     }
 
-    /// Makes a vault where there is none, and returns its identity.
+    /// Makes a vault where there is none, and returns its identity. `vault.pub`, which comes last, says that a vault is whole.
     func create(name: String, anchor settings: AnchorSettings) throws(CommandFailure) -> VerifyingKey {
-        guard !FileManager.default.fileExists(atPath: store) else {
+        let files = FileManager.default
+        guard [wrappingKey, wrappedDataKey, store].allSatisfy({ !files.fileExists(atPath: $0) }) else {
+            guard files.fileExists(atPath: publicKey) else {
+                throw CommandFailure(
+                    .cannotCreate,
+                    "\(path) holds what is left of an `init` that was cut. Without \(publicKey) no fleet knows it, so nothing "
+                        + "depends on it: delete the folder, and run `init` again.")
+            }
             throw CommandFailure(.cannotCreate, "There is a vault in \(path) already. Nothing was changed.")
         }
         do {
-            try FileManager.default.createDirectory(
+            try files.createDirectory(
                 atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch { throw CommandFailure(.cannotCreate, "The folder \(path) cannot be made.") }
         var generator = SystemRandomNumberGenerator()
@@ -150,6 +157,15 @@ struct VaultPublicFile {
         return (lines + urls.map { "url \($0)" }).map { "\($0)\n" }.joined()
     }
 
+    /// What may stand in a public file: it is shown on other people's terminals.
+    static func isPlainName(_ name: String) -> Bool {
+        (1...64).contains(name.utf8.count)
+            && name.utf8.allSatisfy { byte in
+                (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
+                    || byte == 0x2d || byte == 0x2e
+            }
+    }
+
     init(name: String, identity: VerifyingKey, urls: [String]) {
         self.name = name
         self.identity = identity
@@ -169,7 +185,9 @@ struct VaultPublicFile {
             default: throw CommandFailure(.badFile, "\(path) is not a vault's public file.")
             }
         }
-        guard let name, let identity else { throw CommandFailure(.badFile, "\(path) is not a vault's public file.") }
+        guard let name, let identity, Self.isPlainName(name), urls.allSatisfy(Fleet.isPlainURL) else {
+            throw CommandFailure(.badFile, "\(path) is not a vault's public file.")
+        }
         self.init(name: name, identity: identity, urls: urls)
     }
 }

@@ -106,4 +106,44 @@ import Testing
             #expect(made == shown)
         }
     }
+
+    @Test func `the next version gives new indices, retires old ones and keeps the history`() throws {
+        var samples = Samples(seed: 25)
+        let fleet = try samples.fleet(of: 3).fleet
+        let keys = (0..<4).map { _ in SigningKey.random(using: &samples.generator).verifyingKey }
+        let added = keys.prefix(3).map { (key: $0, urls: ["https://new.example"]) }
+        let next = try fleet.next(adding: added, retiring: [2])
+        #expect(next.generations == fleet.generations + [.init(version: 2, threshold: 3, indices: [1, 3, 4, 5, 6])])
+        #expect(next.promisedTotal == fleet.promisedTotal)
+        try fleet.checkSuccessor(next)
+        // The index of the vault that left is not given to another.
+        let third = try next.next(adding: [(key: keys[3], urls: ["https://new.example"])], retiring: [6])
+        #expect(third.current.indices == [1, 3, 4, 5, 7])
+        #expect(throws: FleetError.unknownVault(index: 2)) { try next.next(adding: [], retiring: [2]) }
+        #expect(throws: FleetError.sizeAndThreshold(version: 2)) { try fleet.next(adding: [], retiring: [1]) }
+        #expect(throws: FleetUpdateError.rewritesHistory) { try fleet.checkSuccessor(third.withoutItsFirstVersion()) }
+    }
+
+    @Test func `within a version only URLs may differ`() throws {
+        var samples = Samples(seed: 26)
+        let (fleet, _) = try samples.fleet(of: 3)
+        func altered(total: UInt8 = 10, key: VerifyingKey? = nil, url: String = "https://other.example") throws -> Fleet
+        {
+            let first = Fleet.Vault(index: 1, identityKey: key ?? fleet.vaults[0].identityKey, urls: [url])
+            return try Fleet(
+                id: fleet.id, promisedTotal: total, vaults: [first] + fleet.vaults.dropFirst(),
+                generations: fleet.generations)
+        }
+        #expect(fleet.isSameVersion(as: try altered()))
+        #expect(!fleet.isSameVersion(as: try altered(total: 64)))
+        let foreign = SigningKey.random(using: &samples.generator).verifyingKey
+        #expect(!fleet.isSameVersion(as: try altered(key: foreign)))
+    }
+}
+
+extension Fleet {
+    fileprivate func withoutItsFirstVersion() throws -> Fleet {
+        try Fleet(
+            id: id, promisedTotal: promisedTotal, vaults: vaults, generations: Array(generations.dropFirst()))
+    }
 }

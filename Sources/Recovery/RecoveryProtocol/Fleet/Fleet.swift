@@ -103,7 +103,7 @@ package struct Fleet: Sendable, Equatable {
     }
 
     /// Without characters that would need quoting in a fleet file.
-    private static func isPlainURL(_ url: String) -> Bool {
+    package static func isPlainURL(_ url: String) -> Bool {
         Limits.urlBytes.contains(url.utf8.count) && (url.hasPrefix("https://") || url.hasPrefix("http://"))
             && url.utf8.allSatisfy {
                 (0x21...0x7e).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")

@@ -13,17 +13,21 @@ final class TenantDirectory: Sendable {
     private static let freshSeconds: UInt64 = 5
 
     private let records: SealedRecords
+    private let configuration: ConfigurationCache
     private let clock: @Sendable () -> Moment
     /// By the name's bytes: Swift's own equality takes two spellings of one character for the same tenant.
     private let entries = Mutex<[[UInt8]: Entry]>([:])
 
-    init(records: SealedRecords, clock: @escaping @Sendable () -> Moment) {
+    init(records: SealedRecords, configuration: ConfigurationCache, clock: @escaping @Sendable () -> Moment) {
         self.records = records
+        self.configuration = configuration
         self.clock = clock
     }
 
-    /// Nil if there is no such tenant. Names that are unknown are not remembered, for strangers choose them.
+    /// Nil if there is no such tenant. Names that are unknown are not remembered, for strangers choose them; they are
+    /// not looked up in the store either.
     func tenant(_ name: String) async throws(LedgerError) -> Entry? {
+        guard try configuration.serves(name) else { return nil }
         let now = clock().uptimeSeconds
         let bytes = Array(name.utf8)
         if let known = entries.withLock({ $0[bytes] }), now < known.readUptimeSeconds + Self.freshSeconds {

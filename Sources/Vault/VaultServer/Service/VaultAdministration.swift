@@ -1,5 +1,5 @@
 package import Primitives
-package import RecoveryProtocol
+import RecoveryProtocol
 package import VaultCore
 
 /// What an operator does with a vault's store, also while the vault serves: the epoch decides who was first, and the
@@ -62,11 +62,15 @@ package struct VaultAdministration: Sendable {
         return tenants
     }
 
-    package func setFleet(_ fleet: Fleet) throws(LedgerError) {
+    /// Puts one fleet in the place of another, if nobody else did so in between.
+    func replaceFleet(_ known: Fleet?, by fleet: Fleet) throws(LedgerError) {
+        var isReplaced = false
         try change { configuration, _ in
-            configuration.fleet = fleet
+            isReplaced = configuration.fleet == known
+            if isReplaced { configuration.fleet = fleet }
             return []
         }
+        guard isReplaced else { throw .conflict }
     }
 
     /// Adds a tenant, or replaces its keys and policy.
@@ -77,6 +81,17 @@ package struct VaultAdministration: Sendable {
             }
             return [SealedRecords.Change(index: 1, value: tenant)]
         }
+    }
+
+    /// Its people's shares stay, and wait for the tenant to be added again. False if there is no such tenant.
+    package func removeTenant(_ name: String) throws(LedgerError) -> Bool {
+        var wasThere = false
+        try change { configuration, _ in
+            wasThere = configuration.tenants.contains(name)
+            configuration.tenants.removeAll { $0 == name }
+            return []
+        }
+        return wasThere
     }
 
     private func change(

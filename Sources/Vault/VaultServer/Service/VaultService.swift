@@ -32,6 +32,7 @@ package final class VaultService: Sendable {
     private let records: SealedRecords
     private let ledger: Ledger
     private let channelKeys: ChannelKeys
+    private let configuration: ConfigurationCache
     private let tenants: TenantDirectory
     private let verifier: TokenVerifier
     private let limiter = RequestLimiter()
@@ -53,7 +54,8 @@ package final class VaultService: Sendable {
         self.records = records
         self.clock = clock
         self.logger = logger
-        let tenants = TenantDirectory(records: records, clock: clock)
+        configuration = ConfigurationCache(records: records, clock: clock)
+        let tenants = TenantDirectory(records: records, configuration: configuration, clock: clock)
         self.tenants = tenants
         channelKeys = ChannelKeys(identity: identity)
         verifier = TokenVerifier(vaultID: vaultID) { name in try await tenants.tenant(name)?.keys }
@@ -63,7 +65,7 @@ package final class VaultService: Sendable {
 
     private func fleet() throws(VaultStartError) -> Fleet {
         let configuration: VaultConfiguration
-        do throws(LedgerError) { configuration = try VaultAdministration(records: records).configuration() } catch {
+        do throws(LedgerError) { configuration = try self.configuration.configuration() } catch {
             throw .ledger(error)
         }
         guard let fleet = configuration.fleet else { throw .noFleet }

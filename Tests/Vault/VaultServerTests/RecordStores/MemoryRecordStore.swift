@@ -29,6 +29,7 @@ final class MemoryRecordStore: RecordStore {
         var head: [UInt8] = []
         var records: [RecordKey: [StoredRecord]] = [:]
         var faults: [Fault] = []
+        var loadCount = 0
         var commitCount = 0
         var eraseCount = 0
     }
@@ -38,6 +39,7 @@ final class MemoryRecordStore: RecordStore {
 
     init(lie: Lie? = nil) { self.lie = lie }
 
+    var loadCount: Int { contents.withLock { $0.loadCount } }
     var commitCount: Int { contents.withLock { $0.commitCount } }
     var eraseCount: Int { contents.withLock { $0.eraseCount } }
     func fail(next faults: Fault...) { contents.withLock { $0.faults += faults } }
@@ -61,7 +63,8 @@ final class MemoryRecordStore: RecordStore {
 
     func load(_ keys: [RecordKey]) throws(RecordStoreError) -> StoreSnapshot {
         contents.withLock { contents in
-            StoreSnapshot(
+            contents.loadCount += 1
+            return StoreSnapshot(
                 epoch: contents.epoch, head: contents.head, slotCount: UInt64(contents.records.count),
                 records: keys.map { key in
                     guard let versions = contents.records[key] else { return nil }
