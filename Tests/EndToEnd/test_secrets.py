@@ -7,6 +7,8 @@ import tempfile
 import threading
 import unittest
 
+import pexpect
+
 from fleet import FleetSession, tokens
 from session import BINARIES
 
@@ -79,17 +81,26 @@ class Secrets(FleetSession):
 
     def test_a_killed_program_leaves_no_core_file(self):
         """Both programs forbid core files to themselves, whatever the shell allows."""
-        for program, arguments in (("coffer-vault", ["serve", "one", "--listen", "127.0.0.1:0"]),):
-            self.stop("one")
-            process = subprocess.Popen(
-                ["bash", "-c", 'ulimit -c unlimited; exec "$0" "$@"', str(BINARIES / program), *arguments],
-                env=self.environment("operator"), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-            process.stdout.readline()
-            limits = pathlib.Path(f"/proc/{process.pid}/limits").read_text()
-            process.kill()
-            process.wait()
-            process.stdout.close()
-            self.assertRegex(limits, r"Max core file size +0 +0")
+        shell = ["-c", 'ulimit -c unlimited; exec "$0" "$@"']
+        self.stop("one")
+        vault = subprocess.Popen(
+            ["bash", *shell, str(BINARIES / "coffer-vault"), "serve", "one", "--listen", "127.0.0.1:0"],
+            env=self.environment("operator"), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.assertIn(b"ready", vault.stdout.readline())
+        self.assert_no_core_file(vault.pid)
+        vault.kill()
+        vault.wait()
+        vault.stdout.close()
+        terminal = pexpect.spawn(
+            "bash", [*shell, str(BINARIES / "coffer"), "enable", str(self.make_notes()), "--to", "cloud", "--fleet",
+                     "fleet.toml", "--token-file", "anna-tokens.json"],
+            cwd=str(self.folder), env=self.environment(), encoding="utf-8", timeout=60)
+        terminal.expect("Password: ")
+        self.assert_no_core_file(terminal.pid)
+        terminal.close(force=True)
+
+    def assert_no_core_file(self, process):
+        self.assertRegex(pathlib.Path(f"/proc/{process}/limits").read_text(), r"Max core file size +0 +0")
 
     def use_everything(self):
         source = self.make_notes()

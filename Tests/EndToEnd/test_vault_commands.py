@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
+import socket
+import subprocess
 import unittest
 
 from fleet import FleetSession
-from session import ROOT, Session
+from session import BINARIES, ROOT, Session
 
 VECTORS = ROOT / "Specs/vectors/recovery"
 
@@ -54,6 +57,143 @@ class Operator(FleetSession):
 
     def test_init_does_not_overwrite(self):
         self.vault("init", "one", "--name", "again", expect=73)
+
+    def test_init_goes_on_where_a_run_was_cut(self):
+        """A cut leaves the first files of this list, and nothing of the others."""
+        files = ["security-module.key", "data-key.wrapped", "vault.sqlite", "vault.pub"]
+        self.vault("init", "cut", "--name", "cut", "--url", "http://127.0.0.1:1")
+        whole = self.folder / "cut"
+        identity = (whole / "vault.pub").read_text()
+        for kept in range(len(files)):
+            folder = self.folder / f"cut-{kept}"
+            folder.mkdir(mode=0o700)
+            for name in files[:kept]:
+                for path in whole.glob(f"{name}*"):
+                    shutil.copy2(path, folder / path.name)
+            self.vault("init", folder, "--name", "cut", "--url", "http://127.0.0.1:1")
+            # With the store, the identity is the one that was made.
+            self.assertEqual((folder / "vault.pub").read_text() == identity, kept == 3)
+            self.vault("init", folder, "--name", "cut", expect=73)
+            self.vault("tenant", "list", "--dir", folder)
+
+    def test_init_over_half_a_key_says_what_to_delete(self):
+        folder = self.folder / "half"
+        folder.mkdir(mode=0o700)
+        self.secret_file("half/security-module.key", "coffer vault")
+        said = self.vault("init", "half", "--name", "half", expect=73)
+        self.assertIn("delete", said)
+        self.assertIn("half/security-module.key", said)
+        (folder / "security-module.key").unlink()
+        self.vault("init", "half", "--name", "half")
+        (folder / "vault.pub").unlink()
+        for path in folder.glob("vault.sqlite*"):
+            path.unlink()
+        (folder / "vault.sqlite").touch(mode=0o600)
+        self.assertIn("delete", self.vault("init", "half", "--name", "half", expect=73))
+
+    def test_init_refuses_urls_that_no_fleet_takes(self):
+        for url in ("ftp://x y", "http://a b", "vault.example", 'https://a"b', "https://\x1b[2J"):
+            self.vault("init", "new", "--name", "new", "--url", url, expect=64)
+        self.assertFalse((self.folder / "new").exists())
+
+    def test_the_version(self):
+        self.assertRegex(self.vault("--version"), r"^\d+\.\d+\.\d+\n$")
+
+    def test_a_port_that_is_taken_is_told_in_words(self):
+        said = self.vault("init", "new", "--name", "new")
+        (self.folder / "solo.toml").write_text(
+            self.vault("fleet", "new", "new/vault.pub", "--url", "http://127.0.0.1:1"))
+        said = self.vault("serve", "new", "--fleet", "solo.toml", "--listen", f"127.0.0.1:{self.ports['one']}",
+                          expect=69)
+        self.assertIn("is taken", said)
+        for word in ("errno", "bind(", "descriptor"):
+            self.assertNotIn(word, said)
+
+    def test_the_ready_line_puts_an_ipv6_address_in_brackets(self):
+        try:
+            with socket.socket(socket.AF_INET6) as probe:
+                probe.bind(("::1", 0))
+        except OSError:
+            self.skipTest("this machine has no IPv6")
+        self.stop("one")
+        process = subprocess.Popen(
+            [str(BINARIES / "coffer-vault"), "serve", "one", "--listen", "[::1]:0"], cwd=self.folder,
+            env=self.environment("operator"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL)
+        self.processes["one"] = process
+        self.assertRegex(process.stdout.readline(), rb"^ready on http://\[::1\]:\d+, vault")
+        self.assertRegex((self.folder / "one/address").read_text(), r"^\[::1\]:\d+\n$")
+
+    def test_a_foreign_public_file_steers_no_terminal(self):
+        good = (self.folder / "one/vault.pub").read_text()
+        for name in ("\x1b[2Jone", "o\u202ene", "on\u200be", "a" * 65, "one two"):
+            (self.folder / "bad.pub").write_text(good.replace("name one", f"name {name}"))
+            said = self.vault("fleet", "new", "bad.pub", expect=65)
+            self.assertTrue(all(c.isprintable() or c == "\n" for c in said), said)
+        text = (self.folder / "fleet.toml").read_text()
+        (self.folder / "bad.toml").write_text('"a\\u001b[2J\\u202eb" = 1\n' + text)
+        said = self.vault("fleet", "show", "bad.toml", expect=65)
+        self.assertTrue(all(c.isprintable() or c == "\n" for c in said), said)
+
+    def test_a_new_version_of_the_fleet_needs_the_word_of_the_old_one(self):
+        self.vault("init", "four", "--name", "four", "--url", "http://127.0.0.1:1")
+        unsigned = self.vault("fleet", "next", "fleet.toml", "--add", "four/vault.pub", "--retire", "3")
+        (self.folder / "next.toml").write_text(unsigned)
+        said = self.vault("fleet", "set", "one", "next.toml", expect=78)
+        self.assertIn("signed", said)
+        with open(self.folder / "next.toml", "a") as file:
+            file.write(self.vault("fleet", "sign", "one", "next.toml"))
+        self.vault("fleet", "set", "two", "next.toml", expect=78)
+        # A vault that only joins has no say yet.
+        self.vault("fleet", "sign", "four", "next.toml", expect=78)
+        with open(self.folder / "next.toml", "a") as file:
+            file.write(self.vault("fleet", "sign", "two", "next.toml"))
+        for name in ("one", "two", "three", "four"):
+            self.vault("fleet", "set", name, "next.toml")
+        said = self.vault("fleet", "show", "next.toml")
+        self.assertIn("version 2", said)
+        self.vault("fleet", "set", "one", "fleet.toml", expect=78)
+        self.vault("fleet", "sign", "one", "next.toml", expect=78)
+
+    def test_within_a_version_only_urls_change(self):
+        foreign = []
+        for name in ("x", "y"):
+            self.vault("init", name, "--name", name, "--url", "http://127.0.0.1:1")
+            foreign.append((self.folder / name / "vault.pub").read_text().split("identity ")[1].split()[0])
+        text = (self.folder / "fleet.toml").read_text()
+        moved = text.replace(self.url("two"), "https://two.example")
+        (self.folder / "moved.toml").write_text(moved)
+        self.vault("fleet", "set", "one", "moved.toml")
+        lines = [line for line in text.split("\n") if not line.startswith("id = ")]
+        identities = [line for line in lines if line.startswith("identity")]
+        altered = "\n".join(lines)
+        for line, key in zip(identities[1:], foreign):
+            altered = altered.replace(line, f'identity = "{key}"')
+        (self.folder / "altered.toml").write_text(altered)
+        self.assertIn("only URLs may change", self.vault("fleet", "set", "one", "altered.toml", expect=78))
+
+    def test_a_change_of_keys_keeps_the_tenants_policy(self):
+        tenant = ["tenant", "add", "other", "--dir", "one"]
+        self.vault(*tenant, expect=64)
+        self.vault(*tenant, "--jwks", "issuer/issuer.jwks.json", "--budget", "4", "--waits", "7,5", "--grace-hours", "9")
+        said = self.vault("tenant", "list", "--dir", "one")
+        line = next(line for line in said.split("\n") if line.startswith("other"))
+        self.assertRegex(line, r"4 attempts, waits \[7, 5\] s, grace 9 h")
+        self.vault("issuer", "new", "rotated")
+        self.vault(*tenant, "--jwks", "rotated/issuer.jwks.json")
+        self.assertIn(line, self.vault("tenant", "list", "--dir", "one"))
+        self.vault(*tenant, "--grace-hours", "10")
+        self.assertIn(line.replace("9 h", "10 h"), self.vault("tenant", "list", "--dir", "one"))
+        self.vault("tenant", "remove", "other", "--dir", "one")
+        self.assertNotIn("other", self.vault("tenant", "list", "--dir", "one"))
+        self.vault("tenant", "remove", "other", "--dir", "one", expect=78)
+
+    def test_slips_in_a_policy_are_told(self):
+        tenant = ["tenant", "add", "chat-app", "--dir", "one"]
+        for waits in ("86400,,900", ",900", "900,", ""):
+            self.vault(*tenant, f"--waits={waits}", expect=64)
+        self.assertIn("warning", self.vault(*tenant, "--budget", "64"))
+        self.assertNotIn("warning", self.vault(*tenant, "--budget", "6"))
 
     def test_a_fleet_has_an_odd_number_of_vaults(self):
         self.vault("fleet", "new", "one/vault.pub", "two/vault.pub", expect=65)
