@@ -100,13 +100,14 @@ class Operator(FleetSession):
         self.assertRegex(self.vault("--version"), r"^\d+\.\d+\.\d+\n$")
 
     def test_a_port_that_is_taken_is_told_in_words(self):
-        said = self.vault("init", "new", "--name", "new")
+        self.vault("init", "new", "--name", "new")
         (self.folder / "solo.toml").write_text(
             self.vault("fleet", "new", "new/vault.pub", "--url", "http://127.0.0.1:1"))
         said = self.vault("serve", "new", "--fleet", "solo.toml", "--listen", f"127.0.0.1:{self.ports['one']}",
                           expect=69)
         self.assertIn("is taken", said)
-        for word in ("errno", "bind(", "descriptor"):
+        said += self.vault("serve", "new", "--listen", "no-such-host.invalid:0", expect=69)
+        for word in ("errno", "bind(", "descriptor", "Error"):
             self.assertNotIn(word, said)
 
     def test_the_ready_line_puts_an_ipv6_address_in_brackets(self):

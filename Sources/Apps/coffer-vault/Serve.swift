@@ -51,6 +51,8 @@ struct Serve: AsyncParsableCommand {
                 error.errnoCode == EADDRINUSE
                     ? "\(listen) is taken: another program, perhaps this vault, listens there. Choose another port."
                     : "The vault cannot serve on \(listen): \(reason).")
+        } catch is SocketAddressError.UnknownHost {
+            throw CommandFailure(.unavailable, "The vault cannot serve on \(listen): no such host is known here.")
         } catch {
             throw CommandFailure(.unavailable, "The vault stopped: \(error)")
         }
