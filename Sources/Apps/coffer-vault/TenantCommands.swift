@@ -53,7 +53,8 @@ struct TenantCommands: ParsableCommand {
 
         @Option(
             help: ArgumentHelp(
-                "Days of serving between a request to replace or delete a registration without its key and the change. Default: 14.")
+                "Days of serving between a request to replace or delete a registration without its key and the change. Default: 14."
+            )
         )
         var replacementDays: UInt32?
 

@@ -90,8 +90,10 @@ struct LedgerWorker {
             guard let record = try view.record(AccountRecord.self, at: index) else { continue }
             let step = Machine.tick(record, at: time)
             erases = erases || step.erasesSecrets
-            if let tenant = record.active?.record.header.name.tenant {
-                breaker.count(step.events, of: tenant, atSeconds: time.seconds)
+            if let name = record.active?.record.header.name {
+                // Time alone charges nothing, so there is nothing to bound here.
+                breaker.count(
+                    step.events, of: records.sealer.account(name), name.tenant, accountMax: 0, atSeconds: time.seconds)
             }
             changes.append(
                 SealedRecords.Change(index: index, value: step.record, dueSeconds: step.record.dueSeconds(at: time)))

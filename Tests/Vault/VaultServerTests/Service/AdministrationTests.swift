@@ -14,9 +14,10 @@ import VaultServer
 
         init() throws {
             var generator = SystemRandomNumberGenerator()
-            let records = SealedRecords(store: MemoryRecordStore(), dataKey: .random(32, using: &generator))
+            let records = SealedRecords(
+                store: MemoryRecordStore(), dataKey: .random(32, using: &generator), anchor: MemoryAnchor())
             administration = VaultAdministration(records: records)
-            _ = try administration.create(name: "one", using: &generator)
+            _ = try administration.create(name: "one", anchor: .file("unused"), using: &generator)
             identities = try [administration.identity()] + (0..<2).map { _ in SigningKey.random(using: &generator) }
             let vaults = identities.enumerated().map { position, identity in
                 Fleet.Vault(
