@@ -58,38 +58,24 @@ class Operator(FleetSession):
     def test_init_does_not_overwrite(self):
         self.vault("init", "one", "--name", "again", expect=73)
 
-    def test_init_goes_on_where_a_run_was_cut(self):
+    def test_init_over_what_a_cut_run_left_says_what_to_delete(self):
         """A cut leaves the first files of this list, and nothing of the others."""
         files = ["security-module.key", "data-key.wrapped", "vault.sqlite", "vault.pub"]
         self.vault("init", "cut", "--name", "cut", "--url", "http://127.0.0.1:1")
         whole = self.folder / "cut"
-        identity = (whole / "vault.pub").read_text()
-        for kept in range(len(files)):
+        for kept in range(1, len(files)):
             folder = self.folder / f"cut-{kept}"
             folder.mkdir(mode=0o700)
             for name in files[:kept]:
                 for path in whole.glob(f"{name}*"):
                     shutil.copy2(path, folder / path.name)
-            self.vault("init", folder, "--name", "cut", "--url", "http://127.0.0.1:1")
-            # With the store, the identity is the one that was made.
-            self.assertEqual((folder / "vault.pub").read_text() == identity, kept == 3)
-            self.vault("init", folder, "--name", "cut", expect=73)
-            self.vault("tenant", "list", "--dir", folder)
-
-    def test_init_over_half_a_key_says_what_to_delete(self):
-        folder = self.folder / "half"
-        folder.mkdir(mode=0o700)
-        self.secret_file("half/security-module.key", "coffer vault")
-        said = self.vault("init", "half", "--name", "half", expect=73)
-        self.assertIn("delete", said)
-        self.assertIn("half/security-module.key", said)
-        (folder / "security-module.key").unlink()
-        self.vault("init", "half", "--name", "half")
-        (folder / "vault.pub").unlink()
-        for path in folder.glob("vault.sqlite*"):
-            path.unlink()
-        (folder / "vault.sqlite").touch(mode=0o600)
-        self.assertIn("delete", self.vault("init", "half", "--name", "half", expect=73))
+            before = {path: path.read_bytes() for path in self.files_below(folder)}
+            said = self.vault("init", folder, "--name", "cut", expect=73)
+            self.assertIn("delete the folder", said)
+            self.assertEqual(before, {path: path.read_bytes() for path in self.files_below(folder)})
+        shutil.rmtree(self.folder / "cut-1")
+        self.vault("init", "cut-1", "--name", "cut")
+        self.vault("tenant", "list", "--dir", "cut-1")
 
     def test_init_refuses_urls_that_no_fleet_takes(self):
         for url in ("ftp://x y", "http://a b", "vault.example", 'https://a"b', "https://\x1b[2J"):

@@ -102,7 +102,8 @@ import VaultServer
         let exchange = try ClientExchange(
             Request(token: late.token, operation: .status(StatusRequest())),
             to: KeyAnnouncement(decoding: try vault.service.keyAnnouncement()))
-        // The other process has channel keys of its own, and cannot even say them.
+        // The other process has channel keys of its own, and cannot even say them once it looks at the store again.
+        vault.clock.pass(seconds: 2)
         #expect(throws: (any Error).self) { try other.keyAnnouncement() }
         await #expect(throws: MessageRefusal.unknownKey) { try await other.handle(exchange.sealed.encoded()) }
     }
