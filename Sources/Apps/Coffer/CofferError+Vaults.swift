@@ -12,13 +12,12 @@ extension CofferError {
                 advice: left > 0
                     ? "Think before the next one: after the last wrong password the key is destroyed for good."
                     : "That was the last attempt. The 64-digit key, if you wrote it down, still opens the backup.")
-        case .tooFewVaults(let needed, let answered, let problems):
+        case .tooFewVaults(let needed, let answered, let problems, let charged):
             self.init(
                 .tooFewVaults,
                 "\(answered) of the \(needed) vaults that are needed answered.\(Self.list(problems))",
                 advice:
-                    "Your password was not judged. Try again when the vaults can be reached; vaults that answered may have "
-                    + "charged this attempt.")
+                    "Your password was not judged. Try again when the vaults can be reached. \(Self.charges(charged))")
         case .tooEarly(let until):
             self.init(
                 .tooEarly, "The vaults take the next password at \(until.words).",
@@ -38,22 +37,10 @@ extension CofferError {
                 advice:
                     "Check that you signed in with the account of the backup. The 64-digit key works without the vaults."
             )
-        case .tokenExpired:
-            self.init(
-                .tokenExpired, "Your sign-in has expired. No attempt was charged.",
-                advice: "Sign in again, or get a new token file, and repeat the command.")
-        case .tokenRefused:
-            self.init(
-                .tokenRefused, "The vaults do not accept your sign-in. No attempt was charged.",
-                advice: "Sign in again, or get a new token file for this fleet.")
-        case .noToken:
-            self.init(
-                .tokenRefused, "Your sign-in has no tokens for the vaults of this fleet.",
-                advice: "Get a token file that was made for this fleet.")
-        case .clock:
-            self.init(
-                .tooFewVaults, "This device's clock differs too much from the vaults'. Nothing was charged.",
-                advice: "Set the date and time of this device and try again.")
+        case .tokenExpired: self.init(SignInFault.expired)
+        case .tokenRefused: self.init(SignInFault.refused)
+        case .noToken: self.init(SignInFault.missing)
+        case .clock: self.init(SignInFault.clock)
         case .passwordTooLong:
             self.init(.badPassword, "The password is longer than 1,024 bytes.", advice: "Use a shorter one.")
         case .unacceptableRecord:
@@ -78,6 +65,7 @@ extension CofferError {
                 .tooFewVaults,
                 "Enabling needs \(needed) vaults; \(answered) took part.\(Self.list(problems))",
                 advice: "Run the same command again when they can be reached; it goes on with the same key.")
+        case .signIn(let fault): self.init(fault)
         case .anotherKeyRegistered(let vaults):
             self.init(
                 .vaultRefused,
@@ -98,7 +86,36 @@ extension CofferError {
         }
     }
 
+    init(_ fault: SignInFault) {
+        switch fault {
+        case .expired:
+            self.init(
+                .tokenExpired, "Your sign-in has expired. No attempt was charged.",
+                advice: "Sign in again, or get a new token file, and repeat the command.")
+        case .refused:
+            self.init(
+                .tokenRefused, "The vaults do not accept your sign-in. No attempt was charged.",
+                advice: "Sign in again, or get a new token file for this fleet.")
+        case .missing:
+            self.init(
+                .tokenRefused, "Your sign-in has no tokens for the vaults of this fleet.",
+                advice: "Get a token file that was made for this fleet.")
+        case .clock:
+            self.init(
+                .tooFewVaults, "This device's clock differs too much from the vaults'. Nothing was charged.",
+                advice: "Set the date and time of this device and try again.")
+        }
+    }
+
     private static func attempts(_ left: Int) -> String { left == 1 ? "1 attempt" : "\(left) attempts" }
+
+    private static func charges(_ vaults: Int) -> String {
+        switch vaults {
+        case 0: "Nothing was charged."
+        case 1: "1 vault may have charged this attempt."
+        default: "\(vaults) vaults may have charged this attempt."
+        }
+    }
 
     private static func list(_ problems: [VaultReport]) -> String {
         problems.isEmpty ? "" : " " + problems.map { "\($0.words)." }.joined(separator: " ")

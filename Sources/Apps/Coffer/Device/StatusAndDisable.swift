@@ -73,10 +73,13 @@ extension Device {
         guard let access else { return nil }
         let history = await access.client.history(backupKey: try key(settings).key.secret)
         let status = history.status
+        let impairments = status.impairments.filter { report in
+            !history.problems.contains { $0.vault == report.vault }
+        }
         return DeviceStatus.Vaults(
             fleet: fleet, up: status.answered.count + status.problems.count { $0.isAnswer },
             attemptsLeft: status.registration == nil ? nil : status.attemptsLeft,
-            problems: history.problems.map { "\($0.words)." }, sharesUndelivered: undelivered,
+            problems: (history.problems + impairments).map { "\($0.words)." }, sharesUndelivered: undelivered,
             failedAttempts: history.failed.map(FailedAttemptsSummary.init), notices: history.notices)
     }
 
@@ -105,6 +108,7 @@ extension Device {
             guard let access = try fleetAccess(settings, signIn: signIn) else { return [] }
             let removal = await access.client.remove(backupKey: try key(settings).key.secret)
             let problems = removal.problems.map { "\($0.words)." }.joined(separator: " ")
+            if let fault = removal.signInFault { throw CofferError(fault) }
             guard removal.problems.count < access.file.fleet.threshold else {
                 throw CofferError(
                     .tooFewVaults, "The shares of the key could not be erased at enough vaults. \(problems)",

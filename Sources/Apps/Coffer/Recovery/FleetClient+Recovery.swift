@@ -1,103 +1,65 @@
 package import Primitives
-package import RecoveryProtocol
-
-/// Why a password did not bring K back. Each case is another thing to do.
-package enum RecoveryError: Error, Sendable {
-    /// t vaults answered well, and it is not the password. With the attempts that people are shown.
-    case wrongPassword(attemptsLeft: Int, problems: [VaultReport])
-    /// Fewer than t vaults answered well; each that did not is named. Trying again with the same entry is free at
-    /// vaults that were charged already.
-    case tooFewVaults(needed: Int, answered: Int, problems: [VaultReport])
-    case tooEarly(until: Timestamp)
-    /// The attempts are used up; the shares are erased at this time, and nothing but a repeat of the last attempt
-    /// from the program that made it is answered until then.
-    case noAttemptsLeft(erasedAt: Timestamp)
-    case destroyed(at: Timestamp)
-    case notRegistered
-    /// The sign-in has expired: get a new token.
-    case tokenExpired
-    /// The vaults do not accept the sign-in.
-    case tokenRefused
-    case noToken
-    /// This device's clock or the vaults' is wrong.
-    case clock
-    /// The password is longer than 1,024 bytes.
-    case passwordTooLong
-    /// The record wants an Argon2id that is too cheap or too dear to be honest.
-    case unacceptableRecord
-    /// Too little memory for Argon2id. Nothing was charged.
-    case notEnoughMemory
-    /// The password is right, and what it opens is damaged. Use another protection.
-    case damagedEnvelope
-}
-
-/// One entry of a password, which may be continued with further vaults. It lives in memory only.
-package struct PasswordEntry: Sendable {
-    fileprivate let attempt: PasswordAttempt
-    fileprivate let recordHash: RecordHash
-}
-
-/// K, and what was learnt on the way.
-package struct Recovery: Sendable {
-    package let backupKey: SecretBytes
-    package let registrationID: RegistrationID
-    package let recordHash: RecordHash
-    /// Attempts as shown, after this one was given back.
-    package let attemptsLeft: Int
-    /// Attempts, per vault, that this entry did not make and that stay charged; more than 0 asks for a new password.
-    package let strangersAttempts: Int
-    /// Vaults that misbehaved, were not reached, or lack their share. If there are any, register anew while the
-    /// password is at hand.
-    package let problems: [VaultReport]
-    package let lackingShare: [Fleet.Vault]
-}
+import RecoveryProtocol
 
 extension FleetClient {
-    /// Brings K back. `entry` begins as nil; after `tooFewVaults`, handing it in again continues the same attempt.
+    /// Brings K back. `entry` begins as nil. Handing it in again continues the same attempt, which is free wherever it
+    /// was charged; it is nil again once the password has been judged.
     package func recover(
         password: SecretBytes, entry: inout PasswordEntry?
     ) async throws(RecoveryError) -> Recovery {
-        let status = await status()
-        let candidate = try self.candidate(status)
+        let begun = entry
+        let status = await status { $0.verdict(continuing: begun).isSettled }
+        let candidate = try self.candidate(status, continuing: begun)
         let attempt = try attempt(password, candidate: candidate, entry: &entry)
         // Memory that is missing shows now, not after the charge.
         do { try candidate.view.header.argon2.rehearse() } catch { throw .notEnoughMemory }
         let asked = await evaluate(attempt, candidate: candidate)
-        guard asked.round.isComplete else { throw shortfall(asked, status: status, candidate: candidate) }
+        let charged = (entry?.chargedAt ?? []) + asked.mayHaveCharged
+        entry?.chargedAt = charged.enumerated().filter { !charged[..<$0.offset].contains($0.element) }.map(\.element)
+        guard asked.round.isComplete else {
+            throw shortfall(asked, status: status, candidate: candidate, charged: entry?.chargedAt.count ?? 0)
+        }
         let key: RecoveredKey
         do throws(FinishError) {
             key = try attempt.finish(asked.round.good)
         } catch {
-            entry = nil
-            throw refusal(error, asked: asked, status: status, candidate: candidate)
+            let charged = entry?.chargedAt.count ?? 0
+            // Only a judged password ends the entry; after a lack of memory the repeat is free.
+            if error == .wrongPassword || error == .damagedEnvelope { entry = nil }
+            throw refusal(error, asked: asked, status: status, candidate: candidate, charged: charged)
         }
         entry = nil
         let confirmed = await confirm(attempt, key: key, at: candidate.voters)
         return recovery(key, candidate: candidate, status: status, asked: asked, confirmed: confirmed)
     }
 
-    private func candidate(_ status: FleetStatus) throws(RecoveryError) -> StatusSurvey.Candidate {
-        switch status.verdict {
+    private func candidate(
+        _ status: FleetStatus, continuing entry: PasswordEntry?
+    ) throws(RecoveryError) -> StatusSurvey.Candidate {
+        switch status.verdict(continuing: entry) {
         case .candidate(let candidate): return candidate
         case .tooEarly(_, let until): throw .tooEarly(until: until)
         case .noAttemptsLeft(let erasedAt): throw .noAttemptsLeft(erasedAt: erasedAt)
         case .destroyed(let time): throw .destroyed(at: time)
         case .notRegistered: throw .notRegistered
         case .tooFewVaults:
-            throw unreached(status.problems, answered: status.answered.count, needed: fleet.threshold)
+            throw unreached(
+                status.problems + status.impairments, answered: status.survey.ableCount, needed: fleet.threshold,
+                charged: entry?.chargedAt.count ?? 0)
         }
     }
 
     /// Too few answered: for one reason that the person can see to, or for several.
-    private func unreached(_ problems: [VaultReport], answered: Int, needed: Int) -> RecoveryError {
-        func all(_ matches: (VaultProblem) -> Bool) -> Bool {
-            !problems.isEmpty && problems.count { matches($0.problem) } > fleet.currentVaults.count - needed
+    private func unreached(
+        _ problems: [VaultReport], answered: Int, needed: Int, charged: Int
+    ) -> RecoveryError {
+        switch SignInFault(problems, vaults: fleet.currentVaults.count, needed: needed) {
+        case .expired: .tokenExpired
+        case .refused: .tokenRefused
+        case .missing: .noToken
+        case .clock: .clock
+        case nil: .tooFewVaults(needed: needed, answered: answered, problems: problems, charged: charged)
         }
-        if all({ $0 == .refused(.tokenExpired) }) { return .tokenExpired }
-        if all({ $0 == .refused(.unauthorised) || $0 == .refused(.wrongVault) }) { return .tokenRefused }
-        if all({ $0 == .noToken }) { return .noToken }
-        if all({ $0 == .clock }) { return .clock }
-        return .tooFewVaults(needed: needed, answered: answered, problems: problems)
     }
 
     private func attempt(
@@ -122,6 +84,8 @@ extension FleetClient {
         var round: EvaluationRound
         var problems: [VaultReport] = []
         var attemptsLeft: [VaultID: Int] = [:]
+        /// All but those that certainly did not: a lost reply may have cost an attempt, a refusal has not.
+        var mayHaveCharged: [VaultID] = []
     }
 
     private func evaluate(_ attempt: PasswordAttempt, candidate: StatusSurvey.Candidate) async -> Asked {
@@ -139,9 +103,11 @@ extension FleetClient {
             while let (vault, result) = await group.next() {
                 switch result {
                 case .success(let evaluation):
+                    asked.mayHaveCharged.append(vault.id)
                     asked.attemptsLeft[vault.id] = Int(evaluation.attemptsLeft)
                     asked.round.succeeded(evaluation)
                 case .failure(let problem):
+                    if problem.mayHaveCharged { asked.mayHaveCharged.append(vault.id) }
                     asked.problems.append(VaultReport(vault: vault, problem: problem))
                     asked.round.failed()
                 }
@@ -171,7 +137,7 @@ extension FleetClient {
     /// Too few evaluations. One vault alone is not believed that it is too early, or that all is over: as many must say
     /// so as leave fewer than t others.
     private func shortfall(
-        _ asked: Asked, status: FleetStatus, candidate: StatusSurvey.Candidate
+        _ asked: Asked, status: FleetStatus, candidate: StatusSurvey.Candidate, charged: Int
     ) -> RecoveryError {
         let needed = Int(candidate.view.header.threshold)
         let enough = candidate.view.header.count - needed + 1
@@ -189,11 +155,14 @@ extension FleetClient {
             if let first = ending.first { return .noAttemptsLeft(erasedAt: first) }
         }
         if early.count >= enough, let last = early.last { return .tooEarly(until: last) }
-        return unreached(status.problems + asked.problems, answered: asked.round.good.count, needed: needed)
+        let impairments = status.impairments.filter { report in !asked.problems.contains { $0.vault == report.vault } }
+        return unreached(
+            status.problems + impairments + asked.problems, answered: asked.round.good.count, needed: needed,
+            charged: charged)
     }
 
     private func refusal(
-        _ error: FinishError, asked: Asked, status: FleetStatus, candidate: StatusSurvey.Candidate
+        _ error: FinishError, asked: Asked, status: FleetStatus, candidate: StatusSurvey.Candidate, charged: Int
     ) -> RecoveryError {
         let problems = status.problems + asked.problems
         switch error {
@@ -208,7 +177,8 @@ extension FleetClient {
         case .damagedEnvelope: return .damagedEnvelope
         case .tooFewEvaluations:
             return .tooFewVaults(
-                needed: Int(candidate.view.header.threshold), answered: asked.round.good.count, problems: problems)
+                needed: Int(candidate.view.header.threshold), answered: asked.round.good.count, problems: problems,
+                charged: charged)
         }
     }
 
@@ -248,6 +218,7 @@ extension FleetClient {
             confirmed[$0.vaultID] ?? asked.attemptsLeft[$0.vaultID] ?? $0.attemptsLeft
         }
         let holders = candidate.voters.map(\.vaultID)
+        let ending = zip(holders, left).filter { $0.1 == 0 }.map(\.0)
         let charged = zip(candidate.voters, left).compactMap { voter, left in
             status.reply(of: voter.vaultID).map { Int($0.attemptsPerVault) - max(left, voter.attemptsLeft) }
         }.sorted(by: >)
@@ -258,6 +229,22 @@ extension FleetClient {
             recordHash: candidate.recordHash,
             attemptsLeft: Fleet.attemptsShown(left: left, threshold: Int(candidate.view.header.threshold)),
             strangersAttempts: max(0, strangers), problems: status.problems + asked.problems,
-            lackingShare: status.answered.map(\.vault).filter { !holders.contains($0.id) })
+            lackingShare: status.answered.map(\.vault).filter { !holders.contains($0.id) || ending.contains($0.id) })
+    }
+}
+
+extension FleetStatus {
+    fileprivate func verdict(continuing entry: PasswordEntry?) -> StatusSurvey.Verdict {
+        guard let entry else { return verdict }
+        return survey.verdict(continuing: entry.recordHash, chargedAt: entry.chargedAt)
+    }
+}
+
+extension VaultProblem {
+    fileprivate var mayHaveCharged: Bool {
+        switch self {
+        case .refused, .noToken, .clock, .misbehaves(.badIdentity), .waiting, .replacedWithoutKey: false
+        case .unreachable, .timedOut, .misbehaves: true
+        }
     }
 }

@@ -5,6 +5,8 @@ package import RecoveryProtocol
 package enum EnrolmentError: Error, Sendable {
     /// Fewer vaults than a registration needs took part; each that did not is named. Run it again with the same K.
     case tooFewVaults(needed: Int, answered: Int, problems: [VaultReport])
+    /// So many vaults did not accept the sign-in, or got none, that the others are too few.
+    case signIn(SignInFault)
     /// The account has a registration that this K does not manage, at these vaults.
     case anotherKeyRegistered(vaults: [Fleet.Vault])
     case passwordTooLong
@@ -19,14 +21,14 @@ package enum EnrolmentError: Error, Sendable {
 package struct Enrolment: Sendable {
     package let registrationID: RegistrationID
     package let recordHash: RecordHash
+    /// Vaults that are known to have it: they said so now.
     package let activated: [Fleet.Vault]
     /// Vaults that do not have their share yet, and why. Until there are none, the person is protected, but not
     /// against the failure of n−t vaults.
     package let missing: [VaultReport]
-    /// To keep, sealed under K, and to deliver later; nil when nothing is missing.
+    /// To keep, sealed under K, and to deliver later; the same file takes its place. Nil when there is nothing left to
+    /// deliver: every share was, or another registration has taken this one's place. Whatever was kept goes then.
     package let undelivered: UndeliveredShares?
-    /// Whether the earlier registration was retired (true if there was none).
-    package let isOldRetired: Bool
     /// Vaults hold another key's registration, and this one takes its place from this time on, unless the other key is
     /// heard of. Until then it is not in use.
     package let waitsUntil: Timestamp?
@@ -34,16 +36,18 @@ package struct Enrolment: Sendable {
 
 extension FleetClient {
     /// Puts K behind a password. K must be safe on disk before: an interrupted registration is continued by whoever
-    /// holds K, and by nobody else. `old` manages the registration that is replaced, if its K was another one.
-    /// `withoutOldKey` asks vaults that hold another key's registration to replace it after the tenant's delay.
+    /// holds K, and by nobody else. `withoutOldKey` asks vaults that hold another key's registration to replace it after
+    /// the tenant's delay.
+    ///
+    /// `missing` and `undelivered` of what comes back matter even where `register` only mends an earlier registration:
+    /// the shares of vaults that are down now are in `undelivered` and nowhere else.
     package func register(
         backupKey: SecretBytes, password: SecretBytes, argon2: Argon2Parameters = .standard,
-        replacing old: (registrationID: RegistrationID, managementKey: SigningKey)? = nil,
         withoutOldKey: Bool = false
     ) async throws(EnrolmentError) -> Enrolment {
-        var status = await status()
+        var status = await statusForChange()
         guard status.answered.count >= needed else {
-            throw .tooFewVaults(needed: needed, answered: status.answered.count, problems: status.problems)
+            throw failure(status.problems, answered: status.answered.count)
         }
         let new = try newRegistration(backupKey, password, argon2)
         let shares = new.record.header.holders.compactMap { holder in
@@ -52,8 +56,8 @@ extension FleetClient {
             }
         }
         let change = Change(
-            shares: UndeliveredShares(record: new.record, shares: shares, certificates: []),
-            recordHash: new.recordHash, backupKey: backupKey, explicitOld: old)
+            record: new.record, recordHash: new.recordHash, shares: shares, backupKey: backupKey,
+            certificates: certificates(to: new, backupKey: backupKey, status: status))
         if !withoutOldKey { status.leaveOut(change.isForeign, because: .refused(.oldKeyNeeded)) }
         let prepared = await prepare(change, status: status)
         guard prepared.vaults.count >= needed else {
@@ -66,39 +70,48 @@ extension FleetClient {
         guard activated.vaults.count + waiting >= fleet.threshold else {
             throw failure(problems, answered: activated.vaults.count)
         }
-        return await finish(change, activated: activated.vaults, problems: problems, status: status)
+        await retire(change, at: activated.vaults, status: status)
+        let missing = fleet.currentVaults.filter { !activated.vaults.contains($0) }
+        return enrolment(change, activated: activated.vaults, missing: missing, problems: problems)
     }
 
-    /// Hands the missing vaults their shares, without a password.
-    package func deliver(
-        _ undelivered: UndeliveredShares, backupKey: SecretBytes
-    ) async throws(EnrolmentError) -> Enrolment {
-        guard let recordHash = try? undelivered.record.recordHash() else { throw .brokenMachine }
-        let change = Change(
-            shares: undelivered, recordHash: recordHash, backupKey: backupKey, explicitOld: nil)
-        // A certificate makes room where the old registration's key is no longer at hand.
-        let before = await status()
-        _ = await ask(
-            undelivered.certificates.flatMap { certificate in
-                before.answered.filter { $0.reply.active?.registrationID == certificate.oldRegistrationID }
-                    .map { ($0.vault, Operation.retire(certificate)) }
-            })
-        let status = await status()
-        let prepared = await prepare(change, status: status)
-        let activated = await activate(change, at: prepared.vaults, status: status)
-        let already = status.answered.filter { $0.reply.active?.recordHash == recordHash }.map(\.vault)
-        // Those that are neither asked nor reached had the share before.
-        let others = fleet.currentVaults.filter { vault in
-            !already.contains(vault) && !undelivered.shares.contains { $0.vaultID == vault.id }
+    /// What ends every registration of this K that a vault still has, the one in use last, and whatever ended earlier ones: a
+    /// vault that missed several changes is brought up to date with it.
+    private func certificates(
+        to new: NewRegistration, backupKey: SecretBytes, status: FleetStatus
+    ) -> [SuccessionCertificate] {
+        var olds: [RegistrationID] = []
+        let own = status.answered.filter { !$0.reply.isActiveForeign(to: backupKey) }
+        for held in own.flatMap(\.reply.held) where [.active, .previous].contains(held.role) {
+            if !olds.contains(held.registrationID) { olds.append(held.registrationID) }
         }
-        return await finish(
-            change, activated: others + already.filter { !activated.vaults.contains($0) } + activated.vaults,
-            problems: status.problems + prepared.problems + activated.problems, status: status)
+        if let inUse = status.registration?.view.header.registrationID, olds.contains(inUse) {
+            olds.removeAll { $0 == inUse }
+            olds.append(inUse)
+        }
+        let newKey = managementKey(backupKey: backupKey, registrationID: new.record.header.registrationID)
+        let ending = olds.compactMap { old in
+            try? SuccessionCertificate(
+                fleetID: fleet.id, name: name, oldRegistrationID: old, newRecordHash: new.recordHash,
+                oldKey: managementKey(backupKey: backupKey, registrationID: old), newKey: newKey)
+        }
+        let earlier = certificates(shownIn: status, backupKey: backupKey).filter { certificate in
+            !olds.contains(certificate.oldRegistrationID)
+        }
+        return (earlier + ending).suffix(UndeliveredShares.certificatesMax)
     }
 
-    /// How many vaults must take part in a change: one more than t, so that the loss of one right after it does not
-    /// take K away.
-    private var needed: Int { min(fleet.current.count, fleet.threshold + 1) }
+    /// Certificates in the vaults' Status that this K signed.
+    func certificates(shownIn status: FleetStatus, backupKey: SecretBytes) -> [SuccessionCertificate] {
+        var found: [SuccessionCertificate] = []
+        for certificate in status.answered.flatMap(\.reply.certificates) where !found.contains(certificate) {
+            let oldKey = managementKey(backupKey: backupKey, registrationID: certificate.oldRegistrationID)
+            let isValid = try? certificate.isValid(
+                fleetID: fleet.id, name: name, oldManagementKey: oldKey.verifyingKey)
+            if isValid == true { found.append(certificate) }
+        }
+        return found
+    }
 
     private func newRegistration(
         _ backupKey: SecretBytes, _ password: SecretBytes, _ argon2: Argon2Parameters
@@ -123,28 +136,24 @@ extension FleetClient {
             [.refused(.oldKeyNeeded), .refused(.badSignature)].contains($0.problem)
         }.map(\.vault)
         if foreign.count > fleet.current.count - needed { return .anotherKeyRegistered(vaults: foreign) }
+        if let fault = SignInFault(problems, vaults: fleet.current.count, needed: needed) { return .signIn(fault) }
         return .tooFewVaults(needed: needed, answered: answered, problems: problems)
     }
 
-    /// Retires what was replaced, if enough vaults have the new registration, and says how things stand.
-    private func finish(
-        _ change: Change, activated: [Fleet.Vault], problems: [VaultReport], status: FleetStatus
-    ) async -> Enrolment {
-        let retired = await retire(change, at: activated, status: status, needed: needed)
-        let missing = fleet.currentVaults.filter { vault in !activated.contains(vault) }
-        let shares = change.shares.shares.filter { share in missing.contains { $0.id == share.vaultID } }
+    /// How things stand after a change.
+    func enrolment(
+        _ change: Change, activated: [Fleet.Vault], missing: [Fleet.Vault], problems: [VaultReport]
+    ) -> Enrolment {
+        let shares = change.shares.filter { share in missing.contains { $0.id == share.vaultID } }
         return Enrolment(
             registrationID: change.registrationID, recordHash: change.recordHash, activated: activated,
             missing: missing.map { vault in
-                problems.last { $0.vault == vault }
-                    ?? VaultReport(vault: vault, problem: .unreachable("it was not asked"))
+                problems.last { $0.vault == vault } ?? VaultReport(vault: vault, problem: .timedOut)
             },
             undelivered: shares.isEmpty
                 ? nil
-                : UndeliveredShares(
-                    record: change.shares.record, shares: shares,
-                    certificates: change.shares.certificates + retired.certificates),
-            isOldRetired: retired.isDone, waitsUntil: waitsUntil(problems, activated: activated.count))
+                : UndeliveredShares(record: change.record, shares: shares, certificates: change.certificates),
+            waitsUntil: waitsUntil(problems, activated: activated.count))
     }
 
     /// When t vaults will have the registration; nil if they have it.

@@ -8,12 +8,14 @@ package struct Removal: Sendable {
     package internal(set) var absent: [Fleet.Vault] = []
     /// Still holding a share, or unknown. Until fewer than t vaults hold one, the password still opens K.
     package internal(set) var problems: [VaultReport] = []
+    /// Set if the sign-in alone is why t vaults may still hold one.
+    package internal(set) var signInFault: SignInFault?
 }
 
 extension FleetClient {
     /// Erases the account's registrations wherever this K manages them. It can be repeated for vaults that were down.
     package func remove(backupKey: SecretBytes) async -> Removal {
-        let status = await status()
+        let status = await statusForChange()
         var removal = Removal()
         removal.problems = status.problems
         var targets: [(vault: Fleet.Vault, serial: UInt64)] = []
@@ -44,6 +46,9 @@ extension FleetClient {
                 removal.problems.append(VaultReport(vault: vault, problem: error))
             }
         }
+        // Done is when fewer than t may still hold a share: when n−t+1 have answered.
+        let vaults = fleet.currentVaults.count
+        removal.signInFault = SignInFault(removal.problems, vaults: vaults, needed: vaults - fleet.threshold + 1)
         return removal
     }
 }

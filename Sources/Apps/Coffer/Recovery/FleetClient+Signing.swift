@@ -3,8 +3,6 @@ import Primitives
 import RecoveryProtocol
 
 extension FleetClient {
-    typealias Answers = [(vault: Fleet.Vault, answer: Result<Reply, VaultProblem>)]
-
     /// Sends a signed operation to several vaults, each with its own serial: a serial is only ever told to the vault
     /// that gave it. Where the account moved on meanwhile, signs once more with the serial that the vault names.
     func signedOperation(

@@ -3,45 +3,57 @@ import RecoveryProtocol
 
 /// A registration on its way to the vaults.
 struct Change: Sendable {
-    let shares: UndeliveredShares
+    let record: PublicRecord
     let recordHash: RecordHash
+    /// Those to hand out.
+    let shares: [UndeliveredShares.Share]
     let backupKey: SecretBytes
-    /// The registration that is replaced, if its K was another one.
-    let explicitOld: (registrationID: RegistrationID, managementKey: SigningKey)?
+    /// What ends the registrations that this one replaces, the latest last.
+    let certificates: [SuccessionCertificate]
 
-    var registrationID: RegistrationID { shares.record.header.registrationID }
+    var registrationID: RegistrationID { record.header.registrationID }
 
     var newKey: SigningKey { managementKey(backupKey: backupKey, registrationID: registrationID) }
 
     /// The key that manages an earlier registration. After a change that was cut short, vaults have different ones.
-    func oldKey(_ id: RegistrationID) -> SigningKey {
-        if let explicitOld, explicitOld.registrationID == id { return explicitOld.managementKey }
-        return managementKey(backupKey: backupKey, registrationID: id)
-    }
+    func oldKey(_ id: RegistrationID) -> SigningKey { managementKey(backupKey: backupKey, registrationID: id) }
 
     /// What this vault has to give up; nil if it has nothing, or the new registration already.
     func oldRegistration(_ reply: StatusReply?) -> RegistrationID? {
-        guard let active = reply?.active else {
-            if case .destroyed = reply?.state, let explicitOld { return explicitOld.registrationID }
-            return reply?.ended.flatMap { isOwn($0.registrationID, $0.managementKey) ? $0.registrationID : nil }
+        if let active = reply?.active {
+            return active.registrationID == registrationID || isForeign(reply) ? nil : active.registrationID
         }
-        return active.registrationID == registrationID || isForeign(reply) ? nil : active.registrationID
+        return reply?.ended.flatMap { managing($0) }
     }
 
     /// Whether another key manages what this vault has: then the new registration can only wait there.
     func isForeign(_ reply: StatusReply?) -> Bool {
-        if let active = reply?.active, let header = reply?.record?.header {
-            return header.registrationID == active.registrationID && !isOwn(active.registrationID, header.managementKey)
-        }
-        guard let ended = reply?.ended else { return false }
-        return explicitOld?.registrationID != ended.registrationID && !isOwn(ended.registrationID, ended.managementKey)
+        guard let reply else { return false }
+        if reply.active != nil { return reply.isActiveForeign(to: backupKey) }
+        guard let ended = reply.ended else { return false }
+        // Where a certificate names this registration as the successor, no other key's word is wanted.
+        return ended.managementKey != newKey.verifyingKey && managing(ended) == nil
     }
 
-    private func isOwn(_ id: RegistrationID, _ key: VerifyingKey) -> Bool { oldKey(id).verifyingKey == key }
+    /// A tombstone wants the word of the key whose registration ended there or, where a certificate ended it, of its
+    /// successor's, most likely the one that is replaced now.
+    private func managing(_ ended: EndedRegistration) -> RegistrationID? {
+        let known = [ended.registrationID] + certificates.reversed().map(\.oldRegistrationID)
+        return known.first { oldKey($0).verifyingKey == ended.managementKey }
+    }
 }
 
 extension StatusReply {
     var active: HeldRecord? { held.first { $0.role == .active } }
+
+    /// Whether what is active here is shown to be managed by another K's key.
+    func isActiveForeign(to backupKey: SecretBytes) -> Bool {
+        guard let active, let header = record?.header, header.registrationID == active.registrationID else {
+            return false
+        }
+        let own = managementKey(backupKey: backupKey, registrationID: active.registrationID)
+        return own.verifyingKey != header.managementKey
+    }
 }
 
 /// The steps of a registration, each at every vault at once.
@@ -54,10 +66,10 @@ extension FleetClient {
 
     func prepare(_ change: Change, status: FleetStatus) async -> Done {
         let targets = status.answered.filter { answered in
-            change.shares.shares.contains { $0.vaultID == answered.vault.id }
+            change.shares.contains { $0.vaultID == answered.vault.id }
         }
         let answers = await signedOperation(at: targets.map { ($0.vault, $0.reply.serial) }) { context in
-            guard let share = change.shares.shares.first(where: { $0.vaultID == context.vaultID }) else { return nil }
+            guard let share = change.shares.first(where: { $0.vaultID == context.vaultID }) else { return nil }
             let old = change.oldRegistration(status.reply(of: context.vaultID))
             let replacement = old.flatMap { old -> Replacement? in
                 let bytes = try? SignedBytes.prepare(
@@ -66,7 +78,7 @@ extension FleetClient {
             }
             return .prepare(
                 PrepareRequest(
-                    serial: context.serial, record: change.shares.record, share: share.value,
+                    serial: context.serial, record: change.record, share: share.value,
                     replacement: replacement))
         }
         var done = Done()
@@ -114,39 +126,19 @@ extension FleetClient {
         return (activated, problems)
     }
 
-    /// Retires every earlier registration that a vault still had, once enough vaults have the new one. Says whether
-    /// that is done at all of these vaults.
-    func retire(
-        _ change: Change, at vaults: [Fleet.Vault], status: FleetStatus, needed: Int
-    ) async -> (certificates: [SuccessionCertificate], isDone: Bool) {
-        var olds: [RegistrationID] = []
-        for held in status.answered.filter({ !change.isForeign($0.reply) }).flatMap(\.reply.held)
-        where [.active, .previous].contains(held.role) && held.registrationID != change.registrationID {
-            if !olds.contains(held.registrationID) { olds.append(held.registrationID) }
-        }
-        guard !olds.isEmpty else { return ([], true) }
-        guard vaults.count >= needed else { return ([], false) }
-        let certificates = olds.compactMap { old in
-            try? SuccessionCertificate(
-                fleetID: fleet.id, name: name, oldRegistrationID: old, newRecordHash: change.recordHash,
-                oldKey: change.oldKey(old), newKey: change.newKey)
-        }
-        var isDone = certificates.count == olds.count
+    /// Ends every earlier registration at these vaults, once so many have said that they have the new one that it
+    /// survives the loss of a vault.
+    func retire(_ change: Change, at vaults: [Fleet.Vault], status: FleetStatus) async {
+        guard vaults.count >= needed else { return }
         // One after the other: each changes the vault's record.
-        for certificate in certificates {
+        for certificate in change.certificates {
             let holders = vaults.filter { vault in
                 status.reply(of: vault.id)?.held.contains {
                     $0.registrationID == certificate.oldRegistrationID
                 } == true
             }
-            for (_, answer) in await ask(holders.map { ($0, .retire(certificate)) }) {
-                // A vault that has lost it already knows nothing of it.
-                switch answer {
-                case .success(.retired), .success(.refused(.unknownRegistration)): continue
-                default: isDone = false
-                }
-            }
+            // One that is lost leaves the old registration at fewer than t vaults, and the next change ends it there.
+            _ = await ask(holders.map { ($0, .retire(certificate)) })
         }
-        return (certificates, isDone)
     }
 }

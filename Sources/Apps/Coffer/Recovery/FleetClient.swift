@@ -10,51 +10,92 @@ package struct FleetClient: Sendable {
     package let fleet: Fleet
     package let name: AccountName
     let channel: VaultChannel
+    private let grace: VaultGrace?
 
     /// `fleet` must be pinned by the app, given by the person or authenticated under K, unless it is only used to
-    /// recover or to show the status. Without a `deadline`, the transport's own time-outs hold.
+    /// recover or to show the status. Without a `deadline`, the transport's own time-outs hold; without a `grace`,
+    /// every vault is waited for until its deadline.
     package init(
         fleet: Fleet, name: AccountName, transport: any VaultTransport, tokens: @escaping VaultTokens,
-        deadline: VaultDeadline? = nil, now: @escaping @Sendable () -> Timestamp
+        deadline: VaultDeadline? = nil, grace: VaultGrace? = nil, now: @escaping @Sendable () -> Timestamp
     ) {
         self.fleet = fleet
         self.name = name
+        self.grace = grace
         channel = VaultChannel(
             fleetID: fleet.id, transport: transport, tokens: tokens, deadline: deadline, now: now)
     }
 
-    /// Asks several vaults at once; the answers stand in the order of the questions.
+    /// How many vaults must take part in a change: one more than t, so that the loss of one right after it does not
+    /// take K away.
+    var needed: Int { min(fleet.current.count, fleet.threshold + 1) }
+
+    typealias Answers = [(vault: Fleet.Vault, answer: Result<Reply, VaultProblem>)]
+
+    private enum Event: Sendable {
+        case answered(position: Int, Result<Reply, VaultProblem>)
+        case graceIsOver
+    }
+
+    /// Asks several vaults at once; the answers stand in the order of the questions. Once those that are in are
+    /// enough, the others have the grace: one hung vault does not hold up what it is not needed for.
     func ask(
-        _ questions: [(vault: Fleet.Vault, operation: Operation)]
-    ) async -> [(vault: Fleet.Vault, answer: Result<Reply, VaultProblem>)] {
-        let channel = channel
-        return await withTaskGroup(of: (Int, Result<Reply, VaultProblem>).self) { group in
+        _ questions: [(vault: Fleet.Vault, operation: Operation)], until isEnough: (Answers) -> Bool
+    ) async -> Answers {
+        let (channel, grace) = (channel, grace)
+        return await withTaskGroup(of: Event.self) { group in
             for (position, question) in questions.enumerated() {
-                group.addTask { (position, await channel.ask(question.operation, of: question.vault)) }
+                group.addTask {
+                    .answered(position: position, await channel.ask(question.operation, of: question.vault))
+                }
             }
             var answers = [Result<Reply, VaultProblem>?](repeating: nil, count: questions.count)
-            for await (position, answer) in group { answers[position] = answer }
-            return zip(questions, answers).map { ($0.vault, $1 ?? .failure(.unreachable("it was not asked"))) }
+            var (isGraceRunning, isGraceOver) = (false, false)
+            for await event in group {
+                switch event {
+                case .answered(let position, let answer):
+                    // What failed after that was called off, and says nothing of the vault.
+                    if isGraceOver, case .failure = answer { continue }
+                    answers[position] = answer
+                case .graceIsOver: isGraceOver = true
+                }
+                let known = zip(questions, answers).compactMap { question, answer in
+                    answer.map { (vault: question.vault, answer: $0) }
+                }
+                if isGraceOver || known.count == questions.count {
+                    group.cancelAll()
+                } else if let grace, !isGraceRunning, isEnough(known) {
+                    isGraceRunning = true
+                    group.addTask {
+                        await grace()
+                        return .graceIsOver
+                    }
+                }
+            }
+            return zip(questions, answers).map { ($0.vault, $1 ?? .failure(.timedOut)) }
+        }
+    }
+
+    /// Asks several vaults to do something; as many as a change needs are enough.
+    func ask(_ questions: [(vault: Fleet.Vault, operation: Operation)]) async -> Answers {
+        await ask(questions) { answers in
+            answers.count { (try? $0.answer.accepted()) != nil } >= min(needed, questions.count)
         }
     }
 
     /// How every vault of the fleet stands. Never charged.
-    package func status() async -> FleetStatus {
-        let answers = await ask(fleet.currentVaults.map { ($0, .status(StatusRequest())) })
-        var status = FleetStatus(survey: StatusSurvey(fleet: fleet, name: name))
-        for (vault, answer) in answers {
-            do throws(VaultProblem) {
-                guard case .status(let reply) = try answer.accepted() else { throw .misbehaves(.garbage) }
-                do throws(VaultFault) {
-                    try status.survey.add(reply, from: vault.id)
-                } catch { throw .misbehaves(error) }
-                status.answered.append((vault, reply))
-            } catch {
-                status.problems.append(VaultReport(vault: vault, problem: error))
-            }
+    package func status() async -> FleetStatus { await status { $0.verdict.isSettled } }
+
+    /// As `status()`, with what is enough to go on after the grace.
+    func status(until isEnough: (FleetStatus) -> Bool) async -> FleetStatus {
+        let answers = await ask(fleet.currentVaults.map { ($0, .status(StatusRequest())) }) { answers in
+            isEnough(FleetStatus(answers, fleet: fleet, name: name))
         }
-        return status
+        return FleetStatus(answers, fleet: fleet, name: name)
     }
+
+    /// How the vaults stand before a change.
+    func statusForChange() async -> FleetStatus { await status { $0.answered.count >= needed } }
 }
 
 extension Result<Reply, VaultProblem> {
@@ -66,44 +107,12 @@ extension Result<Reply, VaultProblem> {
     }
 }
 
-/// How a fleet stands for one account.
-package struct FleetStatus: Sendable {
-    package internal(set) var survey: StatusSurvey
-    package internal(set) var answered: [(vault: Fleet.Vault, reply: StatusReply)] = []
-    package internal(set) var problems: [VaultReport] = []
-
-    init(survey: StatusSurvey) { self.survey = survey }
-
-    package var verdict: StatusSurvey.Verdict { survey.verdict }
-
-    /// The registration in use, if the vaults agree on one.
-    package var registration: StatusSurvey.Candidate? {
-        switch verdict {
-        case .candidate(let candidate), .tooEarly(let candidate, _): candidate
-        default: nil
+extension StatusSurvey.Verdict {
+    /// Whether further replies can hardly change it: t vaults say the same.
+    var isSettled: Bool {
+        switch self {
+        case .candidate, .noAttemptsLeft, .destroyed, .notRegistered: true
+        case .tooEarly, .tooFewVaults: false
         }
-    }
-
-    /// As people are shown them, over the vaults that answered.
-    package var attemptsLeft: Int { registration?.attemptsShown ?? 0 }
-
-    /// Takes vaults out of what follows, and says why.
-    mutating func leaveOut(_ isMeant: (StatusReply?) -> Bool, because problem: VaultProblem) {
-        problems += answered.filter { isMeant($0.reply) }.map { VaultReport(vault: $0.vault, problem: problem) }
-        answered.removeAll { isMeant($0.reply) }
-    }
-
-    func reply(of vaultID: VaultID) -> StatusReply? { answered.first { $0.vault.id == vaultID }?.reply }
-
-    /// If every vault that failed did so for its token, that is what the person has to see to.
-    var tokenRefusal: Refusal? {
-        for problem in problems.map(\.problem) {
-            if case .refused(let refusal) = problem,
-                [.unauthorised, .tokenExpired, .wrongVault].contains(refusal)
-            {
-                return refusal
-            }
-        }
-        return nil
     }
 }

@@ -42,7 +42,10 @@ package struct HTTPVaultTransport: VaultTransport {
         for url in vault.urls {
             do throws(VaultTransportError) {
                 return try await exchange(method, url: url.hasSuffix("/") ? url + path : "\(url)/\(path)", body: body)
-            } catch { last = error }
+            } catch {
+                // If one machine lets the time pass, the others' broken connections do not make it worth asking again.
+                if last != .timedOut { last = error }
+            }
         }
         throw last
     }
@@ -59,13 +62,16 @@ package struct HTTPVaultTransport: VaultTransport {
         let response: HTTPClientResponse
         do {
             response = try await client.execute(request, timeout: timeout)
-        } catch let error as HTTPClientError {
-            throw .unreachable(error == .connectTimeout || error == .deadlineExceeded ? "time-out" : "no connection")
-        } catch { throw .unreachable("no connection") }
+        } catch { throw Self.isTimeout(error) ? .timedOut : .unreachable("no connection") }
         guard response.status == .ok else { throw .refused(status: Int(response.status.code)) }
         do {
             let buffer = try await response.body.collect(upTo: Self.answerBytesMax)
             return Array(buffer.readableBytesView)
-        } catch { throw .unreachable("its answer broke off") }
+        } catch { throw Self.isTimeout(error) ? .timedOut : .unreachable("its answer broke off") }
+    }
+
+    private static func isTimeout(_ error: any Error) -> Bool {
+        guard let error = error as? HTTPClientError else { return false }
+        return [.connectTimeout, .deadlineExceeded, .readTimeout].contains(error)
     }
 }

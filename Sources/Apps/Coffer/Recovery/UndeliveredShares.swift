@@ -27,7 +27,8 @@ package struct UndeliveredShares: ByteCodable, Sendable {
 
     package let record: PublicRecord
     package let shares: [Share]
-    /// Carried to vaults that missed the change.
+    /// What ends the registrations that this one replaced. A vault that has one of these, or none, gets its share; any
+    /// other has a later one.
     package let certificates: [SuccessionCertificate]
 
     package init(record: PublicRecord, shares: [Share], certificates: [SuccessionCertificate]) {
@@ -36,8 +37,9 @@ package struct UndeliveredShares: ByteCodable, Sendable {
         self.certificates = certificates
     }
 
+    static let certificatesMax = 16
     private static let sharesLimits = 0...(VaultID.byteCount + Scalar.byteCount) * Limits.vaultsMax
-    private static let certificatesLimits = 0...SuccessionCertificate.byteCount * 16
+    private static let certificatesLimits = 0...SuccessionCertificate.byteCount * certificatesMax
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {
         record = try PublicRecord(from: &reader)

@@ -21,10 +21,32 @@ package actor VaultChannel {
         self.now = now
     }
 
-    /// Asks once, and once more where that is free and may help: when nothing came back (an operation has its effect
-    /// once, however often it arrives), and when the vault no longer has the key that was used.
+    /// Asks until there is an answer or the vault's deadline passes; one hung vault must not hold up the others.
     package func ask(_ operation: Operation, of vault: Fleet.Vault) async -> Result<Reply, VaultProblem> {
+        let deadline = deadline
+        let answer = await withTaskGroup(of: Result<Reply, VaultProblem>?.self) { group in
+            group.addTask { await self.askAgainIfUseful(operation, of: vault) }
+            if let deadline {
+                group.addTask {
+                    await deadline(vault)
+                    return nil
+                }
+            }
+            let first = await group.next() ?? nil
+            group.cancelAll()
+            return first ?? .failure(.timedOut)
+        }
+        // Perhaps it began anew meanwhile, with another key.
+        if answer == .failure(.timedOut) { announcements[vault.id] = nil }
+        return answer
+    }
+
+    /// Asks once, and once more where that is free and may help: when the connection broke (an operation has its
+    /// effect once, however often it arrives), and when the vault no longer has the key that was used. A vault that
+    /// let the time pass would let it pass again.
+    private func askAgainIfUseful(_ operation: Operation, of vault: Fleet.Vault) async -> Result<Reply, VaultProblem> {
         let first = await askOnce(operation, of: vault)
+        guard !Task.isCancelled else { return first }
         switch first {
         case .failure(.unreachable), .failure(.clock):
             announcements[vault.id] = nil
@@ -38,7 +60,6 @@ package actor VaultChannel {
     }
 
     private func askOnce(_ operation: Operation, of vault: Fleet.Vault) async -> Result<Reply, VaultProblem> {
-        let (transport, deadline) = (transport, deadline)
         do throws(VaultProblem) {
             let token = try await token(for: vault)
             let announcement = try await announcement(of: vault)
@@ -50,9 +71,10 @@ package actor VaultChannel {
             } catch ChannelError.tooLarge {
                 throw VaultProblem.noToken
             } catch { throw VaultProblem.misbehaves(.badIdentity) }
-            let answer = try await within(deadline, of: vault) { () async throws(VaultTransportError) in
-                try await transport.send(message, to: vault)
-            }
+            let answer: [UInt8]
+            do throws(VaultTransportError) {
+                answer = try await transport.send(message, to: vault)
+            } catch { throw VaultProblem(error) }
             // A reply that does not open was not sealed by the vault: somebody on the way made it.
             guard let sealed = try? SealedReply(decoding: answer) else {
                 throw VaultProblem.unreachable("it answered, but not as a vault does")
@@ -78,10 +100,10 @@ package actor VaultChannel {
 
     private func announcement(of vault: Fleet.Vault) async throws(VaultProblem) -> KeyAnnouncement {
         if let known = announcements[vault.id], now() <= known.notAfter { return known }
-        let transport = transport
-        let bytes = try await within(deadline, of: vault) { () async throws(VaultTransportError) in
-            try await transport.announcement(of: vault)
-        }
+        let bytes: [UInt8]
+        do throws(VaultTransportError) {
+            bytes = try await transport.announcement(of: vault)
+        } catch { throw VaultProblem(error) }
         guard let announcement = try? KeyAnnouncement(decoding: bytes) else { throw .misbehaves(.badIdentity) }
         do throws(KeyAnnouncement.Distrust) {
             try announcement.check(fleetID: fleetID, vault: vault, now: now())
@@ -93,29 +115,12 @@ package actor VaultChannel {
     }
 }
 
-/// Runs work until it ends or the vault's deadline passes; one hung vault must not hold up the others.
-private func within(
-    _ deadline: VaultDeadline?, of vault: Fleet.Vault,
-    _ work: @escaping @Sendable () async throws(VaultTransportError) -> [UInt8]
-) async throws(VaultProblem) -> [UInt8] {
-    let first = await withTaskGroup(of: Result<[UInt8], VaultTransportError>.self) { group in
-        group.addTask {
-            do throws(VaultTransportError) { return .success(try await work()) } catch { return .failure(error) }
+extension VaultProblem {
+    fileprivate init(_ error: VaultTransportError) {
+        switch error {
+        case .unreachable(let reason): self = .unreachable(reason)
+        case .timedOut: self = .timedOut
+        case .refused(let status): self = .unreachable("it answered with HTTP status \(status)")
         }
-        if let deadline {
-            group.addTask {
-                await deadline(vault)
-                return .failure(.unreachable("it did not answer in time"))
-            }
-        }
-        let first = await group.next()
-        group.cancelAll()
-        return first
-    }
-    switch first {
-    case .success(let bytes): return bytes
-    case .failure(.unreachable(let reason)): throw .unreachable(reason)
-    case .failure(.refused(let status)): throw .unreachable("it answered with HTTP status \(status)")
-    case nil: throw .unreachable("it was not asked")
     }
 }

@@ -9,8 +9,10 @@ package protocol VaultTransport: Sendable {
 }
 
 package enum VaultTransportError: Error, Equatable {
-    /// No connection, a time-out, a broken answer. With words for the person, without secrets.
+    /// No connection, or a broken answer. With words for the person, without secrets.
     case unreachable(String)
+    /// Nothing came back in time. Unlike after a broken connection, asking again would only take as long again.
+    case timedOut
     /// Something answered, but not with a vault's reply: perhaps the channel key has changed. The HTTP status.
     case refused(status: Int)
 }
@@ -21,9 +23,14 @@ package typealias VaultTokens = @Sendable (Fleet.Vault) async throws -> [UInt8]
 /// Returns when a request to this vault has lasted too long.
 package typealias VaultDeadline = @Sendable (Fleet.Vault) async -> Void
 
+/// Returns when the others need no longer be waited for, called once enough vaults have answered.
+package typealias VaultGrace = @Sendable () async -> Void
+
 /// What is wrong with one vault, for this client, now.
 package enum VaultProblem: Error, Equatable, Sendable {
     case unreachable(String)
+    /// It did not answer in time.
+    case timedOut
     /// Its channel key is genuine, and not valid by this device's clock.
     case clock
     case misbehaves(VaultFault)

@@ -27,6 +27,7 @@ struct FleetAccess: Sendable {
             },
             // A vault that has not answered by then counts as down; the others' answers do not wait for it.
             deadline: { _ in try? await Task.sleep(for: .seconds(20)) },
+            grace: { try? await Task.sleep(for: .seconds(2)) },
             now: { Timestamp(unixSeconds: secondsSince1970()) })
     }
 
@@ -91,6 +92,7 @@ extension VaultProblem {
     fileprivate var words: String {
         switch self {
         case .unreachable(let detail): "cannot be reached (\(detail))"
+        case .timedOut: "did not answer in time"
         case .clock: "has another time than this device"
         case .misbehaves: "misbehaves: what it answers is not what it must be"
         case .noToken: "has no token in your sign-in"
@@ -109,7 +111,8 @@ extension Refusal {
         case .notRegistered: "has no registration of this account"
         case .unknownRegistration, .notPrepared: "has another registration of this account"
         case .tooEarly(let time): "wants a wait until \(time.words)"
-        case .destructionPending, .destroyed: "has destroyed its share"
+        case .destructionPending(let time): "has no attempts left and erases its share on \(time.words)"
+        case .destroyed(let time): "erased its share on \(time.words)"
         case .policyRefused(.argon2TooCheap): "wants a more expensive password hash"
         case .policyRefused(.registrationClosed): "takes no new registrations"
         case .fleetMismatch(let version): "has version \(version) of the fleet file"

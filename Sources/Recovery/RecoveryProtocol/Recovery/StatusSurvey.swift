@@ -11,8 +11,10 @@ package struct Voter: Hashable, Sendable {
     package let notBefore: Timestamp
     /// The vault came back from a backup and answers when the management key has thawed the registration.
     package let isFrozen: Bool
+    /// It may have charged this entry of the password already: then it answers the repeat, whatever is left.
+    package fileprivate(set) var isCharged = false
 
-    package var canAnswer: Bool { attemptsLeft > 0 && waitSeconds == 0 && !isFrozen }
+    package var canAnswer: Bool { !isFrozen && (isCharged || (attemptsLeft > 0 && waitSeconds == 0)) }
 }
 
 /// What the vaults' Status replies say together, before anything is charged. Nothing here is believed from fewer than
@@ -22,8 +24,8 @@ package struct StatusSurvey: Sendable {
     package struct Candidate: Sendable {
         package let view: RecordView
         package let recordHash: RecordHash
-        /// Those who hold it, best first: without a wait, then by attempts left.
-        package let voters: [Voter]
+        /// Those who hold it, best first: charged already, without a wait, then by attempts left.
+        package fileprivate(set) var voters: [Voter]
 
         package var attemptsShown: Int {
             Fleet.attemptsShown(left: voters.map(\.attemptsLeft), threshold: Int(view.header.threshold))
@@ -63,6 +65,29 @@ package struct StatusSurvey: Sendable {
         replies.append((vaultID, reply))
     }
 
+    /// The verdict for an entry of a password that was begun with this record, and that these vaults may have charged.
+    /// They answer its repeat for free, even after the last attempt: so they come first, and are never too few for
+    /// what they answered before.
+    package func verdict(continuing recordHash: RecordHash, chargedAt vaults: [VaultID]) -> Verdict {
+        let fresh = verdict
+        if case .candidate(let other) = fresh, other.recordHash != recordHash { return fresh }
+        guard var candidate = candidates.first(where: { $0.recordHash == recordHash }), !isSuperseded(candidate) else {
+            return fresh
+        }
+        for position in candidate.voters.indices where vaults.contains(candidate.voters[position].vaultID) {
+            candidate.voters[position].isCharged = true
+        }
+        candidate.voters = candidate.voters.filter(\.isCharged) + candidate.voters.filter { !$0.isCharged }
+        let able = candidate.voters.count(where: \.canAnswer)
+        return able >= Int(candidate.view.header.threshold) ? .candidate(candidate) : fresh
+    }
+
+    /// How many vaults, of those that hold alike, would evaluate now.
+    package var ableCount: Int {
+        let counts = views.map { view, hash in voters(of: hash, header: view.header).count(where: \.canAnswer) }
+        return counts.max() ?? 0
+    }
+
     package var verdict: Verdict {
         let candidates = candidates.filter { !isSuperseded($0) }
         // The one that most vaults call active comes first: a change of password that was cut short leaves two.
@@ -88,17 +113,24 @@ package struct StatusSurvey: Sendable {
 
     /// Every record that at least t vaults hold as active or previous.
     private var candidates: [Candidate] {
-        var found: [Candidate] = []
-        for (_, reply) in replies {
-            guard let view = reply.record, let hash = try? view.recordHash(),
-                !found.contains(where: { $0.recordHash == hash })
-            else { continue }
+        views.compactMap { view, hash in
             let voters = voters(of: hash, header: view.header)
             // t is that of the fleet file's generation, which the record matched: never a number from a reply.
             guard let generation = fleet.generation(version: view.header.fleetVersion),
                 voters.count >= Int(generation.threshold)
+            else { return nil }
+            return Candidate(view: view, recordHash: hash, voters: voters)
+        }
+    }
+
+    /// Every record that a vault shows.
+    private var views: [(view: RecordView, hash: RecordHash)] {
+        var found: [(view: RecordView, hash: RecordHash)] = []
+        for (_, reply) in replies {
+            guard let view = reply.record, let hash = try? view.recordHash(),
+                !found.contains(where: { $0.hash == hash })
             else { continue }
-            found.append(Candidate(view: view, recordHash: hash, voters: voters))
+            found.append((view, hash))
         }
         return found
     }

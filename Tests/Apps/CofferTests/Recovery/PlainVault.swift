@@ -276,7 +276,9 @@ struct PlainFleet: VaultTransport {
     private func waitIfHung(_ vault: PlainVault) async throws(VaultTransportError) {
         switch vault.with({ $0.behaviour }) {
         case .down: throw .unreachable("no connection")
-        case .hung: await untilCancelled()
+        case .hung:
+            await untilCancelled()
+            throw .unreachable("called off")
         default: break
         }
     }
@@ -300,7 +302,8 @@ struct PlainFleet: VaultTransport {
     }
 
     func client(
-        account: String = "alice", now: Timestamp = PlainVault.now, token: String? = "token"
+        account: String = "alice", now: Timestamp = PlainVault.now, token: String? = "token",
+        hasDeadline: Bool = true, grace: VaultGrace? = nil
     ) throws -> FleetClient {
         let vaults = vaults
         return FleetClient(
@@ -309,9 +312,9 @@ struct PlainFleet: VaultTransport {
             deadline: { vault in
                 // Only a hung vault takes too long.
                 let isHung = vaults.contains { $0.vault == vault && $0.with { $0.behaviour == .hung } }
-                if !isHung { await untilCancelled() }
+                if !isHung || !hasDeadline { await untilCancelled() }
             },
-            now: { now })
+            grace: grace, now: { now })
     }
 }
 
