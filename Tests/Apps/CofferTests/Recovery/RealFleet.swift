@@ -20,7 +20,26 @@ final class RealFleet: VaultTransport {
     private let issuer: TokenIssuer
     private let folder: URL
     private let down = Mutex<[UInt8]>([])
-    private let lost = Mutex<(passing: Int, losing: Int)>((0, 0))
+    private let lost = Mutex(LostReplies())
+
+    private struct LostReplies {
+        var passing = 0
+        var losing = 0
+        /// Whether each vault loses one at most, whatever order the vaults answer in.
+        var isSpread = false
+        var at: [UInt8] = []
+
+        mutating func takes(_ vault: UInt8) -> Bool {
+            guard passing == 0 else {
+                passing -= 1
+                return false
+            }
+            guard losing > 0, !(isSpread && at.contains(vault)) else { return false }
+            losing -= 1
+            at.append(vault)
+            return true
+        }
+    }
 
     init(waits: [UInt32] = []) async throws {
         var generator = SystemRandomNumberGenerator()
@@ -91,8 +110,10 @@ final class RealFleet: VaultTransport {
 
     func takeDown(_ indices: UInt8...) { down.withLock { $0 = indices } }
 
-    /// Drops this many replies to messages, after letting some pass.
-    func loseReplies(_ count: Int, after passing: Int = 0) { lost.withLock { $0 = (passing, count) } }
+    /// Drops this many replies to messages, after letting some pass; spread: at most one of each vault.
+    func loseReplies(_ count: Int, after passing: Int = 0, spread: Bool = false) {
+        lost.withLock { $0 = LostReplies(passing: passing, losing: count, isSpread: spread) }
+    }
 
     private func service(_ vault: Fleet.Vault) throws(VaultTransportError) -> VaultService {
         guard !down.withLock({ $0.contains(vault.index) }) else { throw .unreachable("no connection") }
@@ -108,15 +129,7 @@ final class RealFleet: VaultTransport {
         let service = try service(vault)
         let reply: [UInt8]
         do { reply = try await service.handle(message) } catch { throw .refused(status: 400) }
-        let isLost = lost.withLock { lost in
-            if lost.passing > 0 {
-                lost.passing -= 1
-                return false
-            }
-            lost.losing -= 1
-            return lost.losing >= 0
-        }
-        if isLost { throw .unreachable("the reply was lost") }
+        if lost.withLock({ $0.takes(vault.index) }) { throw .unreachable("the reply was lost") }
         return reply
     }
 

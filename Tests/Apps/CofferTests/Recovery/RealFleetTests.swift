@@ -55,9 +55,9 @@ import VaultServer
         for lost in [1, 3, 5] {
             let fleet = try await RealFleet()
             let client = try fleet.client()
-            fleet.loseReplies(lost)
+            fleet.loseReplies(lost, spread: true)
             #expect(try await register(client, right).activated.count == 5)
-            fleet.loseReplies(lost)
+            fleet.loseReplies(lost, spread: true)
             #expect(try await recover(client, right).backupKey.isEqual(to: backupKey))
             #expect(await client.status().attemptsLeft == 10)
         }
@@ -98,7 +98,7 @@ import VaultServer
         for _ in 0..<9 { _ = try await attemptsLeftAfterWrong(client) }
         #expect(await client.status().attemptsLeft == 1)
         // The five Status replies come through; all three evaluations are made, charged, and lost.
-        fleet.loseReplies(3, after: 5)
+        fleet.loseReplies(3, after: 5, spread: true)
         let recovered = try await recover(client, right)
         #expect(recovered.backupKey.isEqual(to: backupKey))
         #expect(recovered.attemptsLeft == 1)
