@@ -285,4 +285,33 @@ import VaultCore
             #expect(bench.record == deleted)
         }
     }
+
+    @Test func `a change is taken back by a certificate for the previous registration, and no attempt comes back`()
+        throws
+    {
+        let bench = try Bench()
+        let first = try bench.register()
+        let second = try bench.register(replacing: first)
+        bench.run(.evaluate(bench.guess(first)))
+        bench.run(.evaluate(bench.guess(second)))
+        let (serial, left) = (bench.serial, bench.record.attemptsLeft)
+        #expect(bench.run(.retire(try bench.certificate(second, first))) == .retired(serial: serial + 1))
+        #expect(bench.record.active?.id == first.id && bench.record.previous == nil)
+        #expect(bench.record.attemptsLeft == left && left == Int(bench.record.budget) - 2)
+        #expect(bench.lastStep?.erasesSecrets == true)
+        #expect(bench.run(.evaluate(bench.guess(second))) == .refused(.unknownRegistration))
+    }
+
+    @Test func `a registration that guesses destroyed is not prepared again, whoever signs`() throws {
+        let bench = try Bench()
+        bench.policy.waitsSeconds = []
+        let registration = try bench.register()
+        for _ in 0..<6 { bench.run(.evaluate(bench.guess(registration))) }
+        bench.pass(seconds: 72 * 3600)
+        let destroyed = Reply.refused(.destroyed(at: Timestamp(unixSeconds: bench.time.seconds)))
+        #expect(bench.run(try bench.prepare(registration)) == destroyed)
+        #expect(bench.run(try bench.prepare(registration, replacing: registration)) == destroyed)
+        let other = try bench.newRegistration()
+        #expect(bench.run(try bench.prepare(other, replacing: registration)) == .prepared(serial: bench.serial))
+    }
 }

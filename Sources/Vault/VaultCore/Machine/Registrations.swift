@@ -12,6 +12,13 @@ extension Machine {
         guard record.registration(request.record.header.registrationID) == nil else {
             throw Refused(.unknownRegistration)
         }
+        // A share that guesses destroyed does not come back under a new budget, not even by its owner's hand: an old
+        // device may still keep it.
+        if let stone = record.tombstone, stone.destroyedSeconds != nil,
+            stone.registrationID == request.record.header.registrationID
+        {
+            throw Refused(absence)
+        }
         try requireSerial(request.serial)
         let waiting = PendingRegistration(
             registration: Registration(
@@ -122,6 +129,10 @@ extension Machine {
         heardFromOwner()
         if record.previous?.id == oldID {
             // Its attempts stay charged: they counted against both.
+            record.previous = nil
+        } else if let previous = record.previous, previous.recordHash == certificate.newRecordHash {
+            // A change is taken back. Erasing both would lose the registration that the owner goes back to.
+            record.active = previous
             record.previous = nil
         } else {
             leavePlace(to: certificate, destroyedSeconds: stone?.destroyedSeconds)
