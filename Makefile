@@ -1,9 +1,11 @@
 # make demo    the main job, once, on this machine
 # make test    everything that must hold
 # make check   format, warnings, architecture
+# make simulate SEEDS=200 [FIRST=1]     fleets and attackers in one process, from seeds (Docs/Testing.md)
+# make chaos ROUNDS=100 [SEED=1]        real vaults, killed under load
 # One debug build serves all of them.
 
-.PHONY: demo test check build setup setup-tests format release
+.PHONY: demo test check simulate chaos build setup setup-tests format release
 
 demo: setup
 	@scripts/with-tools sh -c '"$$SWIFT" build --quiet --product coffer && "$$SWIFT" build --quiet --product coffer-vault'
@@ -12,11 +14,24 @@ demo: setup
 test: setup-tests
 	scripts/with-tools scripts/test
 
+SEEDS ?= 200
+FIRST ?= 1
+simulate: setup
+	@scripts/with-tools sh -c '"$$SWIFT" build --quiet --product simulate'
+	@.build/debug/simulate --plants
+	@.build/debug/simulate --first $(FIRST) --seeds $(SEEDS)
+
+ROUNDS ?= 100
+SEED ?= 1
+chaos: setup-tests
+	@scripts/with-tools sh -c '"$$SWIFT" build --quiet --product simulate && "$$SWIFT" build --quiet --product coffer-vault'
+	@CHAOS_ROUNDS=$(ROUNDS) CHAOS_SEED=$(SEED) scripts/with-tools sh -c '"$$PYTHON" Tests/EndToEnd/test_chaos.py'
+
 check: setup
 	scripts/with-tools scripts/check
 
 format: setup
-	scripts/with-tools sh -c '"$$SWIFT" format -i -r Package.swift Sources Tests'
+	scripts/with-tools sh -c '"$$SWIFT" format -i -r Package.swift Simulation Sources Tests'
 
 release: setup
 	scripts/with-tools sh -c '"$$SWIFT" build -c release --product coffer && "$$SWIFT" build -c release --product coffer-vault'

@@ -156,5 +156,14 @@ let package = Package(
                 "Coffer",
                 "TestSupport", hummingbird, httpClient, jwt, logging,
             ]),
+
+        // Everything above in one thread, from a seed
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "VaultServer", "Coffer",
+                "TestSupport", argumentParser,
+            ],
+            path: "Simulation", swiftSettings: strict),
     ]
 )

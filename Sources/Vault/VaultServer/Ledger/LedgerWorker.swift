@@ -25,28 +25,33 @@ package enum LedgerOutcome: Equatable, Sendable {
 /// Does the ledger's work, a batch at a time and without ever letting go in between: load, check and charge, seal,
 /// commit. It keeps no record from one batch to the next, so a commit that failed, or whose outcome nobody knows,
 /// leaves nothing behind that could be built upon.
-struct LedgerWorker {
+package struct LedgerWorker {
     private static let conflictsMax = 16
     private static let heartbeatSeconds: UInt64 = 600
 
     let records: SealedRecords
     let vaultID: VaultID
     private let clock: @Sendable () -> Moment
-    private var generator = SystemRandomNumberGenerator()
+    private var generator: any RandomNumberGenerator & Sendable
     private var breaker = CircuitBreaker()
     /// The time as it was at a moment of this process, for the epoch named; nothing if another process wrote since.
     private var timekeeping: (epoch: UInt64, time: LedgerTime, moment: Moment)?
     /// A secret was let go of, and older versions of its record may still lie in the store.
     private(set) var mustErase = true
 
-    init(records: SealedRecords, vaultID: VaultID, clock: @escaping @Sendable () -> Moment) {
+    /// Another generator than the system's is for the simulation alone.
+    package init(
+        records: SealedRecords, vaultID: VaultID, clock: @escaping @Sendable () -> Moment,
+        generator: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
+    ) {
         self.records = records
         self.vaultID = vaultID
         self.clock = clock
+        self.generator = generator
     }
 
     /// Answers every command of a batch, in order.
-    mutating func process(_ batch: [AccountCommand]) -> [LedgerOutcome] {
+    package mutating func process(_ batch: [AccountCommand]) -> [LedgerOutcome] {
         var error = LedgerError.conflict
         for _ in 0..<Self.conflictsMax where error == .conflict {
             do throws(LedgerError) {
@@ -78,7 +83,7 @@ struct LedgerWorker {
     }
 
     /// Runs what time alone does, on every record whose time has come. True if there may be more.
-    mutating func settleDue(limit: Int = 256) throws(LedgerError) -> Bool {
+    package mutating func settleDue(limit: Int = 256) throws(LedgerError) -> Bool {
         let now = time(at: try records.load([]))
         let due = try records.due(atSeconds: now.seconds, limit: limit)
         let view = try records.load(due)

@@ -1,0 +1,346 @@
+import Primitives
+import RecoveryProtocol
+import VaultCore
+
+/// Looks at every honest vault after every step, and at every answer that leaves one.
+final class Checks {
+    private let world: World
+    private let fleet: Fleet
+    /// How many vaults lie.
+    private let corrupt: Int
+    private let graceSeconds: UInt32
+    private var owners: [Owner] = []
+    private(set) var names: [AccountName] = []
+    private var vaults: [SimulatedVault] = []
+    /// By vault and account.
+    private var books: [[Book]] = []
+    private var strangers = StrangersGuesses()
+    /// How often one content had an effect. Looked up, never iterated.
+    private var effects: [[UInt8]: Int] = [:]
+
+    /// What is remembered of one account at one vault.
+    private struct Book {
+        var last: AccountRecord?
+        var lastEpoch: UInt64 = 0
+        var destroyed: [RegistrationID] = []
+        /// Receipts evaluated since the present budget was set, but for the owner's that were given back.
+        var outstanding: [Receipt] = []
+        /// When the last attempt of the present budget was charged.
+        var exhaustedMilliseconds: UInt64?
+    }
+
+    init(_ world: World, fleet: Fleet, corrupt: Int, graceSeconds: UInt32) {
+        self.world = world
+        self.graceSeconds = graceSeconds
+        self.fleet = fleet
+        self.corrupt = corrupt
+    }
+
+    func watch(_ owners: [Owner], _ vaults: [SimulatedVault]) {
+        self.owners = owners
+        self.vaults = vaults
+        names = owners.map(\.name)
+        for vault in vaults { vault.watch(names) }
+        books = vaults.map { _ in owners.map { _ in Book() } }
+    }
+
+    func forget() { (owners, vaults) = ([], []) }
+
+    var honest: [SimulatedVault] { vaults.filter(\.isHonest) }
+
+    func isThiefs(_ element: GroupElement) { strangers.elements.append(element) }
+
+    private func position(_ name: AccountName) -> Int? { names.firstIndex(of: name) }
+
+    // MARK: After a step
+
+    /// `messages` is nil if another process wrote as well.
+    func stepped(_ vault: SimulatedVault, _ name: AccountName, before: AccountRecord?, messages: [Message]?) {
+        guard let account = position(name) else { return }
+        let after = vault.account(name)
+        defer {
+            books[vault.index][account].last = after
+            books[vault.index][account].lastEpoch = vault.disk.epoch
+        }
+        guard let after else {
+            if before != nil { world.fail(.durable, "v\(vault.index) lost the record of an account") }
+            return
+        }
+        guard after != before else { return }
+        world.note("v\(vault.index) \(name.account): \(after.outline)")
+        checkEffect(vault, before, after, messages)
+        guard let before else { return }
+        if let previous = after.previous, previous.id != before.previous?.id {
+            owners[account].becamePrevious(previous.id, at: vault.index)
+        }
+        checkSerial(vault, before, after)
+        checkCharges(vault, before, after, messages)
+        checkSuccession(vault, owners[account], before, after, messages)
+        noteBudget(vault, account, before, after)
+        for owner in owners { checkNeverLost(owner) }
+    }
+
+    private func checkEffect(
+        _ vault: SimulatedVault, _ before: AccountRecord?, _ after: AccountRecord, _ messages: [Message]?
+    ) {
+        guard let messages, messages.count == 1, let message = messages.first, let before else { return }
+        switch message.operation {
+        case .status: return
+        case .prepare(let request)
+        where request.replacement == nil || (before.active == nil && before.tombstone == nil):
+            // A place that any token takes: only what follows a signature is guarded.
+            var expected = before
+            expected.pending = after.pending
+            expected.history = after.history
+            if after.pendingSigned == nil { expected.pendingSigned = nil }
+            if after != expected, after.serial == before.serial {
+                world.fail(.oneEffect, "an unsigned Prepare changed more than its place at v\(vault.index)")
+            }
+            return
+        default: break
+        }
+        // What time alone had done is nobody's effect.
+        guard !after.isSettled(from: before) else { return }
+        let count = (effects[message.contents] ?? 0) + 1
+        effects[message.contents] = count
+        if count > 1 {
+            world.fail(
+                .oneEffect,
+                "\(message.operation.word) \(message.contents.short) had \(count) effects at v\(vault.index)")
+        }
+    }
+
+    private func checkSerial(_ vault: SimulatedVault, _ before: AccountRecord, _ after: AccountRecord) {
+        if after.serial < before.serial { world.fail(.oneEffect, "a serial fell at v\(vault.index)") }
+        let isChanged =
+            before.active?.recordHash != after.active?.recordHash || before.certificates != after.certificates
+            || !before.charges.allSatisfy(after.charges.contains)
+        if isChanged, after.serial == before.serial {
+            world.fail(.oneEffect, "a signed operation left the serial as it was at v\(vault.index)")
+        }
+    }
+
+    private func checkCharges(
+        _ vault: SimulatedVault, _ before: AccountRecord, _ after: AccountRecord, _ messages: [Message]?
+    ) {
+        if after.charges.count > fleet.attemptsPerVault {
+            world.fail(.bound, "v\(vault.index) holds \(after.charges.count) charges")
+        }
+        guard let messages, before.active?.recordHash == after.active?.recordHash else { return }
+        let listed = messages.flatMap { message -> [Receipt] in
+            guard case .confirm(let request) = message.operation, message.sender == .owner else { return [] }
+            return request.receipts
+        }
+        for charge in before.charges where !after.charges.contains(charge) && !listed.contains(charge.receipt) {
+            world.fail(.nothingMinted, "v\(vault.index) gave back an attempt that no Confirm listed")
+        }
+        let asked = messages.compactMap { message -> Receipt? in
+            guard case .evaluate(let request) = message.operation else { return nil }
+            return request.receipt
+        }
+        for charge in after.charges {
+            let isTwice = after.charges.count { $0.receipt == charge.receipt } > 1
+            let isAsked = before.charges.contains(charge) || asked.contains(charge.receipt)
+            if isTwice || !isAsked {
+                world.fail(.freeRetry, "v\(vault.index) charged a receipt twice, or one that nobody sent")
+            }
+        }
+    }
+
+    /// The active registration goes by the owner's word or by destruction, in no other way.
+    private func checkSuccession(
+        _ vault: SimulatedVault, _ owner: Owner, _ before: AccountRecord, _ after: AccountRecord,
+        _ messages: [Message]?
+    ) {
+        guard let old = before.active, old.recordHash != after.active?.recordHash, owner.made(old.recordHash)
+        else { return }
+        let isDestroyed = after.tombstone?.destroyedSeconds != nil && before.attemptsLeft == 0
+        let isOwners = after.active.map { owner.made($0.recordHash) } ?? false
+        if isDestroyed || isOwners { return }
+        if after.active == nil, owner.hasDeleted || owner.hasRetired(old.id) { return }
+        world.fail(.ownersAlone, "v\(vault.index) let a registration go without its owner's word")
+    }
+
+    /// A vault that destroyed a record, as a planted bug is about to undo it.
+    func noteBudget(_ vault: SimulatedVault, _ name: AccountName, _ before: AccountRecord, _ after: AccountRecord) {
+        if let account = position(name) { noteBudget(vault, account, before, after) }
+    }
+
+    private func noteBudget(
+        _ vault: SimulatedVault, _ account: Int, _ before: AccountRecord, _ after: AccountRecord
+    ) {
+        var book = books[vault.index][account]
+        defer { books[vault.index][account] = book }
+        if after.tombstone?.destroyedSeconds != nil, before.active != nil {
+            let gone = [before.active?.id, before.previous?.id].compactMap { $0 }
+            world.note("v\(vault.index) destroyed \(gone.map(\.bytes.short))")
+            book.destroyed += gone
+            let due = (book.exhaustedMilliseconds ?? .max / 2) + UInt64(graceSeconds) * 1000
+            if world.milliseconds + 2000 < due {
+                world.fail(.destroyed, "v\(vault.index) destroyed before a lost reply could be asked for again")
+            }
+        }
+        if before.active?.recordHash != after.active?.recordHash, after.charges.isEmpty {
+            book.outstanding = []
+            book.exhaustedMilliseconds = nil
+        }
+        if after.attemptsLeft > 0 { book.exhaustedMilliseconds = nil }
+        if after.active != nil, after.attemptsLeft == 0, book.exhaustedMilliseconds == nil {
+            book.exhaustedMilliseconds = world.milliseconds
+        }
+        // A stranger's attempt never comes back, whatever the vault believes.
+        let back = before.charges.filter { charge in !after.charges.contains { $0.receipt == charge.receipt } }
+        book.outstanding.removeAll { receipt in
+            back.contains { $0.receipt == receipt } && owners[account].receipts.contains(receipt)
+        }
+    }
+
+    /// A registration that was acknowledged has t honest vaults that hold it, or the one that took its place has,
+    /// whatever was interrupted; until guesses destroy it.
+    private func checkNeverLost(_ owner: Owner) {
+        guard owner.isProtected else { return }
+        let records = honest.map { $0.account(owner.name) }
+        func isHeld(_ made: PlainRegistration, orDestroyed: Bool) -> Bool {
+            records.count { record in
+                record?.registration(made.id)?.recordHash == made.recordHash
+                    || orDestroyed && record?.tombstone?.destroyedSeconds != nil
+            } >= fleet.threshold
+        }
+        if owner.all.contains(where: { isHeld($0, orDestroyed: false) }) { return }
+        if owner.all.contains(where: { isHeld($0, orDestroyed: true) }) { return owner.losesToGuesses() }
+        world.fail(.neverLost, "no registration of \(owner.name.account) is held by t honest vaults")
+    }
+
+    /// A new process: what was let out is still there.
+    func restarted(_ vault: SimulatedVault) {
+        guard vault.isHonest else { return }
+        for (account, name) in names.enumerated() {
+            let book = books[vault.index][account]
+            if vault.disk.epoch < book.lastEpoch || vault.account(name) != book.last {
+                world.fail(.durable, "v\(vault.index) came back without what it had answered for")
+            }
+        }
+    }
+
+    // MARK: When an answer leaves
+
+    /// `before` is the record before the batch.
+    func released(_ vault: SimulatedVault, _ message: Message, _ reply: Reply, before: AccountRecord?) {
+        guard let account = position(message.name), let record = vault.account(message.name) else { return }
+        switch (message.operation, reply) {
+        case (.evaluate(let request), .evaluated): evaluated(vault, account, request, record)
+        case (.evaluate(let request), .refused(let refusal)):
+            guard let before, before.charges.contains(where: { $0.receipt == request.receipt }) else { return }
+            refused(vault, request, refusal, record)
+        case (.activate(let request), .activated):
+            if record.active?.recordHash != request.recordHash, !isSuperseded(request, record) {
+                world.fail(.durable, "v\(vault.index) acknowledged an Activate that is not in its store")
+            }
+        default: break
+        }
+    }
+
+    /// A later message of the same batch may have changed it again.
+    private func isSuperseded(_ request: ActivateRequest, _ record: AccountRecord) -> Bool {
+        record.serial > request.serial + 1
+    }
+
+    private func evaluated(
+        _ vault: SimulatedVault, _ account: Int, _ request: EvaluateRequest, _ record: AccountRecord
+    ) {
+        let receipt = request.receipt
+        let book = books[vault.index][account]
+        if !record.charges.contains(where: { $0.receipt == receipt }), record.serial == request.serial {
+            world.fail(.chargedFirst, "v\(vault.index) evaluated without a charge in its store")
+        }
+        if book.destroyed.contains(request.registrationID) {
+            world.fail(.destroyed, "v\(vault.index) evaluated after destruction")
+        }
+        let isOfThisBudget =
+            record.charges.contains { $0.receipt == receipt } || record.serial == request.serial
+        if isOfThisBudget, !book.outstanding.contains(receipt) {
+            books[vault.index][account].outstanding.append(receipt)
+            if book.outstanding.count + 1 > fleet.attemptsPerVault {
+                world.fail(.bound, "v\(vault.index) answered \(book.outstanding.count + 1) attempts of one budget")
+            }
+        }
+        let needed = fleet.threshold - corrupt
+        let guesses = strangers.answered(request, by: vault.index, needed: needed)
+        let budgets = owners[account].budgets(of: request.registrationID)
+        if let most = fleet.guessesMax(corrupt: corrupt), guesses > most * budgets {
+            world.fail(.bound, "strangers had \(guesses) guesses; \(most) with \(corrupt) corrupt vaults")
+        }
+    }
+
+    private func refused(
+        _ vault: SimulatedVault, _ request: EvaluateRequest, _ refusal: Refusal, _ record: AccountRecord
+    ) {
+        switch refusal {
+        case .unavailable, .wrongVault, .busy: return
+        default: break
+        }
+        let isCharged = record.charges.contains { $0.receipt == request.receipt }
+        if isCharged, record.registration(request.registrationID) != nil {
+            world.fail(.freeRetry, "v\(vault.index) refused a receipt that it had charged: \(refusal)")
+        }
+    }
+
+    /// After days in which every vault served: what has no attempt left is gone.
+    func checkDestruction() {
+        for vault in honest {
+            for name in names {
+                if let record = vault.account(name), record.active != nil, record.attemptsLeft == 0 {
+                    world.fail(.destroyed, "v\(vault.index) still holds what should have been destroyed")
+                }
+            }
+        }
+    }
+}
+
+/// Which of a stranger's elements were evaluated by which honest vaults.
+private struct StrangersGuesses {
+    private struct Guess {
+        let registrationID: RegistrationID
+        let element: GroupElement
+        var vaults: [Int]
+    }
+
+    var elements: [GroupElement] = []
+    private var guesses: [Guess] = []
+
+    /// The complete guesses at this registration so far: `needed` honest vaults answered, liars the rest.
+    mutating func answered(_ request: EvaluateRequest, by vault: Int, needed: Int) -> Int {
+        guard elements.contains(request.blindedElement) else { return 0 }
+        let position = guesses.firstIndex {
+            $0.registrationID == request.registrationID && $0.element == request.blindedElement
+        }
+        if let position {
+            if !guesses[position].vaults.contains(vault) { guesses[position].vaults.append(vault) }
+        } else {
+            guesses.append(
+                Guess(registrationID: request.registrationID, element: request.blindedElement, vaults: [vault]))
+        }
+        return guesses.count { $0.registrationID == request.registrationID && $0.vaults.count >= needed }
+    }
+}
+
+extension AccountRecord {
+    /// Whether expiry or destruction explains how it differs from `earlier`.
+    fileprivate func isSettled(from earlier: AccountRecord) -> Bool {
+        if tombstone?.destroyedSeconds != nil, earlier.active != nil { return true }
+        var expected = earlier
+        if pending == nil { expected.pending = nil }
+        if pendingSigned == nil { expected.pendingSigned = nil }
+        if requestedChange == nil { expected.requestedChange = nil }
+        return self == expected
+    }
+
+    /// For the trace.
+    fileprivate var outline: String {
+        func name(_ registration: Registration?) -> String { registration.map { $0.id.bytes.short } ?? "–" }
+        let places = [active, previous, pending?.registration, pendingSigned?.registration].map(name)
+        let receipts = charges.map { $0.receipt.bytes.short }
+        return
+            "serial \(serial), held \(places.joined(separator: " ")), charges \(receipts), \(tombstone == nil ? "" : "tombstone, ")\(certificates.count) certificates"
+    }
+}

@@ -1,0 +1,76 @@
+"""Real vaults under load are killed at random moments; what they answered for must be there when they come back.
+
+CHAOS_ROUNDS says how often a vault is killed, CHAOS_SEED which moments are chosen."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from fleet import FleetSession
+from session import BINARIES
+
+ACCOUNTS = ["anna", "bela", "cleo"]
+BUDGET = 20
+
+
+class Chaos(FleetSession):
+    vault_count = 3
+
+    def setUp(self):
+        super().setUp()
+        for name in self.names:
+            self.vault(
+                "tenant", "add", "chat-app", "--dir", name, "--jwks", "issuer/issuer.jwks.json", "--no-waits",
+                "--budget", BUDGET, "--charges-per-hour", 4_000_000, "--requests-per-minute", 4_000_000)
+
+    def start_load(self, seed, budget=BUDGET):
+        accounts = [f"chat-app/{account}={self.token_file(account)}" for account in ACCOUNTS]
+        return subprocess.Popen(
+            [str(BINARIES / "simulate"), "load", "--fleet", "fleet.toml", "--seed", str(seed), "--budget", str(budget),
+             *accounts],
+            cwd=self.folder, env=self.environment("load"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+
+    def token_file(self, account):
+        path = self.folder / f"{account}-tokens.json"
+        return path.name if path.exists() else self.sign_in(account)
+
+    def test_vaults_that_are_killed_under_load_keep_what_they_answered_for(self):
+        seed = int(os.environ.get("CHAOS_SEED", "1"))
+        rounds = int(os.environ.get("CHAOS_ROUNDS", "8"))
+        chance = random.Random(seed)
+        load = self.start_load(seed)
+        self.addCleanup(load.kill)
+        for _ in range(rounds):
+            # The moment of the kill; nothing is asserted about how far the load came.
+            time.sleep(chance.uniform(0.05, 0.8))
+            for name in chance.sample(self.names, chance.choice([1, 1, 1, 2, 3])):
+                process = self.processes.pop(name)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                process.stdout.close()
+                self.start(name)
+            if load.poll() is not None:
+                break
+        said, _ = load.communicate("", timeout=120)
+        self.assertEqual(load.returncode, 0, f"seed {seed}: {said}")
+        self.assertRegex(said, r"\d+ answers, [1-9]\d* charges, [1-9]\d* registrations, \d+ requests without")
+        print(f"chaos, seed {seed}, {rounds} rounds: {said}", end="", file=sys.stderr)
+
+    def test_the_load_notices_a_vault_that_counts_otherwise(self):
+        load = self.start_load(3, budget=BUDGET - 1)
+        self.addCleanup(load.kill)
+        said = load.stdout.read()
+        load.wait(timeout=120)
+        load.stdin.close()
+        load.stdout.close()
+        self.assertNotEqual(load.returncode, 0, said)
+        self.assertRegex(said, r"vault \d, \w+: \d+ attempts left after \d+ of 19")
+
+
+if __name__ == "__main__":
+    unittest.main()
