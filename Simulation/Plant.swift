@@ -62,8 +62,8 @@ enum Plant: String, CaseIterable {
     func firstSeed(for check: Check) -> UInt64 {
         switch (self, check) {
         case (.destructionNeverComes, _): 7
-        case (.commitBeforeSync, .neverLost): 15
-        case (.retiredTooEarly, _): 3
+        case (.commitBeforeSync, .neverLost): 54
+        case (.retiredTooEarly, _): 10
         case (.proofsUnchecked, _): 10
         default: 1
         }
