@@ -91,7 +91,6 @@ extension CofferError {
                 .noSource, "The folder that you back up cannot be read: \(error.words). Earlier backups are untouched.",
                 advice: "Check its permissions and try again.")
         case .store(let error): self.init(error, place: place)
-        case .previous(let error): self.init(error, place: place)
         case .unrepresentable:
             self.init(
                 .internalError, "A name or an attribute in the folder is too long for the backup format.",

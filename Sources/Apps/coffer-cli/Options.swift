@@ -78,7 +78,7 @@ struct UnlockOptions: ParsableArguments {
         guard let from else { return try await common.device.open() }
         let store = try await ClaimedStore.at(from)
         guard !key, keyFile == nil, let fleet = try store.fleet else {
-            return try await store.open(with: try sixtyFourDigitKey())
+            return try await store.open(with: try SecretInput.sixtyFourDigitKey(file: keyFile))
         }
         let signIn = try signIn.signIn()
         if !common.json {
@@ -98,11 +98,5 @@ struct UnlockOptions: ParsableArguments {
         }
         if !common.json { notes.forEach { Output.note(Output.printable($0)) } }
         return backup
-    }
-
-    private func sixtyFourDigitKey() throws -> SixtyFourDigitKey {
-        var text =
-            try keyFile.map(SecretInput.read) ?? SecretInput.ask("64-digit key: ", insteadUse: "--key-file")
-        return try SixtyFourDigitKey(wiping: &text)
     }
 }

@@ -6,8 +6,6 @@ import Primitives
 package enum BackupError: Error, Equatable, Sendable {
     case source(SourceError)
     case store(ObjectStoreError)
-    /// The newest snapshot cannot be read, so that a new one cannot be chained to it.
-    case previous(ReadError)
     /// Something in the source is beyond the format's limits (a name or an attribute that is too long).
     case unrepresentable
 }

@@ -134,11 +134,7 @@ extension Device {
                     forget(known)
                     return try begin(source: source, store: store)
                 }
-                throw CofferError(
-                    .alreadyEnabled, "Backup of \(known.source) to \(known.store) is enabled on this device already.",
-                    advice:
-                        "`coffer status` shows it, `coffer disable` turns it off. Another backup needs another --state."
-                )
+                throw CofferError(alreadyEnabled: known)
             }
             return (known, try key(known))
         }
@@ -192,6 +188,12 @@ extension Device {
 }
 
 extension CofferError {
+    init(alreadyEnabled known: DeviceSettings) {
+        self.init(
+            .alreadyEnabled, "Backup of \(known.source) to \(known.store) is enabled on this device already.",
+            advice: "`coffer status` shows it, `coffer disable` turns it off. Another backup needs another --state.")
+    }
+
     init(storeTaken place: String) {
         self.init(
             .storeTaken, "There is a backup in \(place) already. It was left as it is.",

@@ -17,10 +17,7 @@ extension Device {
     ) async throws(CofferError) -> [String] {
         let (source, location, _) = try places(source, location)
         if let known = try folder.settings() {
-            throw CofferError(
-                .alreadyEnabled, "Backup of \(known.source) to \(known.store) is enabled on this device already.",
-                advice: "`coffer status` shows it, `coffer disable` turns it off. Another backup needs another --state."
-            )
+            throw CofferError(alreadyEnabled: known)
         }
         try requireNoKeyWithoutSettings()
         let claimed = try await ClaimedStore.at(location)

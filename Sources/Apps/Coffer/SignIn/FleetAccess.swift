@@ -27,6 +27,7 @@ struct FleetAccess: Sendable {
             },
             // A vault that has not answered by then counts as down; the others' answers do not wait for it.
             deadline: { _ in try? await Task.sleep(for: .seconds(20)) },
+            // Once enough vaults have answered, the others have this long: a person is waiting.
             grace: { try? await Task.sleep(for: .seconds(2)) },
             now: { Timestamp(unixSeconds: secondsSince1970()) })
     }

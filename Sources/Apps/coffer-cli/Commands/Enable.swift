@@ -70,9 +70,7 @@ struct Enable: AsyncParsableCommand {
 
     private func unlock() throws -> Device.Unlock {
         guard key || keyFile != nil else { return .password(try signIn.password(), signIn: try signIn.signIn()) }
-        var text =
-            try keyFile.map(SecretInput.read) ?? SecretInput.ask("64-digit key: ", insteadUse: "--key-file")
-        return .sixtyFourDigitKey(try SixtyFourDigitKey(wiping: &text))
+        return .sixtyFourDigitKey(try SecretInput.sixtyFourDigitKey(file: keyFile))
     }
 
     private func protection() throws -> Device.NewProtection {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Coffer
 import Foundation
 
 /// Secrets come from a terminal without echo, or from a file; never from an argument.
@@ -61,6 +62,12 @@ enum SecretInput {
         defer { close(terminal) }
         write(terminal, prompt)
         return String(decoding: try readLine(terminal), as: UTF8.self)
+    }
+
+    /// The 64-digit key of a backup that there is already, from a file or typed.
+    static func sixtyFourDigitKey(file: String?) throws -> SixtyFourDigitKey {
+        var text = try file.map(read) ?? ask("64-digit key: ", insteadUse: "--key-file")
+        return try SixtyFourDigitKey(wiping: &text)
     }
 
     /// A file's bytes; `-` is standard input.
