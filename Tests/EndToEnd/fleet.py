@@ -2,7 +2,9 @@
 
 import base64
 import http.server
+import itertools
 import json
+import random
 import signal
 import socket
 import subprocess
@@ -15,10 +17,20 @@ from session import BINARIES, Session
 NAMES = ["one", "two", "three", "four", "five"]
 
 
+# Below the ports that the system lends to outgoing connections (ip_local_port_range): one of those may be taken by
+# anybody between the moment it was found free and the moment a vault listens on it, or be found free twice.
+PORTS = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for port in itertools.islice(PORTS, 12_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise OSError("no free port from 20000 to 31999")
 
 
 class GarbageVault(http.server.ThreadingHTTPServer):
@@ -79,7 +91,8 @@ class FleetSession(Session):
             stderr=log)
         log.close()
         self.processes[name] = process
-        self.assertIn(b"ready", process.stdout.readline())
+        ready = process.stdout.readline()
+        self.assertIn(b"ready", ready, f"{name} did not start: " + (self.folder / f"{name}.log").read_text()[-2000:])
 
     def stop(self, *names):
         for name in names:
