@@ -3,9 +3,10 @@
 # make check   format, warnings, architecture
 # make simulate SEEDS=200 [FIRST=1]     fleets and attackers in one process, from seeds (Docs/Testing.md)
 # make chaos ROUNDS=100 [SEED=1]        real vaults, killed under load
-# One debug build serves all of them.
+# make bench-backup [CORPUS=DIR] [BENCH_ROUNDS=3]   Coffer and its peers on a corpus of 2 GB (Docs/Performance.md); takes an hour
+# One debug build serves all of them but the last.
 
-.PHONY: demo test check simulate chaos build setup setup-tests format release
+.PHONY: demo test check simulate chaos bench-backup build setup setup-tests format release
 
 demo: setup
 	@scripts/with-tools sh -c '"$$SWIFT" build --quiet --product coffer && "$$SWIFT" build --quiet --product coffer-vault'
@@ -26,6 +27,16 @@ SEED ?= 1
 chaos: setup-tests
 	@scripts/with-tools sh -c '"$$SWIFT" build --quiet --product simulate && "$$SWIFT" build --quiet --product coffer-vault'
 	@CHAOS_ROUNDS=$(ROUNDS) CHAOS_SEED=$(SEED) scripts/with-tools sh -c '"$$PYTHON" Tests/EndToEnd/test_chaos.py'
+
+# Several gigabytes, outside of the repository.
+CORPUS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/coffer/corpus
+BENCH_ROUNDS ?= 3
+bench-backup:
+	@scripts/setup --bench
+	@scripts/with-tools sh -c '"$$SWIFT" build --quiet -c release --product coffer'
+	@BENCH_PYTHON="$(CURDIR)/.build-tools/bench/bin/python" Benchmarks/build-corpus "$(CORPUS)"
+	@python3 Benchmarks/bench_backup.py "$(CORPUS)" --coffer .build/release/coffer --rounds $(BENCH_ROUNDS) \
+	    --peers .build-tools/bench/bin --write Docs/Performance.md
 
 check: setup
 	scripts/with-tools scripts/check

@@ -115,6 +115,10 @@ extension CofferError {
     init(_ error: RestoreError, place: String) {
         switch error {
         case .store(let error): self.init(error, place: place)
+        case .noSuchPath:
+            self.init(
+                .noSuchPath, "There is no such path in the snapshot. Nothing was restored.",
+                advice: "`coffer ls` shows what is there, from the top.")
         case .target(.full, _):
             self.init(
                 .targetFailed, "There is no room left where you restore to. What was restored so far is whole.",

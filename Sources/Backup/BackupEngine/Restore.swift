@@ -7,6 +7,8 @@ package enum RestoreError: Error, Equatable, Sendable {
     case store(ObjectStoreError)
     /// The target has no room left or cannot be written.
     case target(TargetError, path: [UInt8])
+    /// The snapshot has nothing of that path; nothing was restored.
+    case noSuchPath
 }
 
 /// What a restore did.
@@ -41,31 +43,51 @@ package struct Restore {
     private var progress = Progress(phase: .restoring)
     private var report = RestoreReport()
 
+    /// - Parameter path: what alone is restored, with the folders above it; empty for everything.
     package static func run(
-        _ snapshot: Snapshot, from repository: Repository, _ index: ChunkIndex, into target: any RestoreTarget,
-        report: @escaping ProgressReport
+        _ snapshot: Snapshot, from repository: Repository, _ index: ChunkIndex, only path: [UInt8] = [],
+        into target: any RestoreTarget, report: @escaping ProgressReport
     ) async throws(RestoreError) -> RestoreReport {
         var restore = Restore(
             reader: ChunkReader(repository, index), target: target, reportProgress: report)
         restore.progress.filesTotal = Int(clamping: snapshot.totals.files)
         restore.progress.bytesTotal = snapshot.totals.contentBytes
         guard case .directory(let listings) = snapshot.root.kind else { return restore.report }
-        try await restore.contents(of: listings, path: [])
+        let names = path.split(separator: UInt8(ascii: "/")).map { Array($0) }.filter { $0 != Entry.rootName }
+        if !names.isEmpty {
+            // Before any folder above it is made.
+            do { _ = try await repository.browse(snapshot, path: path, index) } catch {
+                if error == .noSuchPath { throw .noSuchPath }
+            }
+        }
+        try await restore.contents(of: listings, path: [], only: names[...])
         try restore.complete([]) { target throws(TargetError) in try target.leaveDirectory(snapshot.root.metadata) }
         return restore.report
     }
 
-    private mutating func contents(of listings: ChunkList, path: [UInt8]) async throws(RestoreError) {
-        let entries: [Entry]
+    /// - Parameter names: the names that alone are followed from here, one in each folder; empty for everything.
+    private mutating func contents(
+        of listings: ChunkList, path: [UInt8], only names: ArraySlice<[UInt8]>
+    ) async throws(RestoreError) {
+        var entries: [Entry]
         do {
             entries = try await reader.entries(of: listings)
         } catch {
             return try damaged(path, error)
         }
+        if let name = names.first {
+            entries.removeAll { $0.name != name }
+            guard let entry = entries.first else { throw .noSuchPath }
+            if names.count > 1 {
+                guard case .directory = entry.kind else { throw .noSuchPath }
+            } else {
+                expect(entry)
+            }
+        }
         for entry in entries {
             let entryPath = path.isEmpty ? entry.name : path + [UInt8(ascii: "/")] + entry.name
             do {
-                try await restore(entry, path: entryPath)
+                try await restore(entry, path: entryPath, only: names.dropFirst())
             } catch .target(let failure, _) where failure != .full {
                 report.missing.append(.init(path: entryPath, reason: Self.reason(failure)))
             }
@@ -80,11 +102,20 @@ package struct Restore {
         }
     }
 
-    private mutating func restore(_ entry: Entry, path: [UInt8]) async throws(RestoreError) {
+    /// What is to come, where it is not the whole snapshot.
+    private mutating func expect(_ entry: Entry) {
+        guard case .file(let content) = entry.kind else { return }
+        progress.filesTotal = 1
+        progress.bytesTotal = content.contentBytes
+    }
+
+    private mutating func restore(
+        _ entry: Entry, path: [UInt8], only names: ArraySlice<[UInt8]>
+    ) async throws(RestoreError) {
         switch entry.kind {
         case .directory(let listings):
             try at(path) { target throws(TargetError) in try target.enterDirectory(entry.name) }
-            try await contents(of: listings, path: path)
+            try await contents(of: listings, path: path, only: names)
             try complete(path) { target throws(TargetError) in try target.leaveDirectory(entry.metadata) }
             report.directories += 1
         case .symbolicLink(let link):

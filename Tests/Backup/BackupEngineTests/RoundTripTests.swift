@@ -127,6 +127,27 @@ import Testing
         #expect(try names(in: Array(target("back").utf8)).count == 1)
     }
 
+    @Test func `one file or one folder comes back alone, at its own path`() async throws {
+        let (source, place, target) = (try TemporaryFolder(), try TemporaryFolder(), try TemporaryFolder())
+        try source.makeFolder("media/photos")
+        for name in ["media/photos/a", "media/photos/b", "media/c", "d"] {
+            try source.write(Array(name.utf8), to: name)
+        }
+        let wing = try await Wing(FolderStore(path: place("store")))
+        try await wing.backUp(source.path)
+        #expect(try await wing.restore(to: target("one"), only: "media/photos/b").files == 1)
+        #expect(try target.read("one/media/photos/b") == Array("media/photos/b".utf8))
+        #expect(try names(in: Array(target("one/media").utf8)).count == 1)
+        #expect(try await wing.restore(to: target("folder"), only: "./media/photos/").files == 2)
+        #expect(try names(in: Array(target("folder/media/photos").utf8)).count == 2)
+        for missing in ["media/photos/x", "x", "d/x", "media/photos/b/x"] {
+            await #expect(throws: RestoreError.noSuchPath) {
+                _ = try await wing.restore(to: target("none"), only: missing)
+            }
+        }
+        #expect(try names(in: Array(target("none").utf8)) == [], "no folder above it was made")
+    }
+
     @Test func `a second backup stores little, and both snapshots come back`() async throws {
         let (source, place, target) = (try TemporaryFolder(), try TemporaryFolder(), try TemporaryFolder())
         try source.makeFolder("media")

@@ -67,9 +67,11 @@ public struct OpenedBackup: Sendable {
 
     /// Restores a snapshot into a folder, which is made if it is not there.
     ///
-    /// - Parameter intoExisting: allow a folder that holds something; what is there is kept.
+    /// - Parameters:
+    ///   - intoExisting: allow a folder that holds something; what is there is kept.
+    ///   - path: the file or folder that alone is restored, at its own path below the folder; empty for everything.
     public func restore(
-        _ selection: Selection = .newest, to folder: String, intoExisting: Bool = false,
+        _ selection: Selection = .newest, to folder: String, intoExisting: Bool = false, only path: String = "",
         progress: @escaping ProgressHandler
     ) async throws(CofferError) -> RestoreSummary {
         let snapshot = try await snapshot(selection)
@@ -81,7 +83,9 @@ public struct OpenedBackup: Sendable {
             throw CofferError(error, path: folder)
         }
         do {
-            let report = try await Restore.run(snapshot, from: repository, index, into: target) {
+            let report = try await Restore.run(
+                snapshot, from: repository, index, only: Array(path.utf8), into: target
+            ) {
                 progress(ProgressUpdate($0))
             }
             return RestoreSummary(report, of: snapshot)

@@ -11,6 +11,10 @@ struct Restore: AsyncParsableCommand {
 
     @Argument(help: "The folder to restore to; it is made if it is not there.") var folder: String
     @Option(help: ArgumentHelp("Which snapshot; without it the newest.", valueName: "number")) var snapshot: Int?
+    @Option(
+        name: [.customLong("only"), .customLong("path")],
+        help: ArgumentHelp("Restore this file or folder of the snapshot alone, at its own path.", valueName: "path"))
+    var only: String?
     @Flag(help: "Restore into a folder that holds something; what is there is kept.") var intoExisting = false
     @OptionGroup var unlock: UnlockOptions
     @OptionGroup var common: CommonOptions
@@ -23,7 +27,7 @@ struct Restore: AsyncParsableCommand {
         let summary: RestoreSummary
         do {
             summary = try await backup.restore(
-                snapshot.map { .number($0) } ?? .newest, to: folder, intoExisting: intoExisting,
+                snapshot.map { .number($0) } ?? .newest, to: folder, intoExisting: intoExisting, only: only ?? "",
                 progress: display.handler)
         } catch {
             display.finish()

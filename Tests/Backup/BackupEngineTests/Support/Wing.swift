@@ -48,13 +48,15 @@ struct Wing {
     }
 
     /// - Parameter number: counted from the oldest; the newest if nil.
-    func restore(to folder: String, number: Int? = nil, intoExisting: Bool = false) async throws -> RestoreReport {
+    func restore(
+        to folder: String, number: Int? = nil, intoExisting: Bool = false, only path: String = ""
+    ) async throws -> RestoreReport {
         let repository = try await open()
         let names = try await repository.snapshotNames()
         let snapshot = try await repository.snapshot(names[number ?? names.count - 1])
         return try await Restore.run(
             snapshot, from: repository, try await repository.loadIndex().index,
-            into: try FolderTarget(path: folder, intoExisting: intoExisting), report: { _ in })
+            only: Array(path.utf8), into: try FolderTarget(path: folder, intoExisting: intoExisting), report: { _ in })
     }
 
     func verify(deep: Bool = true) async throws -> VerifyReport {
