@@ -19,10 +19,10 @@ final class Disk: @unchecked Sendable {
 
     /// Writes a batch. `tornAt` cuts the write off after that share of it, in thousandths.
     func write(_ batch: RecordBatch, tornAt perMille: Int? = nil, isSynced: Bool = true) {
-        let entry = Self.entry(epoch: batch.expectedEpoch + 1, head: batch.head, records: batch.records)
+        let entry = Self.entry(epoch: batch.epoch, head: batch.head, records: batch.records)
         journal += entry.prefix(perMille.map { entry.count * $0 / 1000 } ?? entry.count)
         if isSynced { syncedBytes = journal.count }
-        if perMille == nil { apply(epoch: batch.expectedEpoch + 1, head: batch.head, records: batch.records) }
+        if perMille == nil { apply(epoch: batch.epoch, head: batch.head, records: batch.records) }
     }
 
     /// What a new process finds after the power failed.

@@ -50,6 +50,40 @@ class FileAnchor(FleetSession):
         self.assertIn("is gone", self.vault("serve", "one", "--listen", "127.0.0.1:0", expect=65))
 
 
+class RestoredVault(FleetSession):
+    """One of five vaults loses its disk, and comes back from a copy."""
+
+    def test_a_restored_vault_answers_again_when_a_device_with_the_key_was_in_touch(self):
+        notes = self.make_notes()
+        self.enable(notes)
+        self.coffer("backup")
+        self.stop("one")
+        store = self.folder / "one" / "vault.sqlite"
+        copy = self.folder / "copy.sqlite"
+        shutil.copy(store, copy)
+        self.start("one")
+        self.secret_file("guess", "hunter2\n")
+        self.error(*self.restore_arguments("R", password="guess"), expect=11, device="thief")
+        self.stop("one")
+        shutil.copy(copy, store)
+
+        self.vault("serve", "one", "--listen", "127.0.0.1:0", expect=ROLLED_BACK)
+        self.assertIn("frozen", self.vault("restore", "one"))
+        self.assertIn("nothing to restore", self.vault("restore", "one", expect=73))
+        self.assertIn("remembers this head", self.vault("audit", "one"))
+        self.start("one")
+
+        # Two others are down: three answer, and one of them is frozen.
+        self.stop("four", "five")
+        error = self.error(*self.restore_arguments("R"), expect=50, device="new-phone")
+        self.assertIn("came back from a backup", error["message"])
+        self.start("four")
+        self.coffer("attempts")
+        self.stop("four")
+        self.coffer(*self.restore_arguments("R"), device="new-phone")
+        self.compare(notes, self.folder / "R")
+
+
 class Witnesses(FleetSession):
     vault_count = 1
 

@@ -130,8 +130,8 @@ extension CommandFailure {
             self.init(
                 .rolledBack,
                 "The vault refuses to serve: \(rollback). Nothing was changed. An old store would bring back attempts "
-                    + "that were used up and shares that were destroyed. Put the newest store back; if it is lost, make "
-                    + "a new vault, and people's clients register anew.")
+                    + "that were used up and shares that were destroyed. Put the newest store back; if it is lost, "
+                    + "`coffer-vault restore` takes this one with every account frozen.")
         }
     }
 

@@ -165,7 +165,7 @@ package final class SQLiteRecordStore: RecordStore {
         guard meta.epoch == batch.expectedEpoch else { throw RecordStoreError.conflict }
         try database.execute(
             sql: "UPDATE meta SET epoch = ?, head = ? WHERE id = 0",
-            arguments: [try integer(batch.expectedEpoch) + 1, Data(batch.head)])
+            arguments: [try integer(batch.epoch), Data(batch.head)])
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO records (slot, key, epoch, due, sealed) VALUES (?, ?, ?, ?, ?)

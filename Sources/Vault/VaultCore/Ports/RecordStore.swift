@@ -62,14 +62,17 @@ package struct LeafTable: Sendable {
 
 /// One batch: all of it or nothing.
 package struct RecordBatch: Sendable {
-    /// The batch is refused unless the store is at this epoch; afterwards it is at the next one.
+    /// The batch is refused unless the store is at this epoch.
     package let expectedEpoch: UInt64
+    /// The store's epoch afterwards: the next one, but for a restore, which passes over those that were lost.
+    package let epoch: UInt64
     package let head: [UInt8]
     /// Each in a slot of its own; a known key keeps its slot, a new one takes the next.
     package let records: [StoredRecord]
 
-    package init(expectedEpoch: UInt64, head: [UInt8], records: [StoredRecord]) {
+    package init(expectedEpoch: UInt64, epoch: UInt64, head: [UInt8], records: [StoredRecord]) {
         self.expectedEpoch = expectedEpoch
+        self.epoch = epoch
         self.head = head
         self.records = records
     }

@@ -33,7 +33,7 @@ struct LedgerPage {
         sealer = records.sealer
         for command in batch {
             guard let position = positions[sealer.account(command.name)] else { continue }
-            accounts[position] = try view.record(AccountRecord.self, at: position)
+            accounts[position] = try view.account(at: position)
         }
     }
 

@@ -92,7 +92,7 @@ package struct LedgerWorker {
         var erases = false
         var breaker = self.breaker
         for index in due.indices {
-            guard let record = try view.record(AccountRecord.self, at: index) else { continue }
+            guard let record = try view.account(at: index) else { continue }
             let step = Machine.tick(record, at: time)
             erases = erases || step.erasesSecrets
             if let name = record.active?.record.header.name {

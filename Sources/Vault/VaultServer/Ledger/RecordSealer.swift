@@ -37,6 +37,7 @@ package struct RecordSealer: Sendable {
     package var configuration: RecordKey { name("configuration", []) }
     package var identity: RecordKey { name("identity", []) }
     package var anchorSettings: RecordKey { name("anchor", []) }
+    var restorePoint: RecordKey { name("restore", []) }
     package func tenant(_ tenant: String) -> RecordKey { name("tenant", Array(tenant.utf8)) }
 
     /// Account numbers lie in the store as keyed hashes alone.
@@ -50,6 +51,11 @@ package struct RecordSealer: Sendable {
     package func firstSerial(of account: AccountName) -> UInt64 {
         let derived = name("first serial", (try? account.encoded()) ?? [])
         return derived.bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) } >> 1
+    }
+
+    /// What an account's owner must sign over after a restore: another one after each.
+    func thawNonce(of account: RecordKey, after point: RestorePoint) -> ThawNonce {
+        ThawNonce(uncheckedBytes: name("thaw nonce", point.seed + account.bytes).bytes)
     }
 
     private func name(_ kind: String, _ content: [UInt8]) -> RecordKey {
@@ -72,6 +78,13 @@ package struct RecordSealer: Sendable {
         var plaintext = try open(stored.sealed, place(stored.key, slot: stored.slot, epoch: stored.epoch))
         defer { plaintext.wipe() }
         do { return try Value(decoding: plaintext) } catch { throw RecordDamaged() }
+    }
+
+    /// The same, in the ledger's words.
+    func opened<Value: ByteCodable>(_: Value.Type, _ stored: StoredRecord) throws(LedgerError) -> Value {
+        do { return try open(Value.self, stored) } catch {
+            throw .damaged("a record in slot \(stored.slot) does not open: it was altered, or the key is another")
+        }
     }
 
     /// Whether a record opens in its place and version, whatever it holds.

@@ -26,8 +26,8 @@ package struct SealedRecords: Sendable {
     package let store: any RecordStore
     package let sealer: RecordSealer
     package let anchor: any Anchor
-    private let verified = VerifiedStore()
-    private var verification: StoreVerification {
+    let verified = VerifiedStore()
+    var verification: StoreVerification {
         StoreVerification(store: store, sealer: sealer, anchor: anchor)
     }
     /// How often another process may come in between before this one gives up.
@@ -43,18 +43,31 @@ package struct SealedRecords: Sendable {
     package struct View: Sendable {
         package let snapshot: StoreSnapshot
         package let head: LedgerHead
-        fileprivate let keys: [RecordKey]
+        let keys: [RecordKey]
         fileprivate let sealer: RecordSealer
+        /// The last restore, if there was one.
+        fileprivate let restorePoint: RestorePoint?
 
         /// The ledger's time as of the last batch.
         package var time: LedgerTime { head.time }
 
-        /// The record of the key at this position of the list that was loaded; nil if there is none.
+        /// The record of the key at this position of the list that was loaded; nil if there is none. An account's is
+        /// read by `account(at:)`.
         package func record<Value: ByteCodable>(_: Value.Type, at index: Int) throws(LedgerError) -> Value? {
-            guard let stored = snapshot.records[index] else { return nil }
-            do { return try sealer.open(Value.self, stored) } catch {
-                throw .damaged("a record in slot \(stored.slot) does not open: it was altered, or the key is another")
+            try snapshot.records[index].map { stored throws(LedgerError) in try sealer.opened(Value.self, stored) }
+        }
+
+        /// The account's record of the key at this position; frozen, if it was not written since the last restore.
+        package func account(at index: Int) throws(LedgerError) -> AccountRecord? {
+            guard let stored = snapshot.records[index], var record = try record(AccountRecord.self, at: index) else {
+                return nil
             }
+            if let restorePoint, stored.epoch <= restorePoint.epoch {
+                record.freeze(
+                    nonce: sealer.thawNonce(of: stored.key, after: restorePoint),
+                    batchesMissed: restorePoint.epoch - stored.epoch)
+            }
+            return record
         }
     }
 
@@ -75,7 +88,7 @@ package struct SealedRecords: Sendable {
     package func load(_ keys: [RecordKey]) throws(LedgerError) -> View {
         try verified.state.withLock { state throws(LedgerError) in
             for _ in 0..<Self.racesMax {
-                let snapshot = try read(keys)
+                let snapshot = try read(keys + [sealer.restorePoint])
                 guard let known = state, known.head.head.epoch == snapshot.epoch else {
                     state = try verification.verify(after: state)
                     continue
@@ -84,8 +97,12 @@ package struct SealedRecords: Sendable {
                     throw .rolledBack(
                         .anotherBranch(storeEpoch: snapshot.epoch, anchoredEpoch: known.head.head.epoch))
                 }
-                try known.check(snapshot.records, for: keys)
-                return View(snapshot: snapshot, head: known.head.head, keys: keys, sealer: sealer)
+                try known.check(snapshot.records, for: keys + [sealer.restorePoint])
+                let point = try snapshot.records.last.flatMap { $0 }.map { stored throws(LedgerError) in
+                    try sealer.opened(RestorePoint.self, stored)
+                }
+                return View(
+                    snapshot: snapshot, head: known.head.head, keys: keys, sealer: sealer, restorePoint: point)
             }
             throw .conflict
         }
@@ -114,18 +131,28 @@ package struct SealedRecords: Sendable {
             guard var next = state, next.head.head == view.head else { throw .conflict }
             // Taken out rather than copied, so that a tree of a million leaves is changed in place.
             state = nil
-            let records = try seal(changes, of: view, into: &next.index, using: &generator)
-            let before = next.head
+            let epoch = view.snapshot.epoch + 1
+            let records = try changes.map { change throws(LedgerError) in
+                try seal(change, key: view.keys[change.index], epoch: epoch, into: &next.index, using: &generator)
+            }
             next.head = sealer.keyed(
                 LedgerHead(
-                    vaultID: vaultID ?? view.head.vaultID, epoch: view.snapshot.epoch + 1,
-                    slotCount: next.index.slotCount, root: next.index.tree.root, previous: before.hash, time: time))
-            do throws(RecordStoreError) {
-                try store.commit(
-                    RecordBatch(expectedEpoch: view.snapshot.epoch, head: next.bytes, records: records))
-            } catch { throw LedgerError(error) }
-            state = try anchorCommitted(next)
+                    vaultID: vaultID ?? view.head.vaultID, epoch: epoch, slotCount: next.index.slotCount,
+                    root: next.index.tree.root, previous: next.head.hash, time: time))
+            state = try publish(next, records, after: view.snapshot.epoch)
         }
+    }
+
+    /// Commits, and returns when the anchor holds the head.
+    func publish(
+        _ next: VerifiedStore.State, _ records: [StoredRecord], after epoch: UInt64
+    ) throws(LedgerError) -> VerifiedStore.State {
+        do throws(RecordStoreError) {
+            try store.commit(
+                RecordBatch(
+                    expectedEpoch: epoch, epoch: next.head.head.epoch, head: next.bytes, records: records))
+        } catch { throw LedgerError(error) }
+        return try anchorCommitted(next)
     }
 
     /// Returns when the anchor holds a head that was committed. Another process on the same store may have seen it
@@ -143,34 +170,22 @@ package struct SealedRecords: Sendable {
         } catch { throw .unknownOutcome("the anchor did not take the new head: \(error)") }
     }
 
-    /// Seals new versions for the view's next epoch, and puts their leaves into the tree.
-    private func seal(
-        _ changes: [Change], of view: View, into index: inout LeafIndex,
-        using generator: inout some RandomNumberGenerator
-    ) throws(LedgerError) -> [StoredRecord] {
-        var records: [StoredRecord] = []
-        for change in changes {
-            let key = view.keys[change.index]
-            let record = try seal(
-                change, key: key, slot: index.slot(of: key) ?? index.slotCount, epoch: view.snapshot.epoch + 1,
-                using: &generator)
-            do { try index.put(record) } catch { throw LedgerError(error) }
-            records.append(record)
-        }
-        return records
-    }
-
-    private func seal(
-        _ change: Change, key: RecordKey, slot: UInt64, epoch: UInt64,
+    /// Seals a new version for the epoch, and puts its leaf into the tree.
+    func seal(
+        _ change: Change, key: RecordKey, epoch: UInt64, into index: inout LeafIndex,
         using generator: inout some RandomNumberGenerator
     ) throws(LedgerError) -> StoredRecord {
+        let slot = index.slot(of: key) ?? index.slotCount
         // Room for the largest record from the start: a growing array leaves copies of secrets behind.
         var writer = ByteWriter(capacity: 16_384)
         do { try change.value.encode(into: &writer) } catch { throw .unavailable("a record has no encoding") }
         var plaintext = writer.bytes
         writer = ByteWriter()
         let sealed = sealer.seal(wiping: &plaintext, key: key, slot: slot, epoch: epoch, using: &generator)
-        return StoredRecord(key: key, slot: slot, epoch: epoch, sealed: sealed, dueSeconds: change.dueSeconds)
+        let record = StoredRecord(
+            key: key, slot: slot, epoch: epoch, sealed: sealed, dueSeconds: change.dueSeconds)
+        do { try index.put(record) } catch { throw LedgerError(error) }
+        return record
     }
 }
 

@@ -101,8 +101,8 @@ final class RealFleet: VaultTransport {
             let records = stores[Int(index) - 1]
             let key = records.sealer.account(try AccountName(tenant: "chat", account: account))
             let view = try records.load([key])
-            guard var record = try view.record(AccountRecord.self, at: 0) else { continue }
-            record.freeze(nonce: .random(using: &generator))
+            guard var record = try view.account(at: 0) else { continue }
+            record.freeze(nonce: .random(using: &generator), batchesMissed: 9)
             try records.commit(
                 [SealedRecords.Change(index: 0, value: record)], time: view.time, on: view, using: &generator)
         }

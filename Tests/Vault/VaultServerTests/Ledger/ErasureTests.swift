@@ -94,7 +94,7 @@ import VaultServer
         let service = try await VaultService(records: vault.records, clock: { later.now }, logger: .silent)
         let key = vault.records.sealer.account(client.name)
         func isAlive() throws -> Bool {
-            try vault.records.load([key]).record(AccountRecord.self, at: 0)?.active != nil
+            try vault.records.load([key]).account(at: 0)?.active != nil
         }
         await service.settleDue()
         #expect(try isAlive())

@@ -106,7 +106,7 @@ final class MemoryRecordStore: RecordStore {
                 return .damaged("a record would have changed its slot")
             }
         }
-        contents.epoch = batch.expectedEpoch + 1
+        contents.epoch = batch.epoch
         contents.head = batch.head
         contents.commitCount += 1
         let written = lie == .tearsBatches ? batch.records.prefix((batch.records.count + 1) / 2) : batch.records[...]

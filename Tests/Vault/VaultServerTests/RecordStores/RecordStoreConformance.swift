@@ -18,6 +18,7 @@ struct RecordStoreConformance {
         try takesAllOfABatchOrNothing()
         try givesEveryLeaf()
         try erasesOldVersionsAndKeepsTheNew()
+        try passesOverEpochs()
     }
 
     private func require(_ condition: Bool, _ rule: String) throws {
@@ -42,7 +43,7 @@ struct RecordStoreConformance {
         let records = [
             try record(1, slot: 0, epoch: 1, text: "one"), try record(2, slot: 1, epoch: 1, text: "two", due: 50),
         ]
-        try reopen().commit(RecordBatch(expectedEpoch: 0, head: [1], records: records))
+        try reopen().commit(RecordBatch(expectedEpoch: 0, epoch: 1, head: [1], records: records))
         let snapshot = try reopen().load([try key(2), try key(3), try key(1)])
         try require(snapshot.epoch == 1 && snapshot.head == [1], "a commit moves epoch and head")
         try require(snapshot.slotCount == 2, "slots are counted")
@@ -53,7 +54,8 @@ struct RecordStoreConformance {
         let store = try reopen()
         for epoch: UInt64 in [0, 2] {
             let batch = RecordBatch(
-                expectedEpoch: epoch, head: [9], records: [try record(1, slot: 0, epoch: 9, text: "stale")])
+                expectedEpoch: epoch, epoch: epoch + 1, head: [9],
+                records: [try record(1, slot: 0, epoch: 9, text: "stale")])
             try require(refusal { try store.commit(batch) } == .conflict, "another epoch is refused as a conflict")
         }
         let snapshot = try reopen().load([try key(1)])
@@ -65,7 +67,7 @@ struct RecordStoreConformance {
     private func takesAllOfABatchOrNothing() throws {
         // The second record asks for a slot that is not its own.
         let batch = RecordBatch(
-            expectedEpoch: 1, head: [8],
+            expectedEpoch: 1, epoch: 2, head: [8],
             records: [
                 try record(1, slot: 0, epoch: 2, text: "torn"), try record(2, slot: 0, epoch: 2, text: "torn"),
             ])
@@ -75,7 +77,7 @@ struct RecordStoreConformance {
             snapshot.epoch == 1 && snapshot.head == [1] && snapshot.records.allSatisfy { $0?.epoch == 1 },
             "a batch that fails half-way leaves nothing")
         let many = try (3..<40).map { try record($0, slot: UInt64($0) - 1, epoch: 2, text: "many") }
-        try reopen().commit(RecordBatch(expectedEpoch: 1, head: [2], records: many))
+        try reopen().commit(RecordBatch(expectedEpoch: 1, epoch: 2, head: [2], records: many))
         let after = try reopen().load(try (3..<40).map { try key($0) })
         try require(after.epoch == 2 && after.records == many.map { $0 }, "all of a large batch is written")
     }
@@ -83,7 +85,7 @@ struct RecordStoreConformance {
     private func givesEveryLeaf() throws {
         let store = try reopen()
         let batch = RecordBatch(
-            expectedEpoch: 2, head: [3], records: [try record(3, slot: 2, epoch: 3, text: "due", due: 20)])
+            expectedEpoch: 2, epoch: 3, head: [3], records: [try record(3, slot: 2, epoch: 3, text: "due", due: 20)])
         try store.commit(batch)
         let table = try reopen().leaves()
         try require(table.epoch == 3 && table.head == [3], "the leaves come with their head and epoch")
@@ -97,7 +99,8 @@ struct RecordStoreConformance {
     private func erasesOldVersionsAndKeepsTheNew() throws {
         let store = try reopen()
         try store.commit(
-            RecordBatch(expectedEpoch: 3, head: [4], records: [try record(1, slot: 0, epoch: 4, text: "newest")]))
+            RecordBatch(
+                expectedEpoch: 3, epoch: 4, head: [4], records: [try record(1, slot: 0, epoch: 4, text: "newest")]))
         try store.eraseOldVersions()
         try store.eraseOldVersions()
         let snapshot = try reopen().load([try key(1), try key(2), try key(3)])
@@ -105,6 +108,12 @@ struct RecordStoreConformance {
         try require(
             snapshot.records.map { $0?.epoch } == [4, 1, 3] && snapshot.records[0]?.sealed == Array("newest".utf8),
             "erasing keeps the newest versions")
+    }
+
+    private func passesOverEpochs() throws {
+        try reopen().commit(
+            RecordBatch(expectedEpoch: 4, epoch: 9, head: [9], records: [try record(1, slot: 0, epoch: 9, text: "on")]))
+        try require(try reopen().load([]).epoch == 9, "a restore passes over the epochs that were lost")
     }
 
     private func refusal(_ body: () throws -> Void) -> RecordStoreError? {

@@ -29,7 +29,7 @@ import VaultCore
         let folder = try TemporaryFolder()
         let path = folder.path("vault.sqlite")
         let store = try SQLiteRecordStore(path: path, creating: true)
-        try store.commit(RecordBatch(expectedEpoch: 0, head: [], records: []))
+        try store.commit(RecordBatch(expectedEpoch: 0, epoch: 1, head: [], records: []))
         for suffix in ["", "-wal", "-shm"] {
             let attributes = try FileManager.default.attributesOfItem(atPath: path + suffix)
             #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600, "\(suffix)")
@@ -63,7 +63,7 @@ import VaultCore
         for (epoch, secret) in secrets.enumerated() {
             try store.commit(
                 RecordBatch(
-                    expectedEpoch: UInt64(epoch), head: [],
+                    expectedEpoch: UInt64(epoch), epoch: UInt64(epoch) + 1, head: [],
                     records: [
                         StoredRecord(key: key, slot: 0, epoch: UInt64(epoch) + 1, sealed: secret, dueSeconds: nil)
                     ]))
@@ -71,7 +71,7 @@ import VaultCore
         #expect(try folder.bytesOfAllFiles().contains(Array("secret version 3 ".utf8)), "the test can see versions")
         try store.commit(
             RecordBatch(
-                expectedEpoch: 20, head: [],
+                expectedEpoch: 20, epoch: 21, head: [],
                 records: [StoredRecord(key: key, slot: 0, epoch: 21, sealed: [1, 2, 3], dueSeconds: nil)]))
         try store.eraseOldVersions()
         #expect(!(try folder.bytesOfAllFiles().contains(Array("secret version".utf8))))
@@ -85,7 +85,7 @@ import VaultCore
         let key = try RecordKey([UInt8](repeating: 7, count: 32))
         try store.commit(
             RecordBatch(
-                expectedEpoch: 0, head: [],
+                expectedEpoch: 0, epoch: 1, head: [],
                 records: [
                     StoredRecord(key: key, slot: 0, epoch: 1, sealed: Array("secret".utf8), dueSeconds: nil)
                 ]))
@@ -95,7 +95,7 @@ import VaultCore
             _ = try Row.fetchAll(database, sql: "SELECT * FROM records")
             try store.commit(
                 RecordBatch(
-                    expectedEpoch: 1, head: [],
+                    expectedEpoch: 1, epoch: 2, head: [],
                     records: [StoredRecord(key: key, slot: 0, epoch: 2, sealed: [], dueSeconds: nil)]))
             #expect(throws: RecordStoreError.self) { try store.eraseOldVersions() }
             try database.execute(sql: "COMMIT")

@@ -24,7 +24,7 @@ import VaultServer
         _ = try await client.ask(.evaluate(TestClient.guess(second, serial: serial)))
 
         let key = vault.records.sealer.account(client.name)
-        func record() throws -> AccountRecord? { try vault.records.load([key]).record(AccountRecord.self, at: 0) }
+        func record() throws -> AccountRecord? { try vault.records.load([key]).account(at: 0) }
         let settled = try #require(try record())
         #expect(settled.attemptsLeft == 9)
         for bytes in recorded.withLock({ $0 + $0 }).shuffled() {
