@@ -23,7 +23,6 @@ struct Seeds: ParsableCommand {
     @Flag(help: "Print everything that happens.") var verbose = false
     @Option(help: "A bug to put in: \(Plant.allCases.map(\.rawValue).joined(separator: ", ")).")
     var plant: String?
-    @Flag(help: "Check what is known to be open as well.") var strict = false
     @Flag(help: "Put in every bug in turn; each must be noticed.") var plants = false
 
     func run() throws {
@@ -35,7 +34,7 @@ struct Seeds: ParsableCommand {
             guard let plant = Plant(rawValue: name) else { throw ValidationError("there is no plant \(name)") }
             return plant
         }
-        let settings = Settings(plant: plant, watching: nil, isVerbose: verbose, isStrict: strict)
+        let settings = Settings(plant: plant, watching: nil, isVerbose: verbose)
         let range = seed.map { $0...$0 } ?? first...(first + max(seeds, 1) - 1)
         var (messages, recoveries, registrations) = (0, 0, 0)
         for seed in range {

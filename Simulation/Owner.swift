@@ -27,8 +27,8 @@ final class Owner: @unchecked Sendable {
     var hasDeleted = false
     /// A registration was acknowledged by enough vaults, t honest ones among them, and was not deleted since.
     var isProtected = false
-    /// The registration that enough vaults acknowledged last, as the device keeps it.
-    var acknowledged: PlainRegistration?
+    /// What the device noted (`RegistrationNote.stands`).
+    var standing: RegistrationName?
     /// As `UndeliveredShares`: what the vaults in `missing` still lack.
     var undelivered: (registration: PlainRegistration, missing: [Int], certificates: [SuccessionCertificate])?
     private(set) var recoveries = 0
@@ -59,11 +59,6 @@ final class Owner: @unchecked Sendable {
     /// How many budgets a registration has lived under: its own, and one for each change that was begun.
     func budgets(of id: RegistrationID) -> Int {
         1 + (honest.indices.map { vault in previous.count { $0.id == id && $0.vault == vault } }.max() ?? 0)
-    }
-
-    /// What the protocol, as it stands, does not promise against liars.
-    func loseProtection() {
-        if honest.contains(false), !world.isStrict, world.plant != .retiredTooEarly { isProtected = false }
     }
 
     /// Too many vaults destroyed their shares: there is nothing left to be lost.

@@ -12,7 +12,6 @@ extension Owner {
         func reply(_ vault: Int) -> StatusReply? { answered.first { $0.vault == vault }?.reply }
     }
 
-    private var needed: Int { min(fleet.current.count, fleet.threshold + 1) }
     private var everyVault: [Int] { Array(fleet.currentVaults.indices) }
 
     // MARK: Asking
@@ -68,73 +67,122 @@ extension Owner {
 
     // MARK: Registering
 
+    /// As `FleetClient.register`.
     func register() async throws {
-        try await takeBack()
-        var survey = try await survey()
-        // A vault that did not hear of it yet stays out of the next change.
-        survey.answered.removeAll { !world.isStrict && begun($0.reply) != nil }
-        guard survey.answered.count >= needed else { return }
+        let survey = try await survey()
+        guard survey.answered.count >= fleet.neededForChange else { return }
+        let succession = succession(survey)
         let new = try newRegistration()
-        let prepared = try await prepare(new, at: survey.answered.map { ($0.vault, $0.reply.serial) }, survey)
-        guard prepared.count >= needed else { return }
-        // Shares of what came before are not delivered once this one may be active anywhere.
-        if !world.isStrict { undelivered = nil }
-        let activated = try await activate(new, at: prepared, survey)
+        var prepared = try await prepare(
+            new, at: survey.answered.map { ($0.vault, $0.reply.serial) }, survey, succession)
+        guard prepared.count >= fleet.neededForChange else { return }
+        undelivered = nil
+        let takenBack = try await takeBack(at: &prepared, besides: nil, survey, succession)
+        guard prepared.count >= fleet.neededForChange else { return }
+        let activated = try await activate(new, at: prepared, survey, succession, takenBack: takenBack)
         guard activated.count >= fleet.threshold else { return }
-        try await finish(new, activated: activated, survey, earlier: [])
+        let certificates = succession.certificates(for: new.name)
+        keep(new, missing: everyVault.filter { !activated.contains($0) }, certificates)
+        try await settle(new, at: activated, certificates, survey, succession, takenBack: takenBack)
     }
 
-    /// Takes back what an earlier change, cut short, left at some vaults: a third registration would otherwise push the
-    /// acknowledged one out of them before t vaults have another (Specs/vault.md, section 8). What is acknowledged is
-    /// the device's own knowledge: liars could name any old registration.
-    private func takeBack() async throws {
-        guard let acknowledged, !hasRetired(acknowledged.id), !world.isStrict else { return }
-        let begun = try await survey().answered.compactMap { vault, reply in
-            self.begun(reply).map { (vault: vault, id: $0) }
+    private func succession(_ survey: Survey) -> Succession {
+        Succession(
+            survey.answered.map(\.reply), fleet: fleet, name: name, backupKey: backupKey, noted: standing)
+    }
+
+    /// As `FleetClient.takeBack`.
+    private func takeBack(
+        at prepared: inout [(vault: Int, serial: UInt64)], besides new: RegistrationName?, _ survey: Survey,
+        _ succession: Succession
+    ) async throws -> [Int] {
+        guard world.plant != .changeOnChange else { return [] }
+        let questions = prepared.compactMap { vault, _ -> (vault: Int, operation: Operation)? in
+            guard let begun = survey.reply(vault).flatMap(succession.begun(at:)), begun != new?.id,
+                let certificate = succession.takingBack(begun)
+            else { return nil }
+            retires(begun)
+            return (vault, .retire(certificate))
         }
-        let certificates = try begun.map { ($0.vault, try certificate($0.id, acknowledged)) }
-        for (_, certificate) in certificates { retires(certificate.oldRegistrationID) }
-        _ = try await ask(certificates.map { ($0.0, .retire($0.1)) })
+        guard !questions.isEmpty else { return [] }
+        var takenBack: [Int] = []
+        for (vault, reply) in try await ask(questions) {
+            guard let position = prepared.firstIndex(where: { $0.vault == vault }) else { continue }
+            if case .retired(let serial) = reply {
+                prepared[position].serial = serial
+                takenBack.append(vault)
+            } else {
+                prepared.remove(at: position)
+            }
+        }
+        world.note("\(name.account) took back what was begun at \(takenBack)")
+        return takenBack
     }
 
-    /// The registration that was begun on top of the acknowledged one.
-    private func begun(_ reply: StatusReply) -> RegistrationID? {
-        guard let acknowledged, !hasRetired(acknowledged.id), let id = reply.activeID, registration(id) != nil,
-            reply.held.contains(where: { $0.role == .previous && $0.recordHash == acknowledged.recordHash })
-        else { return nil }
-        return id
+    /// As `FleetClient.settle`.
+    private func settle(
+        _ new: PlainRegistration, at activated: [Int], _ certificates: [SuccessionCertificate], _ survey: Survey,
+        _ succession: Succession, takenBack: [Int]
+    ) async throws {
+        let isTooEarly = world.plant == .retiredTooEarly && activated.count >= fleet.threshold
+        let acknowledged = isTooEarly ? fleet.current.count : activated.count
+        if succession.standing(after: new.name, acknowledged: acknowledged) == new.name {
+            standing = new.name
+            if honestCount(activated) >= fleet.threshold || isTooEarly { isProtected = true }
+        }
+        world.note("\(name.account) activated \(new.id.bytes.short) at \(activated)")
+        guard succession.isComplete(acknowledged: acknowledged) else { return }
+        world.note("\(name.account) retires \(certificates.map(\.oldRegistrationID.bytes.short))")
+        // All of them first: this device may die before it has sent the last one.
+        for certificate in certificates { retires(certificate.oldRegistrationID) }
+        var isDone = true
+        for certificate in certificates {
+            let old = certificate.oldRegistrationID
+            let holders = activated.filter { vault in
+                guard let reply = survey.reply(vault) else { return true }
+                if takenBack.contains(vault), reply.active?.registrationID == old { return false }
+                return reply.evaluable.contains { $0.id == old }
+            }
+            for (_, reply) in try await ask(holders.map { ($0, .retire(certificate)) }) {
+                switch reply {
+                case .retired, .refused(.unknownRegistration), .refused(.notRegistered), .refused(.destroyed): continue
+                default: isDone = false
+                }
+            }
+        }
+        if isDone, undelivered?.missing.isEmpty == true { undelivered = nil }
     }
 
-    /// Brings the newest registration to the vaults that lack it, without a password.
+    private func keep(_ new: PlainRegistration, missing: [Int], _ certificates: [SuccessionCertificate]) {
+        undelivered = missing.isEmpty && certificates.isEmpty ? nil : (new, missing, certificates)
+    }
+
+    /// As `FleetClient.deliver`.
     func deliver() async throws {
         guard let (new, missing, certificates) = undelivered else { return }
-        let before = try await survey()
-        _ = try await ask(
-            certificates.flatMap { certificate in
-                before.answered.filter { $0.reply.activeID == certificate.oldRegistrationID }
-                    .map { ($0.vault, Operation.retire(certificate)) }
-            })
         let survey = try await survey()
-        // Open: a device that keeps shares of a registration which a later one follows would retire the later one
-        // (Specs/vault.md, section 8).
-        let isFollowed = survey.answered.contains { answer in
-            answer.reply.held.contains { $0.role == .previous && $0.registrationID == new.id }
-                || answer.reply.certificates.contains { $0.oldRegistrationID == new.id }
+        let succession = succession(survey)
+        if succession.isFollowed(new.name, ending: certificates) {
+            undelivered = nil
+            return
         }
-        if isFollowed || hasRetired(new.id), !world.isStrict { return }
+        guard survey.answered.count >= fleet.threshold else { return }
+        let already = survey.answered.filter { $0.reply.active?.recordHash == new.recordHash }.map(\.vault)
         let lacking = survey.answered.filter { missing.contains($0.vault) }
-        let prepared = try await prepare(new, at: lacking.map { ($0.vault, $0.reply.serial) }, survey)
-        let activated = try await activate(new, at: prepared, survey)
-        let others = everyVault.filter { !missing.contains($0) }
-        try await finish(new, activated: others + activated, survey, earlier: certificates)
+        var prepared = try await prepare(new, at: lacking.map { ($0.vault, $0.reply.serial) }, survey, succession)
+        let takenBack = try await takeBack(at: &prepared, besides: new.name, survey, succession)
+        let done = try await activate(new, at: prepared, survey, succession, takenBack: takenBack)
+        let activated = already + done.filter { !already.contains($0) }
+        keep(new, missing: missing.filter { !activated.contains($0) }, certificates)
+        try await settle(new, at: activated, certificates, survey, succession, takenBack: takenBack)
     }
 
     private func prepare(
-        _ new: PlainRegistration, at vaults: [(vault: Int, serial: UInt64)], _ survey: Survey
+        _ new: PlainRegistration, at vaults: [(vault: Int, serial: UInt64)], _ survey: Survey, _ succession: Succession
     ) async throws -> [(vault: Int, serial: UInt64)] {
         let answers = try await signed(at: vaults) { vault, context in
             guard let share = new.share(for: context.vaultID) else { return nil }
-            let replacement = try old(new, survey.reply(vault)).map { old in
+            let replacement = try old(new, survey.reply(vault), succession).map { old in
                 Replacement(
                     oldRegistrationID: old,
                     signature: key(old).sign(
@@ -150,10 +198,13 @@ extension Owner {
     }
 
     private func activate(
-        _ new: PlainRegistration, at vaults: [(vault: Int, serial: UInt64)], _ survey: Survey
+        _ new: PlainRegistration, at vaults: [(vault: Int, serial: UInt64)], _ survey: Survey, _ succession: Succession,
+        takenBack: [Int]
     ) async throws -> [Int] {
         let answers = try await signed(at: vaults) { vault, context in
-            let replacement = try old(new, survey.reply(vault)).map { old in
+            let old =
+                takenBack.contains(vault) ? succession.standing?.id : old(new, survey.reply(vault), succession)
+            let replacement = try old.map { old in
                 Replacement(
                     oldRegistrationID: old,
                     signature: key(old).sign(
@@ -171,55 +222,23 @@ extension Owner {
         }
     }
 
-    private func old(_ new: PlainRegistration, _ reply: StatusReply?) -> RegistrationID? {
+    /// As `Change.oldRegistration`.
+    private func old(_ new: PlainRegistration, _ reply: StatusReply?, _ succession: Succession) -> RegistrationID? {
         guard let reply else { return nil }
-        if let active = reply.activeID { return active == new.id ? nil : active }
-        // After destruction the old key's word is needed as well; the vault says no id, the person's device knows it.
-        if case .destroyed = reply.state { return all.dropLast().last?.id }
-        return nil
-    }
-
-    private func finish(
-        _ new: PlainRegistration, activated: [Int], _ survey: Survey, earlier: [SuccessionCertificate]
-    ) async throws {
-        var olds: [RegistrationID] = []
-        for held in survey.answered.flatMap(\.reply.held) where held.role == .active || held.role == .previous {
-            if held.registrationID != new.id, !olds.contains(held.registrationID),
-                registration(held.registrationID) != nil
-            {
-                olds.append(held.registrationID)
-            }
+        if let active = reply.activeID {
+            return active == new.id || reply.isActiveForeign(to: backupKey) ? nil : active
         }
-        let isEnough = activated.count >= needed || world.plant == .retiredTooEarly
-        if isEnough, honestCount(activated) >= fleet.threshold { isProtected = true }
-        if isEnough { acknowledged = new }
-        let certificates = try isEnough ? olds.map { try certificate($0, new) } : []
-        let missing = everyVault.filter { !activated.contains($0) }
-        undelivered = missing.isEmpty ? nil : (new, missing, earlier + certificates)
-        // Open: with liars among those who acknowledged, fewer than t honest vaults hold the new one when the old one
-        // is retired (Specs/vault.md, section 8).
-        if honestCount(activated) < fleet.threshold, !olds.isEmpty, isEnough { loseProtection() }
-        world.note(
-            "\(name.account) activated \(new.id.bytes.short) at \(activated), retires \(olds.map(\.bytes.short))")
-        // All of them first: this device may die before it has sent the last one.
-        for certificate in certificates { retires(certificate.oldRegistrationID) }
-        for certificate in certificates {
-            _ = try await ask(activated.map { ($0, .retire(certificate)) })
-        }
-    }
-
-    private func certificate(_ old: RegistrationID, _ new: PlainRegistration) throws -> SuccessionCertificate {
-        try SuccessionCertificate(
-            fleetID: fleet.id, name: name, oldRegistrationID: old, newRecordHash: new.recordHash, oldKey: key(old),
-            newKey: new.managementKey)
+        guard let ended = reply.ended else { return nil }
+        let known = [ended.registrationID] + succession.certificates(for: new.name).reversed().map(\.oldRegistrationID)
+        return known.first { key($0).verifyingKey == ended.managementKey }
     }
 
     func delete() async throws {
         let survey = try await survey()
         hasDeleted = true
         isProtected = false
-        acknowledged = nil
         undelivered = nil
+        standing = nil
         _ = try await signed(at: survey.answered.map { ($0.vault, $0.reply.serial) }) { vault, context in
             guard let id = survey.reply(vault)?.activeID else { return nil }
             let signed = try SignedBytes.delete(context, registrationID: id)

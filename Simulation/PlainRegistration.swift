@@ -14,6 +14,7 @@ struct PlainRegistration: Sendable {
     let managementKey: SigningKey
 
     var id: RegistrationID { record.header.registrationID }
+    var name: RegistrationName { RegistrationName(id: id, recordHash: recordHash) }
 
     /// `id` is drawn unless it is given.
     init(

@@ -36,6 +36,7 @@ enum Plant: String, CaseIterable {
     case commitBeforeSync = "commit-before-sync"
     case tokenReplaces = "token-replaces"
     case retiredTooEarly = "retired-too-early"
+    case changeOnChange = "change-on-change"
     case proofsUnchecked = "proofs-unchecked"
     case lastAttemptDestroys = "last-attempt-destroys"
     case systemRandomness = "system-randomness"
@@ -51,7 +52,7 @@ enum Plant: String, CaseIterable {
         case .answerBeforeCommit: [.chargedFirst]
         case .commitBeforeSync: [.durable, .neverLost]
         case .tokenReplaces: [.ownersAlone]
-        case .retiredTooEarly: [.neverLost]
+        case .retiredTooEarly, .changeOnChange: [.neverLost]
         case .proofsUnchecked: [.recovers]
         case .lastAttemptDestroys: [.destroyed]
         case .systemRandomness: [.sameBytes]
@@ -63,7 +64,7 @@ enum Plant: String, CaseIterable {
         switch (self, check) {
         case (.destructionNeverComes, _): 7
         case (.commitBeforeSync, .neverLost): 54
-        case (.retiredTooEarly, _): 10
+        case (.retiredTooEarly, _), (.changeOnChange, _): 3
         case (.proofsUnchecked, _): 10
         default: 1
         }

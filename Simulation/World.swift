@@ -16,7 +16,6 @@ struct Settings {
     var plant: Plant?
     var watching: Check?
     var isVerbose = false
-    var isStrict = false
 }
 
 /// Time, chance, and a trace of everything that happened, from one seed.
@@ -25,8 +24,6 @@ final class World: @unchecked Sendable {
     let seed: UInt64
     let plant: Plant?
     let isVerbose: Bool
-    /// Holds vaults to what Specs/vault.md, section 8, names as open, too.
-    let isStrict: Bool
     /// With a plant: the one check that looks.
     let watching: Check?
     private(set) var milliseconds: UInt64 = 0
@@ -46,7 +43,6 @@ final class World: @unchecked Sendable {
         plant = settings.plant
         watching = settings.watching
         isVerbose = settings.isVerbose
-        isStrict = settings.isStrict
         random = SeededGenerator(seed: seed &* 0x9e37_79b9_7f4a_7c15)
     }
 

@@ -79,6 +79,10 @@ extension CofferError {
             self.init(
                 .internalError, "This machine computes wrongly; nothing was registered.",
                 advice: "Do not back up from it. Please report this.")
+        case .notNoted:
+            self.init(
+                .internalError, "What this device has to remember could not be written; nothing new was registered.",
+                advice: "Make room on its disk and run the same command again.")
         case .notEnoughMemory:
             self.init(
                 .internalError, "There is too little memory for the password hash.",

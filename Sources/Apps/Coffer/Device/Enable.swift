@@ -63,6 +63,7 @@ extension Device {
     func forget(_ settings: DeviceSettings) {
         settings.keyStorage.delete(storeID: settings.storeID, from: folder)
         folder.delete(UndeliveredFile.name)
+        folder.delete(StandingFile.name)
         folder.delete(FleetAccess.fileName)
         folder.delete(DeviceSettings.fileName)
     }

@@ -32,7 +32,24 @@ enum UndeliveredFile {
     }
 }
 
+/// Which registration must not be lost, as this device saw it last. No secret: vaults show as much.
+enum StandingFile {
+    static let name = "standing"
+}
+
 extension Device {
+    /// Read and written around every change of registration.
+    private var registrationNotes: RegistrationNotes {
+        let folder = folder
+        let file = try? folder.read(StandingFile.name)
+        return RegistrationNotes(standing: file.flatMap { try? RegistrationName(decoding: $0) }) { note in
+            switch note {
+            case .begins: folder.delete(UndeliveredFile.name)
+            case .stands(let name): try folder.write(StandingFile.name, try name.encoded())
+            }
+        }
+    }
+
     /// Puts the key behind the password; keeps what vaults lack for later.
     func register(
         _ key: SixtyFourDigitKey, _ password: SecretBytes, _ access: FleetAccess, replacingLostKey: Bool
@@ -40,7 +57,8 @@ extension Device {
         let enrolment: Enrolment
         do {
             enrolment = try await access.client.register(
-                backupKey: key.key.secret, password: password, withoutOldKey: replacingLostKey)
+                backupKey: key.key.secret, password: password, withoutOldKey: replacingLostKey,
+                notes: registrationNotes)
         } catch {
             throw CofferError(error)
         }
@@ -60,7 +78,8 @@ extension Device {
     func deliverMissingShares(_ settings: DeviceSettings) async {
         guard let file = try? folder.read(UndeliveredFile.name), let key = try? key(settings),
             let undelivered = UndeliveredFile.open(file, under: key), let access = try? fleetAccess(settings),
-            let enrolment = try? await access.client.deliver(undelivered, backupKey: key.key.secret)
+            let enrolment = try? await access.client.deliver(
+                undelivered, backupKey: key.key.secret, notes: registrationNotes)
         else { return }
         _ = try? keep(enrolment, key)
     }
@@ -80,6 +99,9 @@ extension Device {
                     + "that has the other one is used before. Until then your password opens nothing; go on backing up "
                     + "from this device, which then finishes the change."
             ]
+        }
+        guard !enrolment.missing.isEmpty else {
+            return ["Protected. What it replaces ends, at vaults that did not answer, with the next backups."]
         }
         return [
             "Protected, but not yet against the failure of as many vaults as the fleet allows: "

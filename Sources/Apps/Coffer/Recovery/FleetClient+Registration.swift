@@ -15,6 +15,8 @@ package enum EnrolmentError: Error, Sendable {
     case notEnoughMemory
     /// This machine computes wrongly: its shares do not give the key back. Do not register from it.
     case brokenMachine
+    /// What must be written down before the next step could not be. What was registered stays.
+    case notNoted
 }
 
 /// A registration as it stands after `register` or `deliver`.
@@ -26,12 +28,35 @@ package struct Enrolment: Sendable {
     /// Vaults that do not have their share yet, and why. Until there are none, the person is protected, but not
     /// against the failure of n−t vaults.
     package let missing: [VaultReport]
-    /// To keep, sealed under K, and to deliver later; the same file takes its place. Nil when there is nothing left to
-    /// deliver: every share was, or another registration has taken this one's place. Whatever was kept goes then.
+    /// To keep, sealed under K, and to deliver later; the same file takes its place. Without shares: all have theirs, and
+    /// what this one replaces has not ended everywhere. Nil when nothing is left to do, or another registration has
+    /// taken this one's place. Whatever was kept goes then.
     package let undelivered: UndeliveredShares?
     /// Vaults hold another key's registration, and this one takes its place from this time on, unless the other key is
     /// heard of. Until then it is not in use.
     package let waitsUntil: Timestamp?
+}
+
+/// What a device writes down at once, for it may die before the next step.
+package enum RegistrationNote: Sendable {
+    /// A registration is about to become active. Shares that are kept of an earlier one must go: to deliver them would
+    /// end the new one.
+    case begins
+    /// This registration must not be lost from now on. What it takes the place of may have ended anywhere.
+    case stands(RegistrationName)
+}
+
+/// What a device remembers of its registrations. One that remembers nothing goes by the vaults' word.
+package struct RegistrationNotes: Sendable {
+    let standing: RegistrationName?
+    let write: @Sendable (RegistrationNote) throws -> Void
+
+    package init(
+        standing: RegistrationName? = nil, write: @escaping @Sendable (RegistrationNote) throws -> Void = { _ in }
+    ) {
+        self.standing = standing
+        self.write = write
+    }
 }
 
 extension FleetClient {
@@ -39,78 +64,76 @@ extension FleetClient {
     /// holds K, and by nobody else. `withoutOldKey` asks vaults that hold another key's registration to replace it after
     /// the tenant's delay.
     ///
+    /// An earlier registration ends when all vaults have acknowledged the new one, and not before: with t−1 liars among
+    /// them, fewer can be fewer than t honest ones (`Succession`). Until then its password opens K, too, under the same
+    /// count of attempts.
+    ///
     /// `missing` and `undelivered` of what comes back matter even where `register` only mends an earlier registration:
     /// the shares of vaults that are down now are in `undelivered` and nowhere else.
     package func register(
         backupKey: SecretBytes, password: SecretBytes, argon2: Argon2Parameters = .standard,
-        withoutOldKey: Bool = false
+        withoutOldKey: Bool = false, notes: RegistrationNotes = RegistrationNotes()
     ) async throws(EnrolmentError) -> Enrolment {
         var status = await statusForChange()
         guard status.answered.count >= needed else {
             throw failure(status.problems, answered: status.answered.count)
         }
-        let new = try newRegistration(backupKey, password, argon2)
-        let shares = new.record.header.holders.compactMap { holder in
-            new.share(for: holder.vaultID).map {
-                UndeliveredShares.Share(vaultID: holder.vaultID, value: $0)
-            }
-        }
-        let change = Change(
-            record: new.record, recordHash: new.recordHash, shares: shares, backupKey: backupKey,
-            certificates: certificates(to: new, backupKey: backupKey, status: status))
+        let succession = succession(status, backupKey, notes)
+        let change = change(to: try newRegistration(backupKey, password, argon2), backupKey, succession)
         if !withoutOldKey { status.leaveOut(change.isForeign, because: .refused(.oldKeyNeeded)) }
-        let prepared = await prepare(change, status: status)
+        var prepared = await prepare(change, status: status)
         guard prepared.vaults.count >= needed else {
             throw failure(prepared.problems + status.problems, answered: prepared.vaults.count)
         }
-        let activated = await activate(change, at: prepared.vaults, status: status)
+        guard (try? notes.write(.begins)) != nil else { throw .notNoted }
+        let takenBack = await takeBack(succession, at: &prepared, status: status)
+        guard prepared.vaults.count >= needed else {
+            throw failure(prepared.problems + status.problems, answered: prepared.vaults.count)
+        }
+        let activated = await activate(
+            change, at: prepared.vaults, status: status, standing: succession.standing, takenBack: takenBack)
         let problems = status.problems + prepared.problems + activated.problems
         let waiting = activated.problems.count { if case .waiting = $0.problem { true } else { false } }
         // From t on the new registration can be used; fewer leave the old one in use.
         guard activated.vaults.count + waiting >= fleet.threshold else {
             throw failure(problems, answered: activated.vaults.count)
         }
-        await retire(change, at: activated.vaults, status: status)
+        let isDone = await settle(
+            change, at: activated.vaults, succession, status: status, takenBack: takenBack, notes: notes)
         let missing = fleet.currentVaults.filter { !activated.vaults.contains($0) }
-        return enrolment(change, activated: activated.vaults, missing: missing, problems: problems)
+        return enrolment(change, activated: activated.vaults, missing: missing, problems: problems, isDone: isDone)
     }
 
-    /// What ends every registration of this K that a vault still has, the one in use last, and whatever ended earlier ones: a
-    /// vault that missed several changes is brought up to date with it.
-    private func certificates(
-        to new: NewRegistration, backupKey: SecretBytes, status: FleetStatus
-    ) -> [SuccessionCertificate] {
-        var olds: [RegistrationID] = []
-        let own = status.answered.filter { !$0.reply.isActiveForeign(to: backupKey) }
-        for held in own.flatMap(\.reply.held) where [.active, .previous].contains(held.role) {
-            if !olds.contains(held.registrationID) { olds.append(held.registrationID) }
-        }
-        if let inUse = status.registration?.view.header.registrationID, olds.contains(inUse) {
-            olds.removeAll { $0 == inUse }
-            olds.append(inUse)
-        }
-        let newKey = managementKey(backupKey: backupKey, registrationID: new.record.header.registrationID)
-        let ending = olds.compactMap { old in
-            try? SuccessionCertificate(
-                fleetID: fleet.id, name: name, oldRegistrationID: old, newRecordHash: new.recordHash,
-                oldKey: managementKey(backupKey: backupKey, registrationID: old), newKey: newKey)
-        }
-        let earlier = certificates(shownIn: status, backupKey: backupKey).filter { certificate in
-            !olds.contains(certificate.oldRegistrationID)
-        }
-        return (earlier + ending).suffix(UndeliveredShares.certificatesMax)
+    /// Which registration must not be lost, by what the vaults say and this device noted.
+    func succession(_ status: FleetStatus, _ backupKey: SecretBytes, _ notes: RegistrationNotes) -> Succession {
+        Succession(
+            status.answered.map(\.reply), fleet: fleet, name: name, backupKey: backupKey, noted: notes.standing)
     }
 
-    /// Certificates in the vaults' Status that this K signed.
-    func certificates(shownIn status: FleetStatus, backupKey: SecretBytes) -> [SuccessionCertificate] {
-        var found: [SuccessionCertificate] = []
-        for certificate in status.answered.flatMap(\.reply.certificates) where !found.contains(certificate) {
-            let oldKey = managementKey(backupKey: backupKey, registrationID: certificate.oldRegistrationID)
-            let isValid = try? certificate.isValid(
-                fleetID: fleet.id, name: name, oldManagementKey: oldKey.verifyingKey)
-            if isValid == true { found.append(certificate) }
+    private func change(to new: NewRegistration, _ backupKey: SecretBytes, _ succession: Succession) -> Change {
+        let shares = new.record.header.holders.compactMap { holder in
+            new.share(for: holder.vaultID).map {
+                UndeliveredShares.Share(vaultID: holder.vaultID, value: $0)
+            }
         }
-        return found
+        let name = RegistrationName(id: new.record.header.registrationID, recordHash: new.recordHash)
+        return Change(
+            record: new.record, recordHash: new.recordHash, shares: shares, backupKey: backupKey,
+            certificates: succession.certificates(for: name).suffix(UndeliveredShares.certificatesMax))
+    }
+
+    /// Notes what stands now, and ends what does not, if that is certain. False if something is left to be ended.
+    func settle(
+        _ change: Change, at activated: [Fleet.Vault], _ succession: Succession, status: FleetStatus,
+        takenBack: [VaultID], notes: RegistrationNotes
+    ) async -> Bool {
+        let standing = succession.standing(after: change.name, acknowledged: activated.count)
+        if let standing, standing == change.name {
+            // Unless it is written down, this device would take for unfinished what may have ended the other one.
+            guard (try? notes.write(.stands(standing))) != nil else { return false }
+        }
+        guard succession.isComplete(acknowledged: activated.count) else { return change.certificates.isEmpty }
+        return await retire(change, at: activated, status: status, takenBack: takenBack)
     }
 
     private func newRegistration(
@@ -142,7 +165,7 @@ extension FleetClient {
 
     /// How things stand after a change.
     func enrolment(
-        _ change: Change, activated: [Fleet.Vault], missing: [Fleet.Vault], problems: [VaultReport]
+        _ change: Change, activated: [Fleet.Vault], missing: [Fleet.Vault], problems: [VaultReport], isDone: Bool
     ) -> Enrolment {
         let shares = change.shares.filter { share in missing.contains { $0.id == share.vaultID } }
         return Enrolment(
@@ -150,7 +173,7 @@ extension FleetClient {
             missing: missing.map { vault in
                 problems.last { $0.vault == vault } ?? VaultReport(vault: vault, problem: .timedOut)
             },
-            undelivered: shares.isEmpty
+            undelivered: shares.isEmpty && isDone
                 ? nil
                 : UndeliveredShares(record: change.record, shares: shares, certificates: change.certificates),
             waitsUntil: waitsUntil(problems, activated: activated.count))

@@ -13,6 +13,8 @@ struct Change: Sendable {
 
     var registrationID: RegistrationID { record.header.registrationID }
 
+    var name: RegistrationName { RegistrationName(id: registrationID, recordHash: recordHash) }
+
     var newKey: SigningKey { managementKey(backupKey: backupKey, registrationID: registrationID) }
 
     /// The key that manages an earlier registration. After a change that was cut short, vaults have different ones.
@@ -40,19 +42,6 @@ struct Change: Sendable {
     private func managing(_ ended: EndedRegistration) -> RegistrationID? {
         let known = [ended.registrationID] + certificates.reversed().map(\.oldRegistrationID)
         return known.first { oldKey($0).verifyingKey == ended.managementKey }
-    }
-}
-
-extension StatusReply {
-    var active: HeldRecord? { held.first { $0.role == .active } }
-
-    /// Whether what is active here is shown to be managed by another K's key.
-    func isActiveForeign(to backupKey: SecretBytes) -> Bool {
-        guard let active, let header = record?.header, header.registrationID == active.registrationID else {
-            return false
-        }
-        let own = managementKey(backupKey: backupKey, registrationID: active.registrationID)
-        return own.verifyingKey != header.managementKey
     }
 }
 
@@ -93,13 +82,45 @@ extension FleetClient {
         return done
     }
 
+    /// Where a change was begun on top of what stands, and not finished, takes it back: the next Activate would push
+    /// out what stands. A vault that does not say that it did stays out of the change.
+    func takeBack(
+        _ succession: Succession, besides new: RegistrationName? = nil, at prepared: inout Done, status: FleetStatus
+    ) async -> [VaultID] {
+        var questions: [(vault: Fleet.Vault, operation: Operation)] = []
+        for (vault, _) in prepared.vaults {
+            guard let begun = status.reply(of: vault.id).flatMap(succession.begun(at:)), begun != new?.id,
+                let certificate = succession.takingBack(begun)
+            else { continue }
+            questions.append((vault, .retire(certificate)))
+        }
+        guard !questions.isEmpty else { return [] }
+        var takenBack: [VaultID] = []
+        for (vault, answer) in await ask(questions) {
+            let position = prepared.vaults.firstIndex { $0.vault == vault }
+            do throws(VaultProblem) {
+                guard case .retired(let serial) = try answer.accepted() else { throw .misbehaves(.garbage) }
+                if let position { prepared.vaults[position].serial = serial }
+                takenBack.append(vault.id)
+            } catch {
+                if let position { prepared.vaults.remove(at: position) }
+                prepared.problems.append(VaultReport(vault: vault, problem: error))
+            }
+        }
+        return takenBack
+    }
+
+    /// `takenBack`: vaults where what stands is active again, whatever their Status said before.
     func activate(
-        _ change: Change, at vaults: [(vault: Fleet.Vault, serial: UInt64)], status: FleetStatus
+        _ change: Change, at vaults: [(vault: Fleet.Vault, serial: UInt64)], status: FleetStatus,
+        standing: RegistrationName?, takenBack: [VaultID]
     ) async -> (vaults: [Fleet.Vault], problems: [VaultReport]) {
         let newKey = change.newKey
         let answers = await signedOperation(at: vaults) { context in
             guard let bytes = try? SignedBytes.activate(context, recordHash: change.recordHash) else { return nil }
-            let old = change.oldRegistration(status.reply(of: context.vaultID))
+            let old =
+                takenBack.contains(context.vaultID)
+                ? standing?.id : change.oldRegistration(status.reply(of: context.vaultID))
             let replacement = old.flatMap { old -> Replacement? in
                 let bytes = try? SignedBytes.replace(
                     context, oldRegistrationID: old, newRecordHash: change.recordHash)
@@ -126,19 +147,26 @@ extension FleetClient {
         return (activated, problems)
     }
 
-    /// Ends every earlier registration at these vaults, once so many have said that they have the new one that it
-    /// survives the loss of a vault.
-    func retire(_ change: Change, at vaults: [Fleet.Vault], status: FleetStatus) async {
-        guard vaults.count >= needed else { return }
+    /// Ends every earlier registration, once all vaults have said that they have the new one. False if one may be left.
+    func retire(_ change: Change, at vaults: [Fleet.Vault], status: FleetStatus, takenBack: [VaultID]) async -> Bool {
+        var isDone = true
         // One after the other: each changes the vault's record.
         for certificate in change.certificates {
+            let old = certificate.oldRegistrationID
             let holders = vaults.filter { vault in
-                status.reply(of: vault.id)?.held.contains {
-                    $0.registrationID == certificate.oldRegistrationID
-                } == true
+                guard let reply = status.reply(of: vault.id) else { return true }
+                if takenBack.contains(vault.id), reply.active?.registrationID == old { return false }
+                return reply.evaluable.contains { $0.id == old }
             }
-            // One that is lost leaves the old registration at fewer than t vaults, and the next change ends it there.
-            _ = await ask(holders.map { ($0, .retire(certificate)) })
+            for (_, answer) in await ask(holders.map { ($0, .retire(certificate)) }) {
+                switch answer {
+                case .success(.retired), .success(.refused(.unknownRegistration)), .success(.refused(.notRegistered)),
+                    .success(.refused(.destroyed)):
+                    continue
+                default: isDone = false
+                }
+            }
         }
+        return isDone
     }
 }

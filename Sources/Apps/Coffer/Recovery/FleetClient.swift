@@ -26,9 +26,7 @@ package struct FleetClient: Sendable {
             fleetID: fleet.id, transport: transport, tokens: tokens, deadline: deadline, now: now)
     }
 
-    /// How many vaults must take part in a change: one more than t, so that the loss of one right after it does not
-    /// take K away.
-    var needed: Int { min(fleet.current.count, fleet.threshold + 1) }
+    var needed: Int { fleet.neededForChange }
 
     typealias Answers = [(vault: Fleet.Vault, answer: Result<Reply, VaultProblem>)]
 

@@ -108,7 +108,11 @@ final class PlainVault: Sendable {
         case .activate(let request): return try activate(request, &state)
         case .retire(let certificate):
             if state.previous?.record.header.registrationID == certificate.oldRegistrationID { state.previous = nil }
-            if state.active?.record.header.registrationID == certificate.oldRegistrationID { state.active = nil }
+            if state.active?.record.header.registrationID == certificate.oldRegistrationID {
+                // A change that is taken back.
+                state.active = state.previous
+                state.previous = nil
+            }
             state.certificates = [certificate]
             state.serial += 1
             return .retired(serial: state.serial)
