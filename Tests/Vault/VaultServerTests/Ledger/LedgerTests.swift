@@ -97,6 +97,39 @@ import VaultServer
         #expect(store.commitCount == met)
     }
 
+    @Test func `an account that nobody has met and one that was deleted are answered alike, with as many reads`()
+        async throws
+    {
+        let store = MemoryRecordStore()
+        let vault = try await TestVault(store: store)
+        let left = try TestClient(vault, account: "left")
+        let registration = try await left.register(password: "a")
+        let serial = try await left.status().serial
+        _ = try await left.ask(left.delete(registration, serial: serial))
+        let unknown = try TestClient(vault, account: "never-met")
+        func without(serial status: StatusReply) -> StatusReply {
+            StatusReply(
+                serial: 0, vaultTime: status.vaultTime, state: status.state, attemptsLeft: status.attemptsLeft,
+                attemptsPerVault: status.attemptsPerVault, notBefore: status.notBefore, held: status.held,
+                record: status.record, certificates: status.certificates, ended: status.ended, waiting: status.waiting,
+                changedWithoutKey: status.changedWithoutKey, frozen: status.frozen)
+        }
+        let commits = store.commitCount
+        var statuses: [StatusReply] = []
+        var sizes: [Int] = []
+        var reads: [Int] = []
+        for client in [left, unknown] {
+            let before = store.loadCount
+            statuses.append(try await client.status())
+            sizes.append(try await vault.service.handle(client.seal(.status(StatusRequest())).sealed.encoded()).count)
+            let guess = TestClient.guess(registration, serial: try await client.status().serial)
+            #expect(try await client.ask(.evaluate(guess)) == .refused(.notRegistered))
+            reads.append(store.loadCount - before)
+        }
+        #expect(without(serial: statuses[0]) == without(serial: statuses[1]))
+        #expect(sizes[0] == sizes[1] && reads[0] == reads[1] && store.commitCount == commits)
+    }
+
     @Test func `a clock that goes back brings no wait, expiry or attempt back`() async throws {
         var policy = TenantPolicy.withoutWaits(budget: 3)
         policy.waitsSeconds = [3600, 600]
