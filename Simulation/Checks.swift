@@ -9,6 +9,7 @@ final class Checks {
     /// How many vaults lie.
     private let corrupt: Int
     private let graceSeconds: UInt32
+    private let delaySeconds: UInt32?
     private var owners: [Owner] = []
     private(set) var names: [AccountName] = []
     private var vaults: [SimulatedVault] = []
@@ -27,11 +28,15 @@ final class Checks {
         var outstanding: [Receipt] = []
         /// When the last attempt of the present budget was charged.
         var exhaustedMilliseconds: UInt64?
+        /// When somebody asked for what waits now, without the key.
+        var requestedMilliseconds: UInt64?
+        var isFrozen = false
     }
 
-    init(_ world: World, fleet: Fleet, corrupt: Int, graceSeconds: UInt32) {
+    init(_ world: World, fleet: Fleet, corrupt: Int, policy: TenantPolicy) {
         self.world = world
-        self.graceSeconds = graceSeconds
+        graceSeconds = policy.graceSeconds
+        delaySeconds = policy.replacementDelaySeconds
         self.fleet = fleet
         self.corrupt = corrupt
     }
@@ -46,7 +51,8 @@ final class Checks {
 
     func forget() { (owners, vaults) = ([], []) }
 
-    var honest: [SimulatedVault] { vaults.filter(\.isHonest) }
+    /// Those that the promises to owners count on.
+    var honest: [SimulatedVault] { vaults.filter { $0.isHonest && !$0.isRestorable } }
 
     func isThiefs(_ element: GroupElement) { strangers.elements.append(element) }
 
@@ -60,7 +66,7 @@ final class Checks {
         let after = vault.account(name)
         defer {
             books[vault.index][account].last = after
-            books[vault.index][account].lastEpoch = vault.disk.epoch
+            books[vault.index][account].lastEpoch = vault.setAside?.epoch ?? vault.disk.epoch
         }
         guard let after else {
             if before != nil { world.fail(.durable, "v\(vault.index) lost the record of an account") }
@@ -75,8 +81,10 @@ final class Checks {
         }
         checkSerial(vault, before, after)
         checkCharges(vault, before, after, messages)
-        checkSuccession(vault, owners[account], before, after, messages)
+        checkContact(vault, before, after, messages)
+        checkSuccession(vault, account, before, after)
         noteBudget(vault, account, before, after)
+        noteRequest(vault, account, before, after, messages)
         for owner in owners { checkNeverLost(owner) }
     }
 
@@ -131,8 +139,13 @@ final class Checks {
             guard case .confirm(let request) = message.operation, message.sender == .owner else { return [] }
             return request.receipts
         }
+        let forgiven = messages.flatMap { message -> [AttemptID] in
+            guard case .forgive(let request) = message.operation, message.sender == .owner else { return [] }
+            return request.attempts
+        }
         for charge in before.charges where !after.charges.contains(charge) && !listed.contains(charge.receipt) {
-            world.fail(.nothingMinted, "v\(vault.index) gave back an attempt that no Confirm listed")
+            if forgiven.contains(charge.attemptID) { continue }
+            world.fail(.nothingMinted, "v\(vault.index) gave back an attempt that no Confirm and no Forgive listed")
         }
         let asked = messages.compactMap { message -> Receipt? in
             guard case .evaluate(let request) = message.operation else { return nil }
@@ -147,17 +160,50 @@ final class Checks {
         }
     }
 
-    /// The active registration goes by the owner's word or by destruction, in no other way.
-    private func checkSuccession(
-        _ vault: SimulatedVault, _ owner: Owner, _ before: AccountRecord, _ after: AccountRecord,
+    /// What the old key signed takes back what was asked for without it.
+    private func checkContact(
+        _ vault: SimulatedVault, _ before: AccountRecord, _ after: AccountRecord, _ messages: [Message]?
+    ) {
+        guard let change = before.requestedChange, after.requestedChange == change, after.serial > before.serial,
+            messages?.count == 1, messages?.first?.sender == .owner,
+            // What destruction alone did is nobody's word.
+            before.active == nil || after.tombstone?.destroyedSeconds == nil
+        else { return }
+        world.fail(.ownersAlone, "v\(vault.index) kept a stranger's request after its owner's word")
+    }
+
+    private func noteRequest(
+        _ vault: SimulatedVault, _ account: Int, _ before: AccountRecord, _ after: AccountRecord,
         _ messages: [Message]?
     ) {
+        if after.requestedChange == nil { books[vault.index][account].requestedMilliseconds = nil }
+        if after.requestedChange != nil, before.requestedChange == nil {
+            books[vault.index][account].requestedMilliseconds = world.milliseconds
+        }
+        let isReplaced = before.active?.recordHash != after.active?.recordHash
+        let isThawed =
+            messages?.contains { if case .thaw = $0.operation { $0.sender == .owner } else { false } } ?? true
+        if isReplaced || isThawed && after.thawNonce == nil { books[vault.index][account].isFrozen = false }
+    }
+
+    /// The active registration goes by the owner's word, by destruction, or after the delay, in no other way.
+    private func checkSuccession(
+        _ vault: SimulatedVault, _ account: Int, _ before: AccountRecord, _ after: AccountRecord
+    ) {
+        let owner = owners[account]
         guard let old = before.active, old.recordHash != after.active?.recordHash, owner.made(old.recordHash)
         else { return }
         let isDestroyed = after.tombstone?.destroyedSeconds != nil && before.attemptsLeft == 0
         let isOwners = after.active.map { owner.made($0.recordHash) } ?? false
         if isDestroyed || isOwners { return }
         if after.active == nil, owner.hasDeleted || owner.hasRetired(old.id) { return }
+        if after.changedWithoutKeySeconds != nil, let delaySeconds,
+            let requested = books[vault.index][account].requestedMilliseconds,
+            world.milliseconds + 2000 >= requested + UInt64(delaySeconds) * 1000
+        {
+            world.note("v\(vault.index) let a registration go without its key, after the delay")
+            return
+        }
         world.fail(.ownersAlone, "v\(vault.index) let a registration go without its owner's word")
     }
 
@@ -204,10 +250,11 @@ final class Checks {
             records.count { record in
                 record?.registration(made.id)?.recordHash == made.recordHash
                     || orDestroyed && record?.tombstone?.destroyedSeconds != nil
+                    || orDestroyed && record?.changedWithoutKeySeconds != nil
             } >= fleet.threshold
         }
         if owner.all.contains(where: { isHeld($0, orDestroyed: false) }) { return }
-        if owner.all.contains(where: { isHeld($0, orDestroyed: true) }) { return owner.losesToGuesses() }
+        if owner.all.contains(where: { isHeld($0, orDestroyed: true) }) { return owner.losesToStrangers() }
         world.fail(.neverLost, "no registration of \(owner.name.account) is held by t honest vaults")
     }
 
@@ -222,7 +269,26 @@ final class Checks {
         }
     }
 
+    /// It came back from a copy, and what happened since is lost there.
+    func restored(_ vault: SimulatedVault) {
+        for (account, name) in names.enumerated() {
+            let record = vault.account(name)
+            books[vault.index][account] = Book(last: record, lastEpoch: vault.disk.epoch)
+            books[vault.index][account].isFrozen = record?.thawNonce != nil
+            // Its last attempt was before the copy, and when is lost with the rest.
+            if record?.attemptsLeft == 0 { books[vault.index][account].exhaustedMilliseconds = 0 }
+        }
+    }
+
     // MARK: When an answer leaves
+
+    /// While another store stands in its store's place, a vault says nothing that comes out of it.
+    func answeredElsewhere(_ vault: SimulatedVault, _ reply: Reply) {
+        switch reply {
+        case .refused(.unavailable), .refused(.wrongVault), .refused(.badShare): return
+        default: world.fail(.rolledBack, "v\(vault.index) served a store that is not its newest: \(reply.word)")
+        }
+    }
 
     /// `before` is the record before the batch.
     func released(_ vault: SimulatedVault, _ message: Message, _ reply: Reply, before: AccountRecord?) {
@@ -253,6 +319,7 @@ final class Checks {
         if !record.charges.contains(where: { $0.receipt == receipt }), record.serial == request.serial {
             world.fail(.chargedFirst, "v\(vault.index) evaluated without a charge in its store")
         }
+        if book.isFrozen { world.fail(.frozen, "v\(vault.index) evaluated what nobody had thawed") }
         if book.destroyed.contains(request.registrationID) {
             world.fail(.destroyed, "v\(vault.index) evaluated after destruction")
         }
@@ -264,6 +331,7 @@ final class Checks {
                 world.fail(.bound, "v\(vault.index) answered \(book.outstanding.count + 1) attempts of one budget")
             }
         }
+        guard !vault.isRestorable else { return }
         let needed = fleet.threshold - corrupt
         let guesses = strangers.answered(request, by: vault.index, needed: needed)
         let budgets = owners[account].budgets(of: request.registrationID)

@@ -25,6 +25,20 @@ final class Disk: @unchecked Sendable {
         if perMille == nil { apply(epoch: batch.epoch, head: batch.head, records: batch.records) }
     }
 
+    /// All that lies on it.
+    struct Copy {
+        var epoch: UInt64
+        var head: [UInt8]
+        var records: [StoredRecord]
+    }
+
+    var copy: Copy { Copy(epoch: epoch, head: head, records: records) }
+
+    func put(_ copy: Copy) {
+        (epoch, head, records) = (copy.epoch, copy.head, copy.records)
+        compact()
+    }
+
     /// What a new process finds after the power failed.
     func readBack() {
         journal.removeLast(journal.count - syncedBytes)

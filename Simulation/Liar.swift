@@ -52,7 +52,9 @@ final class Liar {
         case .activate: return .activated(serial: generator.next() >> 1)
         case .retire: return .retired(serial: generator.next() >> 1)
         case .delete: return .deleted(serial: generator.next() >> 1)
-        case .status, .forgive, .history, .thaw, .requestDeletion: return truth
+        case .forgive: return .forgiven(serial: generator.next() >> 1, attemptsLeft: 64)
+        case .thaw: return .thawed(serial: generator.next() >> 1)
+        case .status, .history, .requestDeletion: return truth
         }
     }
 

@@ -4,7 +4,7 @@ import VaultCore
 /// What remembers a vault's newest head beside its disk: one for all processes of the vault, and no crash reaches it.
 // One thread runs all of it, so it may be called Sendable.
 final class Memory: @unchecked Sendable {
-    fileprivate var held = AnchoredHead.none
+    var held = AnchoredHead.none
 }
 
 /// One process's way to that memory: it may not answer, before or after it took a head, and the process may die there.

@@ -22,6 +22,7 @@ final class Owner: @unchecked Sendable {
     private(set) var all: [PlainRegistration] = []
     /// Of every attempt that this person ever made.
     private(set) var receipts: [Receipt] = []
+    private(set) var attempts: [AttemptID] = []
     private var retired: [RegistrationID] = []
     private var previous: [(id: RegistrationID, vault: Int)] = []
     var hasDeleted = false
@@ -49,7 +50,10 @@ final class Owner: @unchecked Sendable {
     func hasRetired(_ id: RegistrationID) -> Bool { retired.contains(id) }
     func key(_ id: RegistrationID) -> SigningKey { managementKey(backupKey: backupKey, registrationID: id) }
     func retires(_ id: RegistrationID) { retired.append(id) }
-    func tries(_ receipt: Receipt) { receipts.append(receipt) }
+    func tries(_ attempt: PasswordAttempt) {
+        receipts.append(attempt.receipt)
+        attempts.append(attempt.request(serial: 0).attemptID)
+    }
     func recovered() { recoveries += 1 }
     func honestCount(_ vaults: [Int]) -> Int { vaults.count { honest[$0] } }
 
@@ -61,8 +65,9 @@ final class Owner: @unchecked Sendable {
         1 + (honest.indices.map { vault in previous.count { $0.id == id && $0.vault == vault } }.max() ?? 0)
     }
 
-    /// Too many vaults destroyed their shares: there is nothing left to be lost.
-    func losesToGuesses() { isProtected = false }
+    /// Too many vaults destroyed their shares, or carried out what was asked for without the key and not called off for
+    /// the whole delay: there is nothing left to be lost.
+    func losesToStrangers() { isProtected = false }
 
     func newRegistration() throws -> PlainRegistration {
         let password = SecretBytes(copying: Array("password \(all.count)".utf8))
@@ -97,7 +102,8 @@ final class Owner: @unchecked Sendable {
         case 0..<30: try await recover(isTypo: false)
         case 30..<42: try await recover(isTypo: true)
         case 42..<70: try await register()
-        case 70..<95: try await deliver()
+        case 70..<85: try await deliver()
+        case 85..<95: try await look()
         default: try await delete()
         }
     }

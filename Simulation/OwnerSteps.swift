@@ -44,7 +44,7 @@ extension Owner {
         return survey
     }
 
-    private func signed(
+    func signed(
         at vaults: [(vault: Int, serial: UInt64)], _ make: (Int, SigningContext) throws -> Operation?
     ) async throws -> [(vault: Int, reply: Reply?)] {
         func questions(_ vaults: [(vault: Int, serial: UInt64)]) throws -> [(vault: Int, operation: Operation)] {
@@ -69,10 +69,11 @@ extension Owner {
 
     /// As `FleetClient.register`.
     func register() async throws {
-        let survey = try await survey()
+        var survey = try await survey()
         guard survey.answered.count >= fleet.neededForChange else { return }
         let succession = succession(survey)
         let new = try newRegistration()
+        survey.answered.removeAll { isForeign($0.reply, new, succession) }
         var prepared = try await prepare(
             new, at: survey.answered.map { ($0.vault, $0.reply.serial) }, survey, succession)
         guard prepared.count >= fleet.neededForChange else { return }
@@ -222,6 +223,13 @@ extension Owner {
         }
     }
 
+    /// As `Change.isForeign`.
+    private func isForeign(_ reply: StatusReply, _ new: PlainRegistration, _ succession: Succession) -> Bool {
+        if reply.active != nil { return reply.isActiveForeign(to: backupKey) }
+        guard let ended = reply.ended else { return false }
+        return ended.managementKey != new.managementKey.verifyingKey && old(new, reply, succession) == nil
+    }
+
     /// As `Change.oldRegistration`.
     private func old(_ new: PlainRegistration, _ reply: StatusReply?, _ succession: Succession) -> RegistrationID? {
         guard let reply else { return nil }
@@ -258,7 +266,7 @@ extension Owner {
         else { return false }
         let password = isTypo ? SecretBytes(copying: Array("a typo".utf8)) : registration.password
         let entry = try PlainAttempt(password: password, view: candidate.view, using: &generator)
-        tries(entry.attempt.receipt)
+        tries(entry.attempt)
         guard let found = try await evaluate(entry, candidate) else { return false }
         guard let key = entry.finish(found.elements, found.envelope) else {
             if !isTypo { world.fail(.recovers, "the right password of \(name.account) was called wrong") }

@@ -20,6 +20,10 @@ enum Check: String, CaseIterable {
     case neverLost = "never-lost"
     /// Whoever knows the password, with attempts left and t honest vaults up, recovers.
     case recovers
+    /// A store that was put back or forged is not served.
+    case rolledBack = "rolled-back"
+    /// What was restored from a copy is not evaluated before its owner's key has spoken.
+    case frozen
     /// The same seed gives the same bytes.
     case sameBytes = "same-bytes"
 }
@@ -39,6 +43,11 @@ enum Plant: String, CaseIterable {
     case changeOnChange = "change-on-change"
     case proofsUnchecked = "proofs-unchecked"
     case lastAttemptDestroys = "last-attempt-destroys"
+    case anchorForgets = "anchor-forgets"
+    case thawNotNeeded = "thaw-not-needed"
+    case forgiveForgivesAll = "forgive-forgives-all"
+    case delayIgnored = "delay-ignored"
+    case contactIgnored = "contact-ignored"
     case systemRandomness = "system-randomness"
 
     /// The checks that must notice it, each with the others looking away.
@@ -55,6 +64,10 @@ enum Plant: String, CaseIterable {
         case .retiredTooEarly, .changeOnChange: [.neverLost]
         case .proofsUnchecked: [.recovers]
         case .lastAttemptDestroys: [.destroyed]
+        case .anchorForgets: [.rolledBack]
+        case .thawNotNeeded: [.frozen]
+        case .forgiveForgivesAll: [.nothingMinted]
+        case .delayIgnored, .contactIgnored: [.ownersAlone]
         case .systemRandomness: [.sameBytes]
         }
     }
@@ -62,10 +75,13 @@ enum Plant: String, CaseIterable {
     /// Where to begin looking: seeds before it are known not to meet the bug, and would be run for nothing.
     func firstSeed(for check: Check) -> UInt64 {
         switch (self, check) {
-        case (.destructionNeverComes, _): 7
-        case (.commitBeforeSync, .neverLost): 54
-        case (.retiredTooEarly, _), (.changeOnChange, _): 3
+        case (.confirmForgivesStrangers, .bound), (.receiptsDroppedOnRestart, .bound): 3
+        case (.retiredTooEarly, _), (.lastAttemptDestroys, _): 3
+        case (.anchorForgets, _): 4
+        case (.changeOnChange, _): 7
+        case (.destructionForgets, _), (.destructionNeverComes, _): 8
         case (.proofsUnchecked, _): 10
+        case (.commitBeforeSync, .neverLost): 60
         default: 1
         }
     }

@@ -25,6 +25,8 @@ final class Run {
     private let checks: Checks
     private let fleet: Fleet
     private let liars: [Int]
+    /// Neither liars nor ever restored from a copy.
+    private let honest: [Int]
 
     init(_ seed: UInt64, _ settings: Settings) throws {
         let world = World(seed, settings)
@@ -48,18 +50,26 @@ final class Run {
         var policy = TenantPolicy()
         if world.chance(perMille: 600) { policy.waitsSeconds = [] }
         if world.chance(perMille: 500) { policy.graceSeconds = 6 * 3600 }
-        checks = Checks(world, fleet: fleet, corrupt: liars.count, graceSeconds: policy.graceSeconds)
+        if world.chance(perMille: 500) { policy.replacementDelaySeconds = UInt32(world.draw(1..<5)) * 86_400 }
+        let lying = liars
+        let others = (0..<count).filter { !lying.contains($0) }
+        let isPlanted = world.plant == .thawNotNeeded
+        let mayRestore = lying.count + 1 < fleet.threshold && (world.chance(perMille: 500) || isPlanted)
+        let restorable = mayRestore ? world.pick(others) : nil
+        honest = others.filter { $0 != restorable }
+        checks = Checks(world, fleet: fleet, corrupt: count - honest.count, policy: policy)
         for (index, identity) in identities.enumerated() {
             vaults.append(
                 try SimulatedVault(
                     world: world, index: index, fleet: fleet, identity: identity, policy: policy, network: network,
-                    checks: checks, liar: liars.contains(index) ? Liar(world) : nil))
+                    checks: checks, liar: liars.contains(index) ? Liar(world) : nil,
+                    isRestorable: index == restorable))
         }
         try people()
     }
 
     private func people() throws {
-        let honest = vaults.map(\.isHonest)
+        let honest = vaults.map { vault in self.honest.contains(vault.index) }
         for account in ["anna", "bela"] {
             let owner = try Owner(world: world, network: network, fleet: fleet, account: account, honest: honest)
             owners.append(owner)
@@ -97,6 +107,10 @@ final class Run {
             world.every(seconds: 3_000..<30_000, while: { [world] in !world.isOver }) { vault.settle() }
             world.every(seconds: 20_000..<400_000, while: isStormy) { vault.crash() }
             world.every(seconds: 50_000..<600_000, while: isStormy) { vault.startRival() }
+            world.every(seconds: 10_000..<200_000, while: isStormy) { vault.keepCopy() }
+            world.every(seconds: 100_000..<900_000, while: isStormy) { vault.putStoreBack() }
+            let often = world.plant == .thawNotNeeded ? 50_000..<200_000 : 100_000..<900_000
+            world.every(seconds: often, while: isStormy) { vault.restore() }
             world.every(seconds: 50_000..<900_000, while: isStormy) { [world] in
                 vault.clock.wrongBySeconds = Int64(world.draw(-400_000..<400_000))
             }
@@ -113,6 +127,7 @@ final class Run {
         world.isCalm = true
         for vault in vaults {
             vault.clock.wrongBySeconds = max(vault.clock.wrongBySeconds, 0)
+            vault.repair()
             vault.start()
         }
         // The longest wait before an attempt is a day.

@@ -33,8 +33,7 @@ final class VaultProcess {
         handle = DiskHandle(vault.disk, world: world)
         worker = LedgerWorker(
             records: SealedRecords(
-                store: handle, dataKey: vault.dataKey,
-                anchor: MemoryHandle(vault.memory, of: handle, world: world)), vaultID: vault.id,
+                store: handle, dataKey: vault.dataKey, anchor: vault.anchor(of: handle)), vaultID: vault.id,
             clock: { clock.moment(since: start) }, generator: world.generator())
     }
 }
@@ -48,17 +47,28 @@ final class SimulatedVault {
     let dataKey: SecretBytes
     let disk = Disk()
     let memory = Memory()
+    /// In the memory's place, at some vaults.
+    let witnesses: Witnesses?
+    private let identity: SigningKey
     let clock: VaultClock
     let records: SealedRecords
     let checks: Checks
+    /// The newest store, while another one stands in its place.
+    var setAside: Disk.Copy?
+    /// Old stores that somebody has, each with what the anchor held.
+    var copies: [(store: Disk.Copy, anchored: AnchoredHead)] = []
+    /// It may be restored from a copy, which costs it what happened since: it counts as one that is not honest.
+    let isRestorable: Bool
+    /// The last epoch before it was restored.
+    var lostEpoch: UInt64?
     private let network: Network
-    private let repair: DiskHandle
+    private let handle: DiskHandle
     /// Nil while the vault is down.
     private(set) var process: VaultProcess?
     /// A second process on the same store, which an operator started by mistake.
     private var rival: VaultProcess?
     private var inbox: [Message] = []
-    private var generator: SeededGenerator
+    var generator: SeededGenerator
     let liar: Liar?
     /// Another process wrote while a batch was worked on: who caused what cannot be told.
     private var isDisturbed = false
@@ -67,7 +77,7 @@ final class SimulatedVault {
 
     init(
         world: World, index: Int, fleet: Fleet, identity: SecretBytes, policy: TenantPolicy, network: Network,
-        checks: Checks, liar: Liar?
+        checks: Checks, liar: Liar?, isRestorable: Bool
     ) throws {
         self.world = world
         self.index = index
@@ -75,17 +85,35 @@ final class SimulatedVault {
         self.network = network
         self.checks = checks
         self.liar = liar
+        self.isRestorable = isRestorable
         id = VaultID(identityKey: SigningKey(seed: identity).verifyingKey)
         generator = world.generator()
         dataKey = .random(RecordSealer.dataKeyBytes, using: &generator)
         clock = VaultClock(world)
-        repair = DiskHandle(disk, world: world)
+        self.identity = SigningKey(seed: identity)
+        witnesses = world.chance(perMille: 250) ? Witnesses(world, watching: SigningKey(seed: identity)) : nil
+        handle = DiskHandle(disk, world: world)
         records = SealedRecords(
-            store: repair, dataKey: dataKey, anchor: MemoryHandle(memory, of: repair, world: world))
+            store: handle, dataKey: dataKey,
+            anchor: Self.anchor(memory, witnesses, SigningKey(seed: identity), of: handle, world: world))
         try create(identity: identity, policy: policy)
     }
 
     var isHonest: Bool { liar == nil }
+
+    private static let someNonce = ThawNonce(uncheckedBytes: [UInt8](repeating: 0, count: ThawNonce.byteCount))
+
+    func anchor(of process: DiskHandle) -> any Anchor {
+        Self.anchor(memory, witnesses, identity, of: process, world: world)
+    }
+
+    private static func anchor(
+        _ memory: Memory, _ witnesses: Witnesses?, _ identity: SigningKey, of process: DiskHandle, world: World
+    ) -> any Anchor {
+        guard let witnesses else { return MemoryHandle(memory, of: process, world: world) }
+        let road = WitnessRoad(witnesses, of: process, world: world)
+        return WitnessAnchor(settings: witnesses.settings, identity: identity, transport: road)
+    }
 
     private func create(identity: SecretBytes, policy: TenantPolicy) throws {
         let tenant = TenantRecord(name: Owner.tenant, keySet: [UInt8](repeating: 1, count: 8), policy: policy)
@@ -109,9 +137,15 @@ final class SimulatedVault {
     func account(_ name: AccountName) -> AccountRecord? {
         let position = checks.names.firstIndex(of: name)
         let key = position.map { opened[$0].key } ?? records.sealer.account(name)
-        guard let stored = disk.record(key), let position else { return nil }
+        let newest = setAside.map { aside in aside.records.first { $0.key == key } } ?? disk.record(key)
+        guard let stored = newest, let position else { return nil }
         if opened[position].sealed != stored.sealed {
-            let record = try? records.sealer.open(AccountRecord.self, stored)
+            var record = try? records.sealer.open(AccountRecord.self, stored)
+            if let lostEpoch, stored.epoch <= lostEpoch {
+                record?.freeze(nonce: Self.someNonce, batchesMissed: lostEpoch - stored.epoch)
+            }
+            // Which one it is nobody here asks.
+            if record?.thawNonce != nil { record?.thawNonce = Self.someNonce }
             opened[position] = (key, stored.sealed, record)
         }
         return opened[position].record
@@ -122,9 +156,11 @@ final class SimulatedVault {
         opened = names.map { (records.sealer.account($0), [], nil) }
     }
 
+    func forgetOpened() { watch(checks.names) }
+
     /// Writes a record as no vault should.
     func tamper(_ name: AccountName, _ edit: (inout AccountRecord) -> Void) {
-        guard var record = account(name) else { return }
+        guard setAside == nil, var record = account(name) else { return }
         let before = record
         edit(&record)
         guard record != before else { return }
@@ -137,7 +173,7 @@ final class SimulatedVault {
         }
     }
 
-    private func withoutFaults<Value>(_ body: () throws -> Value) rethrows -> Value {
+    func withoutFaults<Value>(_ body: () throws -> Value) rethrows -> Value {
         let was = world.isCalm
         world.isCalm = true
         defer { world.isCalm = was }
@@ -146,13 +182,18 @@ final class SimulatedVault {
 
     // MARK: Life of the process
 
-    func crash() {
-        guard process != nil || rival != nil else { return }
-        world.note("v\(index) crashes")
+    /// No process is left.
+    func halt() {
         process = nil
         rival = nil
         inbox = []
         disk.readBack()
+    }
+
+    func crash() {
+        guard process != nil || rival != nil else { return }
+        world.note("v\(index) crashes")
+        halt()
         world.after(milliseconds: world.isCalm ? 1000 : world.draw(1..<7200) * 1000) { self.start() }
     }
 
@@ -161,7 +202,7 @@ final class SimulatedVault {
         if world.plant == .receiptsDroppedOnRestart {
             for name in checks.names { tamper(name) { $0.charges = [] } }
         }
-        checks.restarted(self)
+        if setAside == nil { checks.restarted(self) }
         process = VaultProcess(self)
         world.note("v\(index) starts at epoch \(disk.epoch)")
         settle()
@@ -247,8 +288,10 @@ final class SimulatedVault {
         case .evaluate(let request): return .evaluate(request)
         case .confirm(let request): return .confirm(request)
         case .delete(let request): return .delete(request)
-        // Nobody here sends these.
-        case .forgive, .history, .thaw, .requestDeletion: throw Refused(.malformed)
+        case .forgive(let request): return .forgive(request)
+        case .history(let request): return .history(request)
+        case .thaw(let request): return .thaw(request)
+        case .requestDeletion(let request): return .requestDeletion(request)
         }
     }
 
@@ -297,6 +340,7 @@ final class SimulatedVault {
         world.note(
             "v\(index) \(message.operation.word) \(message.contents.short) \(message.sender) → \(reply.word) \(sha256(bytes).short)"
         )
+        if isHonest, setAside != nil { checks.answeredElsewhere(self, reply) }
         if isHonest { checks.released(self, message, reply, before: before) }
         guard let liar else { return network.answer(message, reply) }
         if let lie = liar.answer(message, truth: reply) { network.answer(message, lie) }

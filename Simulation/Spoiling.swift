@@ -25,6 +25,23 @@ extension Plant {
             }
         case .destructionNeverComes:
             vault.tamper(name) { $0.destroyServingSeconds = nil }
+        case .forgiveForgivesAll:
+            let isForgiven = messages.contains { if case .forgive = $0.operation { true } else { false } }
+            if isForgiven, after.serial > before.serial, after.active?.id == before.active?.id {
+                vault.tamper(name) { $0.charges = [] }
+            }
+        case .delayIgnored:
+            if let change = after.requestedChange, before.requestedChange == nil {
+                vault.tamper(name) {
+                    $0.requestedChange = RequestedChange(
+                        replacement: change.replacement, requestedSeconds: change.requestedSeconds,
+                        allowedServingSeconds: 0, lapsesServingSeconds: change.lapsesServingSeconds)
+                }
+            }
+        case .contactIgnored:
+            if let change = before.requestedChange, after.active?.id == before.active?.id {
+                vault.tamper(name) { if $0.requestedChange == nil { $0.requestedChange = change } }
+            }
         case .tokenReplaces: replace(vault, name, after, messages)
         case .lastAttemptDestroys:
             if after.active != nil, after.attemptsLeft == 0, before.attemptsLeft > 0 {

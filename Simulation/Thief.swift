@@ -14,6 +14,8 @@ final class Thief: @unchecked Sendable {
     private let liars: [Int]
     private let key: SecretBytes
     private let isHasty: Bool
+    /// What the thief would have in the owner's place.
+    private var junk: PlainRegistration?
     private var generator: SeededGenerator
 
     init(world: World, network: Network, checks: Checks, owner: Owner, liars: [Int]) {
@@ -33,7 +35,9 @@ final class Thief: @unchecked Sendable {
             while true {
                 try await world.sleep(seconds: isHasty ? world.draw(60..<20_000) : world.draw(3_600..<150_000))
                 if world.isCalm { return }
-                switch world.draw(0..<20) {
+                switch world.draw(0..<24) {
+                case 20..<23: try await ask()
+                case 23: try await askForDeletion()
                 case 0..<12: try await guess()
                 case 12..<14: try await hijack(id: nil)
                 case 14..<16: try await hijack(id: owner.all.last?.id)
@@ -125,6 +129,39 @@ final class Thief: @unchecked Sendable {
                             replacement: replacement)),
                     to: vault)
             }
+        }
+    }
+
+    /// Asks for a replacement without the key, and asks again for what waits.
+    private func ask() async throws {
+        guard owner.isProtected else { return }
+        let made =
+            try junk
+            ?? PlainRegistration(
+                backupKey: key, password: SecretBytes(copying: [1]), fleet: fleet, name: owner.name, using: &generator)
+        junk = made
+        for (vault, reply) in try await status(Array(fleet.currentVaults.indices)) {
+            let vaultID = fleet.currentVaults[vault].id
+            guard let share = made.share(for: vaultID) else { continue }
+            send(.prepare(PrepareRequest(serial: reply.serial, record: made.record, share: share)), to: vault)
+            let context = SigningContext(
+                fleetID: fleet.id, vaultID: vaultID, name: owner.name, serial: reply.serial)
+            let signed = try SignedBytes.activate(context, recordHash: made.recordHash)
+            world.after(milliseconds: 10_000) { [self] in
+                send(
+                    .activate(
+                        ActivateRequest(
+                            serial: reply.serial, recordHash: made.recordHash,
+                            signature: made.managementKey.sign(signed), replacement: nil)),
+                    to: vault)
+            }
+        }
+    }
+
+    private func askForDeletion() async throws {
+        for (vault, reply) in try await status(Array(fleet.currentVaults.indices)) {
+            guard let id = reply.activeID ?? reply.ended?.registrationID else { continue }
+            send(.requestDeletion(DeletionRequest(serial: reply.serial, registrationID: id)), to: vault)
         }
     }
 
