@@ -217,7 +217,8 @@ final class Checks {
     ) {
         var book = books[vault.index][account]
         defer { books[vault.index][account] = book }
-        if after.tombstone?.destroyedSeconds != nil, before.active != nil {
+        // Once: another process may have done it in the middle of this one's step.
+        if after.tombstone?.destroyedSeconds != nil, let active = before.active, !book.destroyed.contains(active.id) {
             let gone = [before.active?.id, before.previous?.id].compactMap { $0 }
             world.note("v\(vault.index) destroyed \(gone.map(\.bytes.short))")
             book.destroyed += gone
