@@ -346,6 +346,8 @@ final class Checks {
     ) {
         switch refusal {
         case .unavailable, .wrongVault, .busy: return
+        // Repeats, too, wait for the owner's word.
+        case .frozen where record.thawNonce != nil: return
         default: break
         }
         let isCharged = record.charges.contains { $0.receipt == request.receipt }
