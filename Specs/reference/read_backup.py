@@ -18,6 +18,7 @@ import errno
 import getpass
 import hashlib
 import hmac
+import io
 import json
 import os
 import re
@@ -261,9 +262,10 @@ def decode_footer(pack, read):
     return listing.check()
 
 
-def decompress(stored, content_bytes):
+def decompress(stored, content_bytes, prefix=b""):
     """One Zstandard frame, in slices of 256 bytes, so that no slice can grow beyond 8 MiB: a bomb is seen early."""
-    frame = zstandard.ZstdDecompressor(max_window_size=CHUNK_BYTES_MAX).decompressobj()
+    dictionary = zstandard.ZstdCompressionDict(prefix, zstandard.DICT_TYPE_RAWCONTENT) if prefix else None
+    frame = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=CHUNK_BYTES_MAX).decompressobj()
     content, position = bytearray(), 0
     try:
         while position < len(stored) and not frame.eof:
@@ -298,6 +300,7 @@ def decode_keyring(decoder):
 # ----------------------------------------------------------------------------------------------------- 7. Trees
 
 FILE, DIRECTORY, SYMBOLIC_LINK = 1, 2, 3
+AS_IS, SQLITE_IMAGE, SQLITE_PAGES = 0, 1, 2
 RUN_IDS_MAX = 4096
 
 
@@ -321,11 +324,12 @@ class Entry:
     content_bytes: int = 0
     block_bytes: int = 0
     chunks: ChunkList | None = None
+    layers: tuple = ()
     target: bytes = b""
 
     @property
     def content(self):
-        return self.form, self.content_bytes, self.block_bytes, self.chunks
+        return self.form, self.content_bytes, self.block_bytes, self.chunks, self.layers
 
 
 def decode_chunk_list(decoder):
@@ -362,8 +366,16 @@ def decode_entry(decoder, is_root=False):
 
 
 def decode_file(decoder, entry):
-    form, link_group, content_bytes = decoder.one_of(0, 1), decoder.uint(8), decoder.uint(8)
-    block_bytes, chunks = decoder.uint(4), decode_chunk_list(decoder)
+    form, link_group, content_bytes = decoder.one_of(AS_IS, SQLITE_IMAGE, SQLITE_PAGES), decoder.uint(8), decoder.uint(8)
+    entry = replace(entry, form=form, link_group=link_group, content_bytes=content_bytes, block_bytes=decoder.uint(4))
+    if form == SQLITE_PAGES:
+        entry = replace(entry, layers=tuple(decoder.structures(1, 2**24 - 1, decode_page_layer)))
+        require(len(entry.layers) <= LAYERS_MAX, "a database has more than 16 layers")
+        require(entry.block_bytes in PAGE_BYTES, "a database has pages of another size than SQLite's")
+        right = content_bytes == entry.block_bytes * entry.layers[-1].page_count
+        require(right, "a database is not as long as its pages")
+        return entry
+    block_bytes, chunks = entry.block_bytes, decode_chunk_list(decoder)
     if content_bytes == 0:
         require(block_bytes == 0 and chunks == ChunkList(0, b""), "an empty file has blocks")
     else:
@@ -371,9 +383,7 @@ def decode_file(decoder, entry):
         if chunks.depth == 0:
             count = -(-content_bytes // block_bytes)
             require(len(chunks.ids) == 32 * count, "a file has more or fewer blocks than its length asks for")
-    return replace(
-        entry, form=form, link_group=link_group, content_bytes=content_bytes, block_bytes=block_bytes, chunks=chunks
-    )
+    return replace(entry, chunks=chunks)
 
 
 def decode_listing(content):
@@ -383,7 +393,91 @@ def decode_listing(content):
     return entries
 
 
-# ------------------------------------------------------------------------------------------------- 8. Snapshots
+# ---------------------------------------------------------------------------------------- 8. Databases by pages
+
+PAGE_BYTES = {1 << i for i in range(9, 17)}
+LAYERS_MAX, GROUP_PAGES = 16, 4096
+ZEROS, FULL, DELTA = 0, 1, 2
+FULL_BYTES_MAX, DELTA_BYTES_MAX, PREFIX_BYTES_MAX = 4_194_304, 262_144, 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class PageLayer:
+    page_count: int
+    groups: ChunkList
+
+    @property
+    def group_count(self):
+        return -(-self.page_count // GROUP_PAGES)
+
+
+def decode_page_layer(decoder):
+    layer = PageLayer(decoder.uint(4), decode_chunk_list(decoder))
+    require(layer.page_count >= 1, "a layer has no pages")
+    right = layer.groups.depth or len(layer.groups.ids) == 32 * layer.group_count
+    require(right, "a layer has more or fewer groups than its pages ask for")
+    return layer
+
+
+@dataclass(frozen=True, slots=True)
+class PageBatch:
+    kind: int
+    runs: list  # of (first, count, place)
+    chunk: bytes = b""
+    hashes: bytes = b""
+    prefix: tuple = ()
+
+    @property
+    def page_count(self):
+        return sum(count for _, count, _ in self.runs)
+
+
+def decode_page_batch(decoder):
+    kind = decoder.one_of(ZEROS, FULL, DELTA)
+    runs = decoder.structures(6, 2**16 - 1, lambda d: (d.uint(2), d.uint(2), d.uint(2)))
+    if kind == ZEROS:
+        batch = PageBatch(kind, runs)
+    else:
+        chunk, hashes = decoder.opaque(32), decoder.vector(8, 2**16 - 1)
+        prefix = decoder.structures(4, 2**16 - 1, lambda d: d.uint(4)) if kind == DELTA else ()
+        batch = PageBatch(kind, runs, chunk, hashes, tuple(prefix))
+        require(chunk != ZERO_ID, "the id of zeros stands for pages")
+        require(len(hashes) == 8 * batch.page_count, "a batch has more or fewer hashes than pages")
+        require(all(a < b for a, b in zip(batch.prefix, batch.prefix[1:])), "the pages of a prefix do not rise")
+    expected, end, place_end = 0, -1, 0
+    for first, count, place in runs:
+        require(count >= 1, "a run of pages is empty")
+        behind = kind == ZEROS or place == place_end
+        require(first > end or (first == end and not behind), "the runs of a batch do not rise, or could be one")
+        require(kind == FULL or place == (expected if kind == DELTA else 0), "a run has a wrong place")
+        expected, end, place_end = expected + count, first + count, place + count
+    return batch
+
+
+def decode_page_group(content, page_bytes, first_page, pages, pages_below):
+    """The batches of a group; `pages_below` is None in the first layer."""
+    decoder = Decoder(content)
+    batches = decoder.structures(0, 2**24 - 1, decode_page_batch)
+    decoder.end()
+    named, previous = bytearray(pages), -1
+    for batch in batches:
+        require(batch.runs[0][0] > previous, "the batches of a group are out of order")
+        previous = batch.runs[0][0]
+        for first, count, _ in batch.runs:
+            require(first + count <= pages, "a batch names a page behind the end")
+            require(not any(named[first : first + count]), "a page is named twice")
+            named[first : first + count] = b"\1" * count
+        if batch.kind == DELTA:
+            require(pages_below is not None, "the first layer has a delta")
+            require(batch.page_count * page_bytes <= DELTA_BYTES_MAX, "a delta has too many pages")
+            require(len(batch.prefix) * page_bytes <= PREFIX_BYTES_MAX, "a prefix has too many pages")
+            require(batch.prefix[-1] < pages_below, "a prefix names a page that the image below does not have")
+    below = max(0, min(pages, (pages_below or 0) - first_page))
+    require(all(named[below:]), "a page comes from nowhere")
+    return batches
+
+
+# ------------------------------------------------------------------------------------------------- 9. Snapshots
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,7 +512,7 @@ def decode_snapshot(decoder):
     return Snapshot(*fixed, source, *counts, skipped, root)
 
 
-# ---------------------------------------------------------------------------------------------------- 9. Header
+# --------------------------------------------------------------------------------------------------- 10. Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -640,6 +734,77 @@ class Store:
             offset += length
         require(offset == entry.content_bytes, "a file has fewer blocks than its length asks for")
 
+    def page_batches(self, layer, below, page_bytes):
+        """(first page of the group, batch) of each batch of a layer; `below` is the layer below or None."""
+        group = 0
+        for id in self.ids(layer.groups):
+            first_page = group * GROUP_PAGES
+            require(first_page < layer.page_count, "a layer has more groups than its pages ask for")
+            pages = min(GROUP_PAGES, layer.page_count - first_page)
+            content = b"\0\0\0" if id == ZERO_ID else self.chunk(id)
+            pages_below = below.page_count if below else None
+            for batch in decode_page_group(content, page_bytes, first_page, pages, pages_below):
+                yield first_page, batch
+            group += 1
+        require(group == layer.group_count, "a layer has fewer groups than its pages ask for")
+
+    def delta_pages(self, batch, page_bytes, file):
+        prefix = []
+        for page in batch.prefix:
+            file.seek(page * page_bytes)
+            prefix.append(file.read(page_bytes))
+        frame, length = self.chunk(batch.chunk), batch.page_count * page_bytes
+        try:
+            right = zstandard.get_frame_parameters(frame).content_size == length
+        except zstandard.ZstdError as error:
+            raise Damaged(f"a delta is not a Zstandard frame: {error}")
+        require(right, "a delta does not have the length of its pages")
+        pages = decompress(frame, length, b"".join(prefix))
+        for i in range(batch.page_count):
+            page = pages[i * page_bytes : (i + 1) * page_bytes]
+            hash = hmac.digest(self.keyring.chunk_id_key, page, "sha256")[:8]
+            require(hash == batch.hashes[i * 8 : (i + 1) * 8], "a page of a delta does not have its hash")
+        return pages
+
+    def full_pages(self, batch, page_bytes):
+        content = self.chunk(batch.chunk)
+        require(len(content) <= FULL_BYTES_MAX and len(content) % page_bytes == 0, "a batch is not whole pages")
+        end = max(place + count for _, count, place in batch.runs)
+        require(end * page_bytes <= len(content), "a batch has fewer pages than are named")
+        return content
+
+    def write_pages(self, entry, file):
+        """Builds the image of each layer in turn. New pages wait behind the image until all prefixes are read."""
+        page_bytes, below = entry.block_bytes, None
+        waiting = page_bytes * max(layer.page_count for layer in entry.layers)
+        file.seek(waiting - 1)
+        file.write(b"\0")
+        for layer in entry.layers:
+            end = waiting
+            for _, batch in self.page_batches(layer, below, page_bytes):
+                if batch.kind == DELTA:
+                    pages = self.delta_pages(batch, page_bytes, file)
+                    file.seek(end)
+                    end += file.write(pages)
+            end = waiting
+            for first_page, batch in self.page_batches(layer, below, page_bytes):
+                if batch.kind == DELTA:
+                    file.seek(end)
+                    pages = file.read(batch.page_count * page_bytes)
+                    end += len(pages)
+                elif batch.kind == FULL:
+                    pages = self.full_pages(batch, page_bytes)
+                for first, count, place in batch.runs:
+                    run = bytes(count * page_bytes)
+                    if batch.kind != ZEROS:
+                        run = pages[place * page_bytes : (place + count) * page_bytes]
+                    elif below is None:
+                        continue
+                    file.seek((first_page + first) * page_bytes)
+                    file.write(run)
+            below = layer
+        file.truncate(entry.content_bytes)
+
     def entries(self, directory):
         previous = b""
         for id in self.ids(directory.chunks):
@@ -785,17 +950,13 @@ class Extraction:
 
     def write_file(self, path, entry):
         # O_EXCL: nothing that exists is ever opened, so no link is followed.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
-            with open(descriptor, "wb") as file:
-                for offset, length, id in self.store.blocks(entry):
-                    if id == ZERO_ID:
-                        continue
-                    content = self.store.chunk(id)
-                    require(len(content) == length, "a block has the wrong length")
-                    file.seek(offset)
-                    file.write(content)
-                file.truncate(entry.content_bytes)
+            with open(descriptor, "w+b") as file:
+                if entry.form == SQLITE_PAGES:
+                    self.store.write_pages(entry, file)
+                else:
+                    self.write_blocks(entry, file)
         except BaseException:
             os.unlink(path)
             raise
@@ -803,6 +964,16 @@ class Extraction:
         if entry.link_group:
             self.first_names[entry.link_group] = (path, entry)
         self.set_attributes(path, entry)
+
+    def write_blocks(self, entry, file):
+        for offset, length, id in self.store.blocks(entry):
+            if id == ZERO_ID:
+                continue
+            content = self.store.chunk(id)
+            require(len(content) == length, "a block has the wrong length")
+            file.seek(offset)
+            file.write(content)
+        file.truncate(entry.content_bytes)
 
     def set_attributes(self, path, entry):
         """Owner first, because it clears set-id bits; then attributes, while the mode still allows them; time last."""
@@ -838,7 +1009,7 @@ class Verification:
 
     def __init__(self, store):
         self.store, self.problems = store, []
-        self.lengths = {}
+        self.lengths, self.images = {}, set()
 
     def run(self, number):
         chain = []
@@ -912,6 +1083,12 @@ class Verification:
         if entry.link_group:
             first = self.groups.setdefault(entry.link_group, entry)
             require(first.content == entry.content, "two names of one file have different contents")
+        if entry.form == SQLITE_PAGES:
+            # In memory: a verification leaves nothing behind on the disk.
+            if entry.content not in self.images:
+                self.store.write_pages(entry, io.BytesIO())
+                self.images.add(entry.content)
+            return
         for _, length, id in self.store.blocks(entry):
             if id != ZERO_ID:
                 if id not in self.lengths:

@@ -640,6 +640,162 @@ class HostileTrees(StoreCase):
         self.assertEqual(os.listdir(outside), [])
 
 
+PAGE = 512
+
+
+class PageWriter(Writer):
+    """Writes databases by pages: the structures of section 8, with room for lies."""
+
+    def hashes(self, content):
+        pages = (content[i : i + PAGE] for i in range(0, len(content), PAGE))
+        return b"".join(hmac.digest(self.chunk_id_key, page, "sha256")[:8] for page in pages)
+
+    def zeros(self, runs):
+        return b"\0" + self.page_runs(runs)
+
+    def full(self, runs, content, hashes=None, chunk=None):
+        named = b"".join(content[place * PAGE : (place + count) * PAGE] for _, count, place in runs)
+        hashes = self.hashes(named) if hashes is None else hashes
+        return b"\1" + self.page_runs(runs) + (chunk or self.chunk(content)) + vector(2, hashes)
+
+    def delta(self, runs, content, below, prefix, hashes=None, frame=None):
+        dictionary = b"".join(below[page * PAGE : (page + 1) * PAGE] for page in prefix)
+        raw = zstandard.ZstdCompressionDict(dictionary, zstandard.DICT_TYPE_RAWCONTENT)
+        frame = frame or zstandard.ZstdCompressor(dict_data=raw).compress(content)
+        hashes = self.hashes(content) if hashes is None else hashes
+        numbers = b"".join(struct.pack(">I", page) for page in prefix)
+        return b"\2" + self.page_runs(runs) + self.chunk(frame) + vector(2, hashes) + vector(2, numbers)
+
+    def page_runs(self, runs):
+        return vector(2, b"".join(struct.pack(">HHH", *run) for run in runs))
+
+    def layer(self, page_count, *groups):
+        """`groups`: lists of batches; None for the id of zeros."""
+        ids = [ZERO_ID if group is None else self.chunk(vector(3, b"".join(group))) for group in groups]
+        return struct.pack(">I", page_count) + self.runs(ids, 0)
+
+    def database(self, name, layers, page_bytes=PAGE, content_bytes=None, page_count=None):
+        count = page_count or struct.unpack(">I", layers[-1][:4])[0]
+        fixed = struct.pack(">BQQI", 2, 0, count * page_bytes if content_bytes is None else content_bytes, page_bytes)
+        return metadata(name, 1) + fixed + vector(3, b"".join(layers))
+
+
+def pages(*seeds):
+    """Noise, the same for one seed; 0 is a page of zeros."""
+    return b"".join(random.Random(seed).randbytes(PAGE) if seed else bytes(PAGE) for seed in seeds)
+
+
+def edited(page, by=b"edited"):
+    return page[:100] + by + page[100 + len(by) :]
+
+
+class DatabasesByPages(StoreCase):
+    def restored(self, w, entry, content):
+        w.snapshot(w.directory(b".", [entry]), counts=(1, 0, 0, len(content)))
+        code, out, err = self.run_reader(w.objects, "verify")
+        self.assertEqual((code, err), (0, ""), out)
+        self.assertEqual(read(self.extract(w.objects), b"a.db"), content)
+
+    def test_a_first_layer_of_full_pages_and_zeros(self):
+        w = PageWriter()
+        first = w.layer(6, [w.full([(0, 2, 0), (3, 1, 4)], pages(1, 2, 9, 9, 4)), w.zeros([(2, 1, 0), (4, 2, 0)])])
+        self.restored(w, w.database(b"a.db", [first]), pages(1, 2, 0, 4, 0, 0))
+
+    def test_layers_change_pages_add_some_and_drop_some(self):
+        w = PageWriter()
+        image = pages(*range(1, 9))
+        layers = [w.layer(8, [w.full([(0, 8, 0)], image)])]
+        # Page 7 moves to place 0 and page 0 to place 7: each is read before it is overwritten.
+        new = edited(pages(8)) + pages(20) + edited(pages(1))
+        second = w.delta([(0, 2, 0), (7, 1, 2)], new, image, [0, 1, 7])
+        layers.append(w.layer(8, [second, w.zeros([(3, 1, 0)])]))
+        image = new[: 2 * PAGE] + pages(3, 0, 5, 6, 7) + new[2 * PAGE :]
+        layers.append(w.layer(4, None))
+        image = image[: 4 * PAGE]
+        new = pages(3, 31, 32)
+        layers.append(w.layer(7, [w.delta([(1, 1, 0), (5, 2, 1)], new, image, [2]), w.full([(4, 1, 0)], pages(30))]))
+        image = image[:PAGE] + pages(3, 3, 0, 30, 31, 32)
+        self.restored(w, w.database(b"a.db", layers), image)
+
+    def test_groups_of_4096_pages(self):
+        w = PageWriter()
+        seeds = [5, 6] * 2048
+        first = w.layer(4100, [w.full([(0, 4096, 0)], pages(*seeds))], [w.full([(0, 4, 0)], pages(1, 2, 3, 4))])
+        below = pages(*seeds, 1, 2, 3, 4)
+        second = w.layer(4100, None, [w.delta([(2, 1, 0)], edited(pages(6)), below, [4095, 4097])])
+        self.restored(w, w.database(b"a.db", [first, second]), pages(*seeds, 1, 2) + edited(pages(6)) + pages(4))
+
+    def test_hostile_structures_are_refused(self):
+        w = PageWriter()
+        image = pages(1, 2, 3, 4)
+        whole = w.full([(0, 4, 0)], image)
+        base = w.layer(4, [whole])
+        bomb = zstandard.ZstdCompressor().compress(bytes(1 << 22))
+        silent = zstandard.ZstdCompressor(write_content_size=False).compress(pages(5))
+
+        def over(*batches, count=4):
+            return [base, w.layer(count, list(batches))]
+
+        delta = w.delta([(0, 1, 0)], pages(5), image, [0])
+        cases = {
+            "17 layers": [base] + [w.layer(4, None)] * 16,
+            "no pages": [w.layer(0)],
+            "too few groups": [base, w.layer(5000, None)],
+            "too many groups": [w.layer(4, [whole], None)],
+            "nothing in the first layer": [w.layer(4, None)],
+            "a hole in the first layer": [w.layer(4, [w.full([(0, 3, 0)], image)])],
+            "a delta in the first layer": [w.layer(4, [w.delta([(0, 4, 0)], image, image, [0])])],
+            "growth from nowhere": over(delta, count=5),
+            "shrunk and grown": [base, w.layer(2, None), w.layer(4, None)],
+            "a page behind the end": over(w.full([(4, 1, 0)], image)),
+            "a page twice": over(delta, w.zeros([(0, 1, 0)])),
+            "a page twice in one batch": over(w.full([(0, 2, 0), (1, 1, 3)], image)),
+            "out of order": over(w.zeros([(1, 1, 0)]), w.zeros([(0, 1, 0)])),
+            "runs out of order": over(w.full([(2, 1, 0), (0, 1, 1)], image)),
+            "an empty run": over(w.zeros([(0, 0, 0)])),
+            "no runs": over(w.zeros([])),
+            "runs that could be one": over(w.full([(0, 1, 0), (1, 1, 1)], image)),
+            "zeros with a place": over(w.zeros([(0, 1, 1)])),
+            "a delta with a wrong place": over(w.delta([(0, 1, 1)], pages(5), image, [0])),
+            "too few hashes": over(w.full([(0, 2, 0)], image, hashes=bytes(8))),
+            "a wrong hash": over(w.delta([(0, 1, 0)], pages(5), image, [0], hashes=bytes(8))),
+            "a place behind the chunk": over(w.full([(0, 1, 4)], image, hashes=bytes(8))),
+            "half a page": over(w.full([(0, 1, 0)], image + b"x")),
+            "too much content": over(w.full([(0, 1, 0)], bytes((4 << 20) + PAGE))),
+            "the id of zeros": over(w.full([(0, 1, 0)], image, chunk=ZERO_ID)),
+            "a chunk that is not there": over(w.full([(0, 1, 0)], image, chunk=bytes(range(32)))),
+            "no prefix": over(w.delta([(0, 1, 0)], pages(5), image, [])),
+            "a prefix that is not there": over(w.delta([(0, 1, 0)], pages(5), image, [0, 4])),
+            "a prefix of another order": over(w.delta([(0, 1, 0)], pages(1), image, [1, 0])),
+            "another prefix": over(w.delta([(0, 1, 0)], edited(pages(9)), pages(9, 9, 9, 9), [0])),
+            "too long a prefix": over(w.delta([(0, 1, 0)], pages(5), image, list(range(2049)))),
+            "too long a delta": [
+                w.layer(600, [w.full([(0, 600, 0)], bytes(600 * PAGE))]),
+                w.layer(600, [w.delta([(0, 513, 0)], pages(*[7] * 513), image, [0])]),
+            ],
+            "a bomb": over(w.delta([(0, 1, 0)], pages(5), image, [0], frame=bomb)),
+            "a silent frame": over(w.delta([(0, 1, 0)], pages(5), image, [0], frame=silent)),
+            "no frame": over(w.delta([(0, 1, 0)], pages(5), image, [0], frame=b"nothing")),
+            "an unknown kind": over(b"\3" + delta[1:]),
+        }
+        for name, layers in cases.items():
+            with self.subTest(name):
+                v = PageWriter()
+                v.objects, v.listings, v.pieces, v.known = dict(w.objects), list(w.listings), list(w.pieces), set(w.known)
+                v.random = random.Random(name)
+                count = struct.unpack(">I", layers[-1][:4])[0]
+                v.snapshot(v.directory(b".", [v.database(b"a.db", layers)]), counts=(1, 0, 0, count * PAGE))
+                self.assert_damaged(v.objects, "damaged")
+                self.assertEqual(os.listdir(self.extract(v.objects, code=1)), [])
+
+    def test_sizes_that_do_not_fit_are_refused(self):
+        for changes in ({"page_bytes": 513}, {"page_bytes": 256}, {"page_bytes": 1 << 17}, {"content_bytes": 2047}):
+            w = PageWriter()
+            base = w.layer(4, [w.full([(0, 4, 0)], pages(1, 2, 3, 4))])
+            w.snapshot(w.directory(b".", [w.database(b"a.db", [base], **changes)]), counts=(1, 0, 0, 2048))
+            self.assert_damaged(w.objects)
+
+
 class HostileChunks(StoreCase):
     def refuse(self, words, content=b"x" * 5000, **lies):
         w = Writer()

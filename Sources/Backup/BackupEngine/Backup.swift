@@ -19,6 +19,7 @@ package struct Backup: ~Copyable {
     private let source: any BackupSource
     private let report: ProgressReport
     private var writer: ChunkWriter
+    private var databases: DatabaseHistory
     private var progress = Progress(phase: .scanning)
     private var totals = Snapshot.Totals()
     private var skipped: [Skipped] = []
@@ -27,12 +28,14 @@ package struct Backup: ~Copyable {
 
     private init(
         _ source: any BackupSource, into repository: Repository, _ loaded: LoadedIndex,
-        generator: any RandomNumberGenerator & Sendable, packBytes: Int, report: @escaping ProgressReport
+        generator: any RandomNumberGenerator & Sendable, copies: (any PreviousCopies)?, packBytes: Int,
+        report: @escaping ProgressReport
     ) {
         self.repository = repository
         self.source = source
         self.report = report
         writer = ChunkWriter(repository, loaded, generator: generator, packBytes: packBytes)
+        databases = DatabaseHistory(repository, loaded.index, source: source.label, copies: copies)
         buffer = .allocate(byteCount: FileContent.singleBlockBytesMax, alignment: 4_096)
     }
 
@@ -40,18 +43,20 @@ package struct Backup: ~Copyable {
 
     /// - Parameters:
     ///   - now: seconds since 1970, asked twice.
+    ///   - copies: where this device keeps copies of databases, if it does.
     ///   - packBytes: the plaintext of a full pack; a store may ask for less than the format allows.
     package static func run(
         _ source: any BackupSource, into repository: Repository,
         generator: any RandomNumberGenerator & Sendable, now: @Sendable () -> UInt64,
-        packBytes: Int = packBytesMax, report: @escaping ProgressReport
+        copies: (any PreviousCopies)? = nil, packBytes: Int = packBytesMax, report: @escaping ProgressReport
     ) async throws(BackupError) -> BackupReport {
         let began = now()
         let loaded: LoadedIndex
         do { loaded = try await repository.loadIndex() } catch { throw .store(error) }
         let link = try await ChainLink.next(in: repository)
         var backup = Backup(
-            source, into: repository, loaded, generator: generator, packBytes: packBytes, report: report)
+            source, into: repository, loaded, generator: generator, copies: copies, packBytes: packBytes,
+            report: report)
         do {
             try backup.scan()
             let root = try await backup.store()
@@ -60,6 +65,7 @@ package struct Backup: ~Copyable {
                 endedSeconds: max(began, now()), previous: link.previous, source: source.label,
                 totals: backup.totals, skipped: backup.skipped, root: root)
             let stored = try await repository.write(snapshot, using: &backup.writer.generator)
+            backup.databases.publishCopies()
             return BackupReport(snapshot: snapshot, storedBytes: backup.writer.storedBytes + stored)
         } catch {
             await backup.writer.abandon()
@@ -119,7 +125,7 @@ package struct Backup: ~Copyable {
             if run.bytes.count >= Self.listingBytes { listings.append(try await storeListing(&run)) }
         }
         if !run.bytes.isEmpty { listings.append(try await storeListing(&run)) }
-        return try await storeList(of: listings)
+        return try await writer.addList(of: listings)
     }
 
     /// - Parameter run: the encoded entries, emptied.
@@ -197,6 +203,11 @@ package struct Backup: ~Copyable {
     ) async throws(BackupError) -> (content: FileContent, intact: Bool) {
         let file: any SourceFile
         do { file = try source.open(node, attempt: attempt) } catch { throw .source(error) }
+        if let database = file as? any DatabaseFile,
+            let stored = try await storeDatabase(database, node, linkGroup: linkGroup)
+        {
+            return stored
+        }
         let total = file.contentBytes
         let blockBytes =
             total <= UInt64(FileContent.singleBlockBytesMax) ? Int(total) : FileContent.largeFileBlockBytes
@@ -212,35 +223,47 @@ package struct Backup: ~Copyable {
             progress.storedBytes = writer.storedBytes
             report(progress)
         }
-        var intact = true
-        do throws(SourceError) { try file.finish() } catch {
-            guard error == .changed else { throw .source(error) }
-            intact = false
-        }
+        let intact = try finish(file)
         let content = FileContent(
             form: file.form, linkGroup: linkGroup, contentBytes: total, blockBytes: UInt32(blockBytes),
-            blocks: try await storeList(of: blocks))
+            blocks: try await writer.addList(of: blocks))
         return (content, intact)
+    }
+
+    /// Stores a database by pages; nil if it is not understood and is stored as a file is.
+    private mutating func storeDatabase(
+        _ database: any DatabaseFile, _ node: SourceNode, linkGroup: UInt64
+    ) async throws(BackupError) -> (content: FileContent, intact: Bool)? {
+        var progress = progress
+        let report = report
+        let stored = try await DatabaseBackup.run(
+            database, path: node.path, linkGroup: linkGroup, &databases, &writer
+        ) { count in
+            progress.bytes += UInt64(count)
+            report(progress)
+        }
+        guard let stored else { return nil }
+        self.progress.bytes += stored.content.contentBytes
+        self.progress.storedBytes = writer.storedBytes
+        let intact = try finish(database)
+        if intact, let list = stored.copyList { databases.stage(node.path, list: list) }
+        return (stored.content, intact)
+    }
+
+    /// Whether what was read is the file of one moment.
+    private func finish(_ file: any SourceFile) throws(BackupError) -> Bool {
+        do throws(SourceError) {
+            try file.finish()
+            return true
+        } catch {
+            guard error == .changed else { throw .source(error) }
+            return false
+        }
     }
 
     /// A block of zeros is not stored (section 7): holes cost nothing.
     private mutating func storeBlock(_ block: UnsafeRawBufferPointer) async throws(BackupError) -> ChunkID {
         isZero(block) ? .zeros : try await writer.add(block)
-    }
-
-    /// Stores long lists as chunks of ids, as deep as it takes (section 7).
-    private mutating func storeList(of ids: [ChunkID]) async throws(BackupError) -> ChunkList {
-        var list = ChunkList(depth: 0, ids: ids)
-        while list.ids.count > ChunkList.idsPerEntryMax {
-            guard list.depth < ChunkList.depthMax else { throw .unrepresentable }
-            var parents: [ChunkID] = []
-            for start in stride(from: 0, to: list.ids.count, by: ChunkList.idsPerChunkMax) {
-                let run = list.ids[start..<min(start + ChunkList.idsPerChunkMax, list.ids.count)]
-                parents.append(try await writer.add(run.flatMap(\.bytes)))
-            }
-            list = ChunkList(depth: list.depth + 1, ids: parents)
-        }
-        return list
     }
 }
 
@@ -259,11 +282,4 @@ extension Repository {
         do { try await store.create(.snapshot(name), object) } catch { throw .store(error) }
         return UInt64(object.count)
     }
-}
-
-/// Whether a buffer holds nothing but zeros: memcmp of the buffer with itself, shifted by one.
-private func isZero(_ buffer: UnsafeRawBufferPointer) -> Bool {
-    guard let first = buffer.first else { return true }
-    guard first == 0, let base = buffer.baseAddress else { return false }
-    return memcmp(base, base + 1, buffer.count - 1) == 0
 }

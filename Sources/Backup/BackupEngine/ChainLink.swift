@@ -1,7 +1,7 @@
 import BackupFormat
 import ByteCoding
 
-/// Where a new snapshot goes in the chain (spec: backup format, section 8).
+/// Where a new snapshot goes in the chain (spec: backup format, section 9).
 struct ChainLink: Equatable {
     let number: UInt32
     let previous: SnapshotHash

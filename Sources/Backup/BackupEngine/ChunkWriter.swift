@@ -69,6 +69,21 @@ struct ChunkWriter: ~Copyable {
         return try await add(UnsafeRawBufferPointer(copy))
     }
 
+    /// Stores long lists as chunks of ids, as deep as it takes (section 7).
+    mutating func addList(of ids: [ChunkID]) async throws(BackupError) -> ChunkList {
+        var list = ChunkList(depth: 0, ids: ids)
+        while list.ids.count > ChunkList.idsPerEntryMax {
+            guard list.depth < ChunkList.depthMax else { throw .unrepresentable }
+            var parents: [ChunkID] = []
+            for start in stride(from: 0, to: list.ids.count, by: ChunkList.idsPerChunkMax) {
+                let run = list.ids[start..<min(start + ChunkList.idsPerChunkMax, list.ids.count)]
+                parents.append(try await add(run.flatMap(\.bytes)))
+            }
+            list = ChunkList(depth: list.depth + 1, ids: parents)
+        }
+        return list
+    }
+
     /// Compresses what a probe says compresses: photos and films do not, and trying costs more than anything else.
     private static func compress(_ content: UnsafeRawBufferPointer) -> [UInt8]? {
         if content.count > probeBytes {

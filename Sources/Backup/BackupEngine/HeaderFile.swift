@@ -2,7 +2,7 @@ import BackupFormat
 import ByteCoding
 import Foundation
 
-/// `coffer.json` as text (spec: backup format, section 9).
+/// `coffer.json` as text (spec: backup format, section 10).
 struct HeaderFile: Codable {
     static let format = "coffer-backup"
 

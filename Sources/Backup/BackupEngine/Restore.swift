@@ -38,6 +38,7 @@ package struct RestoreReport: Sendable, Equatable {
 /// Brings a snapshot's tree back into a target; damage costs the files it lies in and nothing else.
 package struct Restore {
     private var reader: ChunkReader
+    private let keyring: Keyring
     private let target: any RestoreTarget
     private let reportProgress: ProgressReport
     private var progress = Progress(phase: .restoring)
@@ -49,7 +50,7 @@ package struct Restore {
         into target: any RestoreTarget, report: @escaping ProgressReport
     ) async throws(RestoreError) -> RestoreReport {
         var restore = Restore(
-            reader: ChunkReader(repository, index), target: target, reportProgress: report)
+            reader: ChunkReader(repository, index), keyring: repository.keyring, target: target, reportProgress: report)
         restore.progress.filesTotal = Int(clamping: snapshot.totals.files)
         restore.progress.bytesTotal = snapshot.totals.contentBytes
         guard case .directory(let listings) = snapshot.root.kind else { return restore.report }
@@ -139,7 +140,10 @@ package struct Restore {
         } else {
             try at(path) { target throws(TargetError) in try target.beginFile(entry.name) }
             do {
-                guard try await write(content, path: path) else { return target.abandonFile() }
+                let isWhole =
+                    content.form == .sqlitePages
+                    ? try await writeDatabase(content, path: path) : try await write(content, path: path)
+                guard isWhole else { return target.abandonFile() }
                 try complete(path) { target throws(TargetError) in
                     try target.finishFile(entry.metadata, linkGroup: content.linkGroup)
                 }
@@ -181,6 +185,28 @@ package struct Restore {
             throw error
         } catch {
             throw .target(.failed("\(error)"), path: path)
+        }
+    }
+
+    /// Builds a database from its layers; false if a part is damaged, which is then noted.
+    private mutating func writeDatabase(_ content: FileContent, path: [UInt8]) async throws(RestoreError) -> Bool {
+        let bytesBefore = progress.bytes
+        var progress = progress
+        let reportProgress = reportProgress
+        do throws(DatabaseRestoreError) {
+            try await DatabaseRestore.run(content, from: &reader, keyring: keyring, into: target) { count in
+                progress.bytes += count
+                reportProgress(progress)
+            }
+            self.progress.bytes = bytesBefore + content.contentBytes
+            return true
+        } catch {
+            switch error {
+            case .read(let failure):
+                try damaged(path, failure)
+                return false
+            case .target(let failure): throw .target(failure, path: path)
+            }
         }
     }
 

@@ -140,6 +140,7 @@ package struct Verify {
     }
 
     private mutating func file(_ content: FileContent) async throws(ReadError) {
+        if content.form == .sqlitePages { return try await database(content) }
         let ids = try await reader.ids(of: content.blocks)
         var left = content.contentBytes
         for id in ids {
@@ -149,6 +150,28 @@ package struct Verify {
             left -= count
         }
         guard left == 0 else { throw .damaged("a file's list of blocks") }
+    }
+
+    /// Every list of pages, and that what it names is there (spec: backup format, section 8).
+    private mutating func database(_ content: FileContent) async throws(ReadError) {
+        for layer in content.layers.indices {
+            for (number, id) in try await reader.groupIDs(of: content.layers[layer]).enumerated() {
+                let group = try await reader.pageGroup(id, at: content.place(ofGroup: number, inLayer: layer))
+                for batch in group.batches { try await check(batch, pageBytes: Int(content.blockBytes)) }
+            }
+        }
+    }
+
+    private mutating func check(_ batch: PageBatch, pageBytes: Int) async throws(ReadError) {
+        switch batch.content {
+        case .zeros: break
+        case .full(let chunk):
+            let pages = try await contentBytes(of: chunk)
+            guard pages <= PageBatch.fullBytesMax, pages.isMultiple(of: pageBytes),
+                batch.runs.allSatisfy({ $0.place + $0.count <= pages / pageBytes })
+            else { throw .damagedLayer }
+        case .delta(let chunk, _): _ = try await contentBytes(of: chunk)
+        }
     }
 
     /// How much a chunk holds, as its index says, or, if every byte is to be read, as it is.

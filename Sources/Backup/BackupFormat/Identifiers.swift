@@ -29,7 +29,7 @@ package struct ChunkID: FixedBytes {
     package static let zeros = ChunkID(uncheckedBytes: [UInt8](repeating: 0, count: byteCount))
 }
 
-/// SHA-256 over a snapshot's structure, which chains the snapshots (section 8).
+/// SHA-256 over a snapshot's structure, which chains the snapshots (section 9).
 package struct SnapshotHash: FixedBytes {
     package static let byteCount = 32
     package let bytes: [UInt8]

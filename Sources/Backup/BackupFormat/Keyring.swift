@@ -60,6 +60,14 @@ package struct Keyring: ByteCodable, Sendable {
         ChunkID(uncheckedBytes: hmacSHA256(content, key: chunkIDKey))
     }
 
+    /// The keyed hash of a database's page (section 8).
+    package func pageHash(of page: UnsafeRawBufferPointer) -> PageHash {
+        PageHash(uncheckedBytes: Array(hmacSHA256(page, key: chunkIDKey)[..<PageHash.byteCount]))
+    }
+
+    /// The key under which a device keeps its own copies of databases: it opens with K alone.
+    package func copyKey(of store: StoreID) -> SecretBytes { store.deriveKey(from: chunkIDKey, info: Label.copy) }
+
     /// One of the two sealed copies.
     package func sealed(
         under key: BackupKey, store: StoreID, using generator: inout some RandomNumberGenerator

@@ -1,6 +1,6 @@
 import ByteCoding
 
-/// A snapshot's place in the store's order, and its id (section 8).
+/// A snapshot's place in the store's order, and its id (section 9).
 package struct SnapshotName: Hashable, Sendable, Comparable {
     /// The largest number that 8 digits write.
     package static let numberMax: UInt32 = 99_999_999

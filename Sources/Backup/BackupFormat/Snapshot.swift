@@ -1,7 +1,7 @@
 package import ByteCoding
 import Primitives
 
-/// Why something in the source is not in a snapshot (section 8).
+/// Why something in the source is not in a snapshot (section 9).
 package enum SkipReason: UInt8, Sendable {
     case unreadable = 1
     case vanished = 2
@@ -37,7 +37,7 @@ package struct Skipped: ByteCodable, Equatable, Sendable {
     }
 }
 
-/// One backup at one time: the root of everything it holds (section 8).
+/// One backup at one time: the root of everything it holds (section 9).
 package struct Snapshot: Equatable, Sendable {
     package struct Totals: Equatable, Sendable {
         package var files: UInt64 = 0

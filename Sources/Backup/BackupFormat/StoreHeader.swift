@@ -1,7 +1,7 @@
 package import ByteCoding
 import Primitives
 
-/// The content of `coffer.json`, the one object in clear (section 9).
+/// The content of `coffer.json`, the one object in clear (section 10).
 package struct StoreHeader: Equatable, Sendable {
     package var store: StoreID
     /// The text of the fleet file, or nil where no vaults hold the key.

@@ -88,16 +88,21 @@ package enum FileForm: UInt8, Sendable {
     case asIs = 0
     /// A database's image as of one moment, with its write-ahead log folded in.
     case sqliteImage = 1
+    /// Such an image as a chain of layers of pages (section 8).
+    case sqlitePages = 2
 }
 
-/// A file's content: blocks of one size, the last one shorter or equal.
+/// A file's content: blocks of one size, the last one shorter or equal, or a chain of layers of pages.
 package struct FileContent: Equatable, Sendable {
     package var form: FileForm
     /// 0, or equal for names that are hard links to one file.
     package var linkGroup: UInt64
     package var contentBytes: UInt64
+    /// Of a block; of a page where there are layers.
     package var blockBytes: UInt32
     package var blocks: ChunkList
+    /// Of a file of form `sqlitePages`, which has no blocks; else none.
+    package var layers: [PageLayer] = []
 
     package init(form: FileForm, linkGroup: UInt64, contentBytes: UInt64, blockBytes: UInt32, blocks: ChunkList) {
         self.form = form
@@ -105,6 +110,16 @@ package struct FileContent: Equatable, Sendable {
         self.contentBytes = contentBytes
         self.blockBytes = blockBytes
         self.blocks = blocks
+    }
+
+    /// A database by pages; the last layer is its image.
+    package init(linkGroup: UInt64, pageBytes: Int, layers: [PageLayer]) {
+        form = .sqlitePages
+        self.linkGroup = linkGroup
+        contentBytes = UInt64(layers.last?.pageCount ?? 0) * UInt64(pageBytes)
+        blockBytes = UInt32(pageBytes)
+        blocks = .empty
+        self.layers = layers
     }
 
     /// Files up to this size are one block.

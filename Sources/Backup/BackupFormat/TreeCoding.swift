@@ -68,10 +68,24 @@ extension FileContent: ByteCodable {
         linkGroup = try reader.uint64()
         contentBytes = try reader.uint64()
         blockBytes = try reader.uint32()
-        blocks = try ChunkList(from: &reader)
-        guard contentBytes <= UInt64(Int.max) / 2, blockBytes <= chunkBytesMax,
-            (contentBytes == 0) == (blockBytes == 0), (contentBytes == 0) == blocks.ids.isEmpty
-        else { throw .invalidValue }
+        guard contentBytes <= UInt64(Int.max) / 2 else { throw .invalidValue }
+        if form == .sqlitePages {
+            blocks = .empty
+            layers = try reader.list(1...0xff_ffff)
+            guard hasSoundLayers else { throw .invalidValue }
+        } else {
+            blocks = try ChunkList(from: &reader)
+            guard blockBytes <= chunkBytesMax, (contentBytes == 0) == (blockBytes == 0),
+                (contentBytes == 0) == blocks.ids.isEmpty
+            else { throw .invalidValue }
+        }
+    }
+
+    private var hasSoundLayers: Bool {
+        guard let last = layers.last, layers.count <= PageLayer.layersMax,
+            databasePageBytes.contains(Int(blockBytes)), blockBytes & (blockBytes - 1) == 0
+        else { return false }
+        return contentBytes == UInt64(last.pageCount) * UInt64(blockBytes)
     }
 
     package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
@@ -79,7 +93,11 @@ extension FileContent: ByteCodable {
         writer.uint64(linkGroup)
         writer.uint64(contentBytes)
         writer.uint32(blockBytes)
-        try blocks.encode(into: &writer)
+        if form == .sqlitePages {
+            try writer.list(layers, 1...0xff_ffff)
+        } else {
+            try blocks.encode(into: &writer)
+        }
     }
 }
 

@@ -35,3 +35,61 @@ package enum Zstandard {
         return bytes
     }
 }
+
+/// Frames that were compressed with a prefix: bytes that both sides have, as if they stood before the content
+/// (`ZSTD_CCtx_refPrefix`). The contexts are used again and again.
+package final class ZstandardPrefix {
+    /// A prefix and its content must fit: a match beyond the window is not found.
+    private static let windowLog: Int32 = 21
+    /// 1 MiB for each of the two tables.
+    private static let tableLog: Int32 = 18
+    private static let level: Int32 = 3
+
+    private let compressor: OpaquePointer
+    private let decompressor: OpaquePointer
+
+    package init() {
+        guard let compressor = ZSTD_createCCtx(), let decompressor = ZSTD_createDCtx()
+        else { preconditionFailure("out of memory for Zstandard") }
+        self.compressor = compressor
+        self.decompressor = decompressor
+        ZSTD_CCtx_setParameter(compressor, ZSTD_c_compressionLevel, Self.level)
+        ZSTD_CCtx_setParameter(compressor, ZSTD_c_windowLog, Self.windowLog)
+        ZSTD_CCtx_setParameter(compressor, ZSTD_c_hashLog, Self.tableLog)
+        ZSTD_CCtx_setParameter(compressor, ZSTD_c_chainLog, Self.tableLog)
+    }
+
+    deinit {
+        ZSTD_freeCCtx(compressor)
+        ZSTD_freeDCtx(decompressor)
+    }
+
+    /// Compresses into one frame that holds its content's length; nil when the frame would not be shorter than
+    /// `lessThan` bytes.
+    package func compress(
+        _ bytes: UnsafeRawBufferPointer, prefix: UnsafeRawBufferPointer, lessThan limit: Int
+    ) -> [UInt8]? {
+        guard limit > 1, ZSTD_isError(ZSTD_CCtx_refPrefix(compressor, prefix.baseAddress, prefix.count)) == 0
+        else { return nil }
+        var written = 0
+        let frame = [UInt8](unsafeUninitializedCapacity: limit - 1) { buffer, count in
+            written = ZSTD_compress2(compressor, buffer.baseAddress, buffer.count, bytes.baseAddress, bytes.count)
+            count = ZSTD_isError(written) == 0 ? written : 0
+        }
+        return ZSTD_isError(written) == 0 ? frame : nil
+    }
+
+    /// Fills the buffer with exactly what the frame, which says its content's length, holds.
+    package func decompress(
+        _ frame: [UInt8], prefix: UnsafeRawBufferPointer, into buffer: UnsafeMutableRawBufferPointer
+    ) throws(Zstandard.DecompressionError) {
+        let claimed = ZSTD_getFrameContentSize(frame, frame.count)
+        guard claimed == UInt64(buffer.count), ZSTD_findFrameCompressedSize(frame, frame.count) == frame.count
+        else { throw .lengthMismatch }
+        guard ZSTD_isError(ZSTD_DCtx_refPrefix(decompressor, prefix.baseAddress, prefix.count)) == 0
+        else { throw .damaged }
+        let written = ZSTD_decompressDCtx(decompressor, buffer.baseAddress, buffer.count, frame, frame.count)
+        guard ZSTD_isError(written) == 0 else { throw .damaged }
+        guard written == buffer.count else { throw .lengthMismatch }
+    }
+}

@@ -27,13 +27,18 @@ public struct OpenedBackup: Sendable {
     }
 
     /// Makes a snapshot of a folder.
-    public func backUp(_ folder: String, progress: @escaping ProgressHandler) async throws(CofferError) -> BackupSummary
-    {
+    ///
+    /// - Parameter copies: a folder in which encrypted copies of databases are kept, so that the next backup of a database is
+    ///   smaller; nil for none.
+    public func backUp(
+        _ folder: String, copies: String? = nil, progress: @escaping ProgressHandler
+    ) async throws(CofferError) -> BackupSummary {
         let source: FolderSource
         do { source = try FolderSource(path: folder) } catch { throw CofferError(.source(error), place: place) }
         do {
             let report = try await Backup.run(
                 source, into: repository, generator: SystemRandomNumberGenerator(), now: secondsSince1970,
+                copies: copies.map { CopyFolder(path: $0) },
                 report: { progress(ProgressUpdate($0)) })
             return BackupSummary(snapshot: SnapshotSummary(report.snapshot), storedBytes: report.storedBytes)
         } catch {

@@ -188,7 +188,7 @@ public struct ListedEntry: Sendable, Equatable, Codable {
         mode = entry.metadata.mode
         switch entry.kind {
         case .file(let content):
-            kind = content.form == .sqliteImage ? .database : .file
+            kind = content.form == .asIs ? .file : .database
             contentBytes = content.contentBytes
         case .directory:
             kind = .directory

@@ -38,7 +38,7 @@ public struct Device: Sendable {
         let settings = try enabledSettings()
         let backup = try await open()
         await deliverMissingShares(settings)
-        return try await backup.backUp(settings.source, progress: progress)
+        return try await backup.backUp(settings.source, copies: folder.copies, progress: progress)
     }
 
     /// Opens this device's store with the key that the device keeps.

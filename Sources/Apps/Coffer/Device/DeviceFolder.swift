@@ -13,6 +13,9 @@ struct DeviceFolder: Sendable {
         self.path = chosen.hasPrefix("/") ? chosen : "\(FileManager.default.currentDirectoryPath)/\(chosen)"
     }
 
+    /// Where encrypted copies of databases lie. They are a cache: whoever deletes them has a larger backup once.
+    var copies: String { path("copies") }
+
     private func path(_ name: String) -> String { "\(path)/\(name)" }
 
     /// The file's bytes, or nil if it is not there.

@@ -56,6 +56,13 @@ package protocol SourceFile {
     func finish() throws(SourceError)
 }
 
+/// An SQLite database whose image, as of the moment when it was opened, can be read at any place until `finish`.
+package protocol DatabaseFile: SourceFile {
+    var pageBytes: Int { get }
+    /// Fills the buffer from a place in the image; the place of `read(into:)` stays.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(SourceError)
+}
+
 /// Why a part of a source could not be read.
 package enum SourceError: Error, Equatable, Sendable {
     /// The source itself is not there or is not a folder.

@@ -16,6 +16,12 @@ package protocol RestoreTarget: AnyObject {
     func write(_ bytes: [UInt8]) throws(TargetError)
     /// Appends zeros to the file that was begun, as a hole.
     func skip(_ count: Int) throws(TargetError)
+    /// Writes at a place in the file that was begun; what was never written is zeros.
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(TargetError)
+    /// Reads what was written at a place in the file that was begun.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(TargetError)
+    /// Makes the file that was begun so long, whatever was written; what is appended follows from there.
+    func resize(_ count: UInt64) throws(TargetError)
     /// Completes the file and gives it its name and attributes; the key names it for `link`.
     func finishFile(_ metadata: Metadata, linkGroup: UInt64) throws(TargetError)
     /// Gives up the file that was begun and leaves nothing of it.

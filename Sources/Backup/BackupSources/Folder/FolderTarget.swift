@@ -77,7 +77,7 @@ package final class FolderTarget: RestoreTarget {
     package func beginFile(_ name: [UInt8]) throws(TargetError) {
         abandonFile()
         let temporary = systemPath(Array("\(Self.temporaryPrefix)\(UUID().uuidString)".utf8))
-        let file = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        let file = openat(folder, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw Self.lastError() }
         partial = PartialFile(file: file, name: temporary, finalName: name)
     }
@@ -100,6 +100,31 @@ package final class FolderTarget: RestoreTarget {
         let end = current.bytes + off_t(count)
         guard lseek(current.file, end, SEEK_SET) == end else { throw Self.lastError() }
         partial?.bytes = end
+    }
+
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(TargetError) {
+        guard let file = partial?.file else { return }
+        var done = 0
+        while done < bytes.count {
+            let written = pwrite(
+                file, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset) + off_t(done))
+            guard written > 0 || (written < 0 && errno == EINTR) else { throw Self.lastError() }
+            done += max(0, written)
+        }
+    }
+
+    package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(TargetError) {
+        guard let file = partial?.file else { return }
+        let count: Int
+        do { count = try readAvailable(file, into: buffer, at: off_t(offset)) } catch { throw Self.lastError() }
+        UnsafeMutableRawBufferPointer(rebasing: buffer[count...]).initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
+    package func resize(_ count: UInt64) throws(TargetError) {
+        guard let current = partial else { return }
+        guard ftruncate(current.file, off_t(count)) == 0, lseek(current.file, off_t(count), SEEK_SET) == off_t(count)
+        else { throw Self.lastError() }
+        partial?.bytes = off_t(count)
     }
 
     package func finishFile(_ metadata: Metadata, linkGroup: UInt64) throws(TargetError) {

@@ -17,7 +17,7 @@ import Foundation
 /// changed, the file alone is the image (`read`). A writer writes the new header before the first new frame.
 ///
 /// **Without one** the file must be unchanged from before to after, and its log too, but for frames at the end.
-final class DatabaseImage: SourceFile {
+final class DatabaseImage: DatabaseFile {
     private static let magic = Array("SQLite format 3\u{0}".utf8)
     private static let attemptsWithoutLock = 2
 
@@ -76,8 +76,15 @@ final class DatabaseImage: SourceFile {
 
     var form: FileForm { .sqliteImage }
 
+    var pageBytes: Int { overlay.pageBytes }
+
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(SourceError) {
-        try readMain(into: buffer)
+        try read(into: buffer, at: offset)
+        offset += UInt64(buffer.count)
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(SourceError) {
+        try readMain(into: buffer, at: offset)
         if lock == nil {
             try overlay.apply(to: buffer, at: offset)
         } else {
@@ -85,16 +92,17 @@ final class DatabaseImage: SourceFile {
             do { try overlay.apply(to: buffer, at: offset) } catch { failure = error }
             if try !overlay.isStillThere() {
                 overlay = PageOverlay(nothingWithPageBytes: overlay.pageBytes)
-                try readMain(into: buffer)
+                try readMain(into: buffer, at: offset)
             } else if let failure {
                 throw failure
             }
         }
-        offset += UInt64(buffer.count)
     }
 
     /// As SQLite does: what lies behind the file's end and is nowhere else is zeros.
-    private func readMain(into buffer: UnsafeMutableRawBufferPointer) throws(SourceError) {
+    private func readMain(
+        into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+    ) throws(SourceError) {
         let count = try readAvailable(file, into: buffer, at: off_t(offset))
         UnsafeMutableRawBufferPointer(rebasing: buffer[count...]).initializeMemory(as: UInt8.self, repeating: 0)
     }

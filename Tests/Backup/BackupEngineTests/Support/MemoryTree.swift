@@ -137,6 +137,25 @@ final class MemoryTarget: RestoreTarget {
 
     func skip(_ count: Int) throws(TargetError) { content += [UInt8](repeating: 0, count: count) }
 
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(TargetError) {
+        guard bytes.count <= roomBytes else { throw .full }
+        roomBytes -= bytes.count
+        let end = Int(offset) + bytes.count
+        if end > content.count { content += [UInt8](repeating: 0, count: end - content.count) }
+        content.replaceSubrange(Int(offset)..<end, with: bytes)
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(TargetError) {
+        let there = content.dropFirst(Int(offset)).prefix(buffer.count)
+        buffer.initializeMemory(as: UInt8.self, repeating: 0)
+        buffer.copyBytes(from: there)
+    }
+
+    func resize(_ count: UInt64) throws(TargetError) {
+        content = Array(content.prefix(Int(count)))
+        content += [UInt8](repeating: 0, count: Int(count) - content.count)
+    }
+
     func finishFile(_ metadata: Metadata, linkGroup: UInt64) throws(TargetError) {
         guard files[name] == nil else { throw .exists }
         files[name] = content

@@ -36,15 +36,19 @@ struct Wing {
     func open() async throws -> Repository { try await Repository.open(store, key: key) }
 
     @discardableResult
-    func backUp(_ source: any BackupSource, packBytes: Int = packBytesMax) async throws -> BackupReport {
+    func backUp(
+        _ source: any BackupSource, copies: (any PreviousCopies)? = nil, packBytes: Int = packBytesMax
+    ) async throws -> BackupReport {
         try await Backup.run(
             source, into: try await open(), generator: SystemRandomNumberGenerator(), now: { Self.now },
-            packBytes: packBytes, report: { _ in })
+            copies: copies, packBytes: packBytes, report: { _ in })
     }
 
     @discardableResult
-    func backUp(_ folder: String, packBytes: Int = packBytesMax) async throws -> BackupReport {
-        try await backUp(try FolderSource(path: folder), packBytes: packBytes)
+    func backUp(
+        _ folder: String, copies: (any PreviousCopies)? = nil, packBytes: Int = packBytesMax
+    ) async throws -> BackupReport {
+        try await backUp(try FolderSource(path: folder), copies: copies, packBytes: packBytes)
     }
 
     /// - Parameter number: counted from the oldest; the newest if nil.

@@ -1,0 +1,210 @@
+import BackupFormat
+import ByteCoding
+import Primitives
+
+/// Stores a database by pages (spec: backup format, section 8): what changed since the last snapshot, and nothing else.
+///
+/// The database is read once to find the pages that differ from the last image, by this device's copy of it or by the pages' hashes
+/// in the store; these are read again and stored. Both readings are of one moment, or `finish` says that they are not.
+struct DatabaseBackup: ~Copyable {
+    /// What was stored, and what to stage if the database was read in one piece.
+    struct Stored {
+        var content: FileContent
+        var copyList: [UInt8]?
+    }
+
+    /// A restore reads every layer, so pages that are deltas are stored full now and then.
+    static let deltaLayersMax = 8
+    /// How much is read at once; whole pages and whole frames of a copy.
+    static let windowBytes = 256 << 10
+
+    let pages: DatabasePages
+    let path: [UInt8]
+    let keyring: Keyring
+    /// The image to go on from.
+    var chain: PageChain?
+    /// This device's copy of that image.
+    var copy: PreviousCopy?
+    /// Knows that image too; nil if there is no copy of it, or nothing is made against it.
+    var matcher: PageMatcher?
+    /// The pages that differ from that image, or all.
+    var changed: PageSet
+    let zstandard = ZstandardPrefix()
+    let window = UnsafeMutableRawBufferPointer.allocate(byteCount: windowBytes, alignment: 4_096)
+    let oldWindow = UnsafeMutableRawBufferPointer.allocate(byteCount: windowBytes, alignment: 4_096)
+    let sealedFrame = UnsafeMutableRawBufferPointer.allocate(
+        byteCount: windowBytes + AES256GCM.tagBytes, alignment: 4_096)
+    let batch = UnsafeMutableRawBufferPointer.allocate(byteCount: PageBatch.fullBytesMax, alignment: 4_096)
+    let prefix = UnsafeMutableRawBufferPointer.allocate(byteCount: PageBatch.prefixBytesMax, alignment: 4_096)
+
+    private init(_ pages: DatabasePages, path: [UInt8], keyring: Keyring) {
+        self.pages = pages
+        self.path = path
+        self.keyring = keyring
+        changed = PageSet(count: pages.pageCount)
+    }
+
+    deinit {
+        for buffer in [window, oldWindow, sealedFrame, batch, prefix] { buffer.deallocate() }
+    }
+
+    /// - Parameter didRead: called with the bytes of the database that were read for the first time.
+    /// - Returns: nil if the database is not understood: then it is a file like others.
+    static func run(
+        _ file: any DatabaseFile, path: [UInt8], linkGroup: UInt64, _ history: inout DatabaseHistory,
+        _ writer: inout ChunkWriter, didRead: (Int) -> Void
+    ) async throws(BackupError) -> Stored? {
+        let pages: DatabasePages?
+        do { pages = try DatabasePages(file) } catch { throw .source(error) }
+        guard let pages else { return nil }
+        var backup = DatabaseBackup(pages, path: path, keyring: history.repository.keyring)
+        do {
+            backup.chain = try await history.chain(at: path, pageBytes: pages.pageBytes)
+        } catch {
+            throw .store(error)
+        }
+        if let chain = backup.chain { backup.copy = history.copy(path, of: chain.content) }
+        try await backup.findChanges(&history, didRead)
+        var content = try await backup.store(&history, &writer, didRead)
+        let list = try backup.copyForNextTime(of: content, &history, &writer)
+        content.linkGroup = linkGroup
+        return Stored(content: content, copyList: list)
+    }
+
+    // MARK: What changed
+
+    private mutating func findChanges(
+        _ history: inout DatabaseHistory, _ didRead: (Int) -> Void
+    ) async throws(BackupError) {
+        guard chain != nil else { return }
+        if try await compare(didRead) { return }
+        if copy != nil {
+            // The copy is damaged; the hashes in the store tell as well what changed.
+            history.distrustCopy(path)
+            copy = nil
+            matcher = nil
+            changed = PageSet(count: pages.pageCount)
+            if try await compare({ _ in }) { return }
+        }
+        chain = nil
+    }
+
+    /// Whether the image to go on from could be read.
+    private mutating func compare(_ didRead: (Int) -> Void) async throws(BackupError) -> Bool {
+        guard let oldPageCount = chain?.pageCount else { return false }
+        let wantsMatcher = copy != nil && !startsAnew
+        if wantsMatcher { matcher = PageMatcher(pageCount: oldPageCount, pageBytes: pages.pageBytes) }
+        let windowPages = Self.windowBytes / pages.pageBytes
+        let end = max(pages.pageCount, oldPageCount)
+        for group in 0..<PageGroup.count(pages: end) {
+            guard let resolved = try await resolved(group) else { return false }
+            let firstPage = group * PageGroup.pagesMax
+            for start in stride(from: firstPage, to: min(firstPage + PageGroup.pagesMax, end), by: windowPages) {
+                let new = start..<max(start, min(start + windowPages, pages.pageCount))
+                do { try pages.read(new, into: window) } catch { throw .source(error) }
+                didRead(new.count * pages.pageBytes)
+                let old = start..<max(start, min(start + windowPages, oldPageCount))
+                if copy == nil {
+                    compare(new, old, resolved, firstPage)
+                } else if !compareWithCopy(new, old) {
+                    return false
+                }
+            }
+        }
+        return true
+    }
+
+    /// Where the pages of a group of the last image come from; nil if that cannot be read.
+    mutating func resolved(_ group: Int) async throws(BackupError) -> ResolvedGroup? {
+        do { return try await chain?.group(group) } catch { throw .store(error) }
+    }
+
+    private mutating func compare(
+        _ new: Range<Int>, _ old: Range<Int>, _ resolved: ResolvedGroup, _ firstPage: Int
+    ) {
+        for page in new {
+            let isSame = old.contains(page) && resolved.holds(page - firstPage, self.page(page, in: new), keyring)
+            if !isSame { changed.insert(page) }
+        }
+    }
+
+    /// False if the copy is damaged.
+    private mutating func compareWithCopy(_ new: Range<Int>, _ old: Range<Int>) -> Bool {
+        guard let copy else { return false }
+        let firstFrame = old.lowerBound * pages.pageBytes / copy.frameBytes
+        let endFrame = (old.upperBound * pages.pageBytes + copy.frameBytes - 1) / copy.frameBytes
+        for frame in firstFrame..<max(firstFrame, endFrame) {
+            let start = (frame - firstFrame) * copy.frameBytes
+            let part = UnsafeMutableRawBufferPointer(rebasing: oldWindow[start..<start + copy.frameBytes])
+            guard copy.read(frame: frame, into: part, sealedFrame) else { return false }
+        }
+        for page in old {
+            let start = (page - old.lowerBound) * pages.pageBytes
+            let bytes = UnsafeRawBufferPointer(rebasing: oldWindow[start..<start + pages.pageBytes])
+            matcher?.add(page, bytes)
+            if new.contains(page), !isEqual(self.page(page, in: new), bytes) { changed.insert(page) }
+        }
+        changed.insert(max(new.lowerBound, old.upperBound)..<max(new.lowerBound, old.upperBound, new.upperBound))
+        return true
+    }
+
+    /// A page of the window.
+    func page(_ page: Int, in read: Range<Int>) -> UnsafeRawBufferPointer {
+        let start = (page - read.lowerBound) * pages.pageBytes
+        return UnsafeRawBufferPointer(rebasing: window[start..<start + pages.pageBytes])
+    }
+
+    // MARK: The layer
+
+    /// Whether the next layer is a first one: there is none to go on from, or there are enough.
+    var startsAnew: Bool { (chain?.content.layers.count ?? .max) > Self.deltaLayersMax }
+
+    private mutating func store(
+        _ history: inout DatabaseHistory, _ writer: inout ChunkWriter, _ didRead: (Int) -> Void
+    ) async throws(BackupError) -> FileContent {
+        if let chain, changed.isEmpty, chain.pageCount == pages.pageCount { return chain.content }
+        var groups: [ChunkID] = []
+        for group in 0..<PageGroup.count(pages: pages.pageCount) {
+            let batches = try await batches(ofGroup: group, &history, &writer)
+            if chain == nil {
+                didRead(min(PageGroup.pagesMax, pages.pageCount - group * PageGroup.pagesMax) * pages.pageBytes)
+            }
+            guard !batches.isEmpty else {
+                groups.append(.zeros)
+                continue
+            }
+            let sorted = batches.sorted { $0.runs[0].first < $1.runs[0].first }
+            guard let encoded = try? PageGroup(batches: sorted).encoded() else { throw .unrepresentable }
+            groups.append(try await writer.add(encoded))
+        }
+        let layer = PageLayer(pageCount: pages.pageCount, groups: try await writer.addList(of: groups))
+        let below = startsAnew ? [] : chain?.content.layers ?? []
+        return FileContent(linkGroup: 0, pageBytes: pages.pageBytes, layers: below + [layer])
+    }
+
+    // MARK: The copy
+
+    /// Writes what changed to this device's copy; nil if it keeps none.
+    private mutating func copyForNextTime(
+        of content: FileContent, _ history: inout DatabaseHistory, _ writer: inout ChunkWriter
+    ) throws(BackupError) -> [UInt8]? {
+        let frameBytes = PreviousCopy.frameBytes(pageBytes: pages.pageBytes, pageCount: pages.pageCount)
+        let imageBytes = pages.pageCount * pages.pageBytes
+        let isUnchanged = content.layers == chain?.content.layers
+        guard frameBytes <= Self.windowBytes, copy == nil || !isUnchanged,
+            var next = history.nextCopy(
+                path, frameBytes: frameBytes, frameCount: (imageBytes + frameBytes - 1) / frameBytes, on: copy,
+                using: &writer.generator)
+        else { return nil }
+        let framePages = frameBytes / pages.pageBytes
+        let writesAll = copy?.frameBytes != frameBytes
+        for (frame, start) in stride(from: 0, to: pages.pageCount, by: framePages).enumerated() {
+            let framed = start..<min(start + framePages, pages.pageCount)
+            guard writesAll || changed.containsAny(of: framed) else { continue }
+            let range = start * pages.pageBytes..<(start + framePages) * pages.pageBytes
+            do { try pages.read(bytes: range, into: window) } catch { throw .source(error) }
+            guard next.write(frame: frame, UnsafeRawBufferPointer(rebasing: window[..<frameBytes])) else { return nil }
+        }
+        return next.sealedList(of: content)
+    }
+}

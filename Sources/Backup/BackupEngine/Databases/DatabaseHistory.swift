@@ -1,0 +1,100 @@
+import BackupFormat
+import ByteCoding
+import Primitives
+
+/// What a backup can build on when it stores databases: the last snapshot of the same source, and this device's copies.
+struct DatabaseHistory {
+    private static let snapshotsTriedMax = 16
+
+    let repository: Repository
+    let index: ChunkIndex
+    let copies: (any PreviousCopies)?
+    private let sourceLabel: String
+    private let copyKey: SecretBytes
+    /// nil before it is asked for.
+    private var snapshot: Snapshot??
+    /// Copies that turned out to be damaged.
+    private var distrusted: Set<String> = []
+    private var staged: [String] = []
+
+    init(_ repository: Repository, _ index: ChunkIndex, source: String, copies: (any PreviousCopies)?) {
+        self.repository = repository
+        self.index = index
+        self.copies = copies
+        sourceLabel = source
+        copyKey = repository.keyring.copyKey(of: repository.header.store)
+    }
+
+    /// What the last snapshot says of a database; nil if it is not there, or not stored by pages.
+    ///
+    /// A store that cannot be reached ends the backup: it must not cost a whole database again.
+    mutating func chain(at path: [UInt8], pageBytes: Int) async throws(ObjectStoreError) -> PageChain? {
+        if snapshot == nil { snapshot = .some(try await lastSnapshot()) }
+        guard case .some(.some(let snapshot)) = snapshot else { return nil }
+        do {
+            let (entry, _) = try await repository.browse(snapshot, path: path, index)
+            guard case .file(let content) = entry.kind, Int(content.blockBytes) == pageBytes else { return nil }
+            return try await PageChain(content, repository, index)
+        } catch let error as BrowseError {
+            if case .read(let failure) = error, let failure = failure.storeFailure { throw failure }
+            return nil
+        } catch let error as ObjectStoreError {
+            throw error
+        } catch {
+            return nil
+        }
+    }
+
+    /// The newest of this source; if there is none, another one may hold the same database.
+    private func lastSnapshot() async throws(ObjectStoreError) -> Snapshot? {
+        var newest: Snapshot?
+        for name in try await repository.snapshotNames().reversed().prefix(Self.snapshotsTriedMax) {
+            let snapshot: Snapshot
+            do {
+                snapshot = try await repository.snapshot(name)
+            } catch {
+                if let failure = error.storeFailure, !failure.isLoss { throw failure }
+                continue
+            }
+            if snapshot.source == sourceLabel { return snapshot }
+            newest = newest ?? snapshot
+        }
+        return newest
+    }
+
+    // MARK: Copies
+
+    /// A copy's name tells nothing of the database's.
+    func copyName(_ path: [UInt8]) -> String {
+        Hex.encode(hmacSHA256(Array(sourceLabel.utf8) + [0] + path, key: copyKey)[..<16])
+    }
+
+    func copy(_ path: [UInt8], of content: FileContent) -> PreviousCopy? {
+        let name = copyName(path)
+        guard let copies, !distrusted.contains(name) else { return nil }
+        return PreviousCopy(name, of: content, in: copies, key: copyKey)
+    }
+
+    func nextCopy(
+        _ path: [UInt8], frameBytes: Int, frameCount: Int, on previous: PreviousCopy?,
+        using generator: inout some RandomNumberGenerator
+    ) -> NextCopy? {
+        guard let copies else { return nil }
+        return NextCopy(
+            copyName(path), frameBytes: frameBytes, frameCount: frameCount, on: previous, in: copies, key: copyKey,
+            using: &generator)
+    }
+
+    mutating func distrustCopy(_ path: [UInt8]) { distrusted.insert(copyName(path)) }
+
+    mutating func stage(_ path: [UInt8], list: [UInt8]) {
+        let name = copyName(path)
+        if copies?.stage(name, list: list) == true { staged.append(name) }
+    }
+
+    /// When the snapshot stands, the new copies are what the next backup builds on.
+    mutating func publishCopies() {
+        for name in staged { copies?.publish(name) }
+        staged = []
+    }
+}

@@ -1,0 +1,190 @@
+import BackupFormat
+import ByteCoding
+import Primitives
+
+/// A device's copy of the last image of a database: frames of its pages, each sealed under a nonce of its own.
+///
+/// A frame is written to a slot that no list in force names, and the list that names it is published when the snapshot stands.
+/// So a backup that is cut leaves the old copy as it was; and since the list, sealed as a whole, holds every frame's nonce,
+/// a slot that was not written or comes from another time does not open.
+struct PreviousCopy {
+    private static let frameBytesMin = 4_096
+    /// The list has 16 bytes for each frame.
+    private static let framesMax = 1 << 17
+
+    let pageCount: Int
+    let frameBytes: Int
+    fileprivate let slots: any CopySlots
+    fileprivate let cipher: AES256GCM
+    fileprivate var list: CopyList
+
+    /// The frames of an image: the larger it is the larger they are, so that the list stays small.
+    static func frameBytes(pageBytes: Int, pageCount: Int) -> Int {
+        var frameBytes = max(pageBytes, frameBytesMin)
+        while (pageCount * pageBytes - 1) / frameBytes >= framesMax { frameBytes *= 2 }
+        return frameBytes
+    }
+
+    /// The copy of this content; nil if there is none, or one of another content.
+    init?(_ name: String, of content: FileContent, in copies: any PreviousCopies, key: SecretBytes) {
+        cipher = AES256GCM(key: key)
+        guard let sealed = copies.list(name), let slots = copies.slots(name), let layer = content.layers.last,
+            let list = CopyList(opening: sealed, cipher), list.content == content.identity
+        else { return nil }
+        self.slots = slots
+        self.list = list
+        pageCount = layer.pageCount
+        frameBytes = Self.frameBytes(pageBytes: Int(content.blockBytes), pageCount: pageCount)
+        let frames = (pageCount * Int(content.blockBytes) + frameBytes - 1) / frameBytes
+        guard list.frames.count == frames else { return nil }
+    }
+
+    var frameCount: Int { list.frames.count }
+
+    /// Fills the buffer with a frame's pages; false if it is damaged.
+    func read(frame: Int, into buffer: UnsafeMutableRawBufferPointer, _ scratch: UnsafeMutableRawBufferPointer) -> Bool
+    {
+        let slotBytes = frameBytes + AES256GCM.tagBytes
+        let entry = list.frames[frame]
+        let sealed = UnsafeMutableRawBufferPointer(rebasing: scratch[..<slotBytes])
+        guard slots.read(into: sealed, at: UInt64(entry.slot) * UInt64(slotBytes)) else { return false }
+        return cipher.open(UnsafeRawBufferPointer(sealed), nonce: entry.nonce, into: buffer)
+    }
+}
+
+/// The copy of the next image, on top of the last one or from nothing.
+struct NextCopy {
+    private let slots: any CopySlots
+    private let cipher: AES256GCM
+    private let frameBytes: Int
+    private var frames: [CopyList.Frame]
+    private var usedSlots: PageSet
+    private var nextSlot = 0
+    private let noncePrefix: UInt64
+    private var nonceCounter: UInt32 = 0
+
+    /// - Parameter previous: the copy whose unchanged frames stay, of the same frame size.
+    init?(
+        _ name: String, frameBytes: Int, frameCount: Int, on previous: PreviousCopy?,
+        in copies: any PreviousCopies, key: SecretBytes, using generator: inout some RandomNumberGenerator
+    ) {
+        guard let slots = previous?.slots ?? copies.slots(name) else { return nil }
+        self.slots = slots
+        self.frameBytes = frameBytes
+        cipher = AES256GCM(key: key)
+        noncePrefix = generator.next()
+        let kept = previous.map { $0.frameBytes == frameBytes ? $0.list.frames : [] } ?? []
+        frames = Array(kept.prefix(frameCount))
+        frames += repeatElement(CopyList.Frame(slot: 0, nonce: .none), count: frameCount - frames.count)
+        // No more slots than frames of both images are in use at once.
+        usedSlots = PageSet(count: (previous?.frameCount ?? 0) + frameCount)
+        for frame in previous?.list.frames ?? [] where Int(frame.slot) < usedSlots.count {
+            usedSlots.insert(Int(frame.slot))
+        }
+    }
+
+    private mutating func nextNonce() -> CopyList.Nonce {
+        defer { nonceCounter &+= 1 }
+        return CopyList.Nonce(prefix: noncePrefix, counter: nonceCounter)
+    }
+
+    /// False if it could not be written.
+    mutating func write(frame: Int, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        while nextSlot < usedSlots.count, usedSlots.contains(nextSlot) { nextSlot += 1 }
+        guard nextSlot < usedSlots.count else { return false }
+        let nonce = nextNonce()
+        let sealed = cipher.seal(bytes, nonce: nonce.bytes)
+        let offset = UInt64(nextSlot) * UInt64(sealed.count)
+        guard sealed.withUnsafeBytes({ slots.write($0, at: offset) }) else { return false }
+        frames[frame] = CopyList.Frame(slot: UInt32(nextSlot), nonce: nonce)
+        nextSlot += 1
+        return true
+    }
+
+    /// The list of the frames, sealed.
+    mutating func sealedList(of content: FileContent) -> [UInt8]? {
+        let nonce = nextNonce()
+        return CopyList(content: content.identity, frames: frames).sealed(cipher, nonce: nonce)
+    }
+}
+
+/// Which slots make a copy, and of which content it is.
+private struct CopyList {
+    struct Nonce {
+        static let none = Nonce(prefix: 0, counter: 0)
+
+        var prefix: UInt64
+        var counter: UInt32
+
+        var bytes: [UInt8] {
+            var writer = ByteWriter(capacity: AES256GCM.nonceBytes)
+            writer.uint64(prefix)
+            writer.uint32(counter)
+            return writer.bytes
+        }
+    }
+
+    struct Frame {
+        static let encodedBytes = 16
+
+        var slot: UInt32
+        var nonce: Nonce
+    }
+
+    var content: [UInt8]
+    var frames: [Frame]
+
+    init(content: [UInt8], frames: [Frame]) {
+        self.content = content
+        self.frames = frames
+    }
+
+    init?(opening sealed: [UInt8], _ cipher: AES256GCM) {
+        let nonce = Array(sealed.prefix(AES256GCM.nonceBytes))
+        guard nonce.count == AES256GCM.nonceBytes,
+            let plaintext = try? cipher.open(sealed[nonce.count...], nonce: nonce)
+        else { return nil }
+        var reader = ByteReader(plaintext)
+        guard let content = try? reader.fixed(32), reader.remaining.isMultiple(of: Frame.encodedBytes) else {
+            return nil
+        }
+        self.content = content
+        frames = []
+        frames.reserveCapacity(reader.remaining / Frame.encodedBytes)
+        while reader.remaining > 0 {
+            guard let slot = try? reader.uint32(), let prefix = try? reader.uint64(), let counter = try? reader.uint32()
+            else { return nil }
+            frames.append(Frame(slot: slot, nonce: Nonce(prefix: prefix, counter: counter)))
+        }
+    }
+
+    func sealed(_ cipher: AES256GCM, nonce: Nonce) -> [UInt8] {
+        var writer = ByteWriter(capacity: content.count + frames.count * Frame.encodedBytes)
+        writer.raw(content)
+        for frame in frames {
+            writer.uint32(frame.slot)
+            writer.uint64(frame.nonce.prefix)
+            writer.uint32(frame.nonce.counter)
+        }
+        return nonce.bytes + cipher.seal(writer.bytes, nonce: nonce.bytes)
+    }
+}
+
+extension AES256GCM {
+    fileprivate func open(
+        _ sealed: UnsafeRawBufferPointer, nonce: CopyList.Nonce, into buffer: UnsafeMutableRawBufferPointer
+    ) -> Bool {
+        guard let opened = try? open(sealed, nonce: nonce.bytes) else { return false }
+        buffer.copyBytes(from: opened)
+        return true
+    }
+}
+
+extension FileContent {
+    /// Names this content, whatever links lead to it.
+    var identity: [UInt8] {
+        var content = self
+        content.linkGroup = 0
+        return sha256((try? content.encoded()) ?? [])
+    }
+}

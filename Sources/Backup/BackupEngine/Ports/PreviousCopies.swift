@@ -1,0 +1,23 @@
+/// Where a device keeps a copy of each database as it was last backed up: encrypted frames in slots of a file, and a list of
+/// which slots count.
+///
+/// It is only a cache: what it gives back is proven, and whatever is missing, stale or damaged makes the next backup larger and
+/// nothing else. Names are made of letters and digits.
+package protocol PreviousCopies: Sendable {
+    /// The list that was published last; nil if there is none.
+    func list(_ name: String) -> [UInt8]?
+    /// The slots' file, which is made if it is not there; nil if it cannot be used.
+    func slots(_ name: String) -> (any CopySlots)?
+    /// Puts a list aside for `publish`; the one that counts stays as it is.
+    func stage(_ name: String, list: [UInt8]) -> Bool
+    /// Replaces a list, at once, by the one that was staged.
+    func publish(_ name: String)
+}
+
+/// The file of a copy's slots.
+package protocol CopySlots: AnyObject {
+    /// Fills the buffer; false if the file does not have so much there.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) -> Bool
+    /// False if there is no room, or anything else is in the way.
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Bool
+}

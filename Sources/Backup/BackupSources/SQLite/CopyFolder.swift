@@ -1,0 +1,71 @@
+package import BackupEngine
+import Foundation
+
+/// A folder on this device in which copies of databases lie, encrypted, for the next backup to be small.
+package struct CopyFolder: PreviousCopies {
+    /// 16 bytes for each of at most 131,072 frames, and what seals them.
+    private static let listBytesMax: UInt64 = 4 << 20
+
+    package let folderPath: String
+
+    /// - Parameter path: the folder, which is made when something is written.
+    package init(path: String) { folderPath = path }
+
+    private func file(_ name: String, _ ending: String) -> [CChar] {
+        systemPath(Array(folderPath.utf8), Array("\(name).\(ending)".utf8))
+    }
+
+    package func list(_ name: String) -> [UInt8]? {
+        guard let file = FileHandleOwner(file(name, "list")), let status = FileStatus.of(file.file),
+            status.type == S_IFREG, status.bytes <= Self.listBytesMax
+        else { return nil }
+        return try? file.bytes(at: 0, count: Int(status.bytes))
+    }
+
+    package func slots(_ name: String) -> (any CopySlots)? {
+        guard (try? FileManager.default.createDirectory(atPath: folderPath, withIntermediateDirectories: true)) != nil
+        else { return nil }
+        chmod(folderPath, 0o700)
+        return SlotFile(file(name, "slots"))
+    }
+
+    package func stage(_ name: String, list: [UInt8]) -> Bool {
+        let staged = open(file(name, "staged"), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard staged >= 0 else { return false }
+        defer { close(staged) }
+        return list.withUnsafeBytes { writeFully(staged, $0, at: 0) }
+    }
+
+    /// Nothing waits for the disk: after a crash of the machine the list or a slot is at worst one that does not open.
+    package func publish(_ name: String) { rename(file(name, "staged"), file(name, "list")) }
+}
+
+private final class SlotFile: CopySlots {
+    private let file: Int32
+
+    init?(_ path: [CChar]) {
+        file = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard file >= 0 else { return nil }
+    }
+
+    deinit { close(file) }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) -> Bool {
+        (try? readAvailable(file, into: buffer, at: off_t(offset))) == buffer.count
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Bool {
+        writeFully(file, bytes, at: off_t(offset))
+    }
+}
+
+private func writeFully(_ file: Int32, _ bytes: UnsafeRawBufferPointer, at offset: off_t) -> Bool {
+    var done = 0
+    while done < bytes.count {
+        let written = pwrite(file, bytes.baseAddress.map { $0 + done }, bytes.count - done, offset + off_t(done))
+        if written < 0, errno == EINTR { continue }
+        guard written > 0 else { return false }
+        done += written
+    }
+    return true
+}
