@@ -260,6 +260,29 @@ class WhatDiffers(Case):
         self.assert_differs("the content", without_wal)
 
 
+    def test_free_pages_may_be_zeros_and_nothing_else(self):
+        ours, theirs = self.top / "free" / "a", self.top / "free" / "b"
+        ours.mkdir(parents=True)
+        with contextlib.closing(sqlite3.connect(ours / "x.db", isolation_level=None)) as database:
+            database.executescript("PRAGMA secure_delete = OFF; CREATE TABLE t (b BLOB); CREATE TABLE u (b BLOB)")
+            for table in "tu":
+                database.execute(f"INSERT INTO {table} VALUES (randomblob(9000000))")
+            database.execute("DELETE FROM u")
+        image = (ours / "x.db").read_bytes()
+        trunk = (int.from_bytes(image[32:36], "big") - 1) * 4096
+        leaf = (int.from_bytes(image[trunk + 8 : trunk + 12], "big") - 1) * 4096
+        for start, end, filling, is_equal in (
+            (leaf, leaf + 4096, b"\0", True), (leaf, leaf + 4096, b"\1", False), (leaf, leaf + 4000, b"\0", False),
+            (8192, 12288, b"\0", False),
+        ):
+            shutil.rmtree(theirs, ignore_errors=True)
+            copy_tree(ours, theirs)
+            changed = image[:start] + filling * (end - start) + image[end:]
+            keeping_times(theirs / "x.db", lambda path: path.write_bytes(changed))
+            differences = str(self.compare(theirs, ours).differences)
+            self.assertEqual(differences == "[]", is_equal, differences)
+
+
 class LiveDatabases(Case):
     def assert_live(self, words, change):
         restored = self.restored()

@@ -9,10 +9,10 @@ import TestSupport
 import Testing
 
 /// Writes objects that no honest program writes, under the right keys: another device of the owner was taken over.
-private struct Forger {
+struct Forger {
     let store = MemoryStore()
     let wing: Wing
-    private let repository: Repository
+    let repository: Repository
     private var chunks: [(id: ChunkID, stored: [UInt8], entry: PackEntry)] = []
 
     init() async throws {

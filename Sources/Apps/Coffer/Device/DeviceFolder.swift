@@ -16,6 +16,8 @@ struct DeviceFolder: Sendable {
     /// Where encrypted copies of databases lie. They are a cache: whoever deletes them has a larger backup once.
     var copies: String { path("copies") }
 
+    func deleteCopies() { try? FileManager.default.removeItem(atPath: copies) }
+
     private func path(_ name: String) -> String { "\(path)/\(name)" }
 
     /// The file's bytes, or nil if it is not there.

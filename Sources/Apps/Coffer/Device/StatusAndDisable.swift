@@ -97,6 +97,7 @@ extension Device {
         let notes = try await eraseShares(settings, signIn: signIn, leavingShares: leavingShares)
         if deleteStore { try await delete(try await open(settings).repository.store) }
         forget(settings)
+        folder.deleteCopies()
         return notes
     }
 

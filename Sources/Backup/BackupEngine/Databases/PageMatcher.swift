@@ -7,9 +7,10 @@ import BackupFormat
 /// table remembers a page. What it misses or mixes up costs bytes and nothing else: a prefix is proven by the pages' hashes.
 final class PageMatcher {
     private static let windowBytes = 40
-    private static let entriesLogMax = 19
+    private static let entriesLogMax = 20
     private static let probesMax = 8
-    private static let samplesMax = 640 << 10
+    /// Many fingerprints are equal: somewhat more than there are entries may be sampled.
+    private static let samplesMax = 1_400_000
     private static let sampleLogMin = 5
     /// Old pages from anywhere, in bytes: with those from the same places they stay below the format's limit.
     private static let chosenBytesMax = 512 << 10
@@ -18,8 +19,9 @@ final class PageMatcher {
     private let pageBytes: Int
     private let mask: UInt64
     private let gears: UnsafeMutablePointer<UInt64>
-    /// The high half of a fingerprint's hash, and a page's number plus one; 0 where there is none.
-    private let entries: UnsafeMutableBufferPointer<UInt64>
+    /// A page's number plus one in the low bits, and of a fingerprint's hash as much as fits above; 0 where there is none.
+    private let entries: UnsafeMutableBufferPointer<UInt32>
+    private let pageMask: UInt32
     /// How many fingerprints of the current batch each old page shares.
     private var counts: [UInt16]
     private var touched: [Int] = []
@@ -31,6 +33,7 @@ final class PageMatcher {
         var sampleLog = Self.sampleLogMin
         while (pageCount * pageBytes) >> sampleLog > Self.samplesMax { sampleLog += 1 }
         mask = ((1 << UInt64(sampleLog)) - 1) << UInt64(Self.windowBytes - sampleLog)
+        pageMask = UInt32.max >> UInt32(min(UInt32(truncatingIfNeeded: pageCount).leadingZeroBitCount, 31))
         var entriesLog = 8
         while entriesLog < Self.entriesLogMax, 1 << (entriesLog - 1) < (pageCount * pageBytes) >> sampleLog {
             entriesLog += 1
@@ -58,9 +61,12 @@ final class PageMatcher {
     func add(_ page: Int, _ bytes: UnsafeRawBufferPointer) {
         if isZero(bytes) { return zeroPages.insert(page) }
         forEachFingerprint(of: bytes) { hash in
-            for slot in slots(of: hash) {
-                if entries[slot] == 0 { entries[slot] = UInt64(hash) << 32 | UInt64(page + 1) }
-                if UInt32(truncatingIfNeeded: entries[slot] >> 32) == hash { break }
+            let entry = UInt32(truncatingIfNeeded: hash) & ~pageMask | UInt32(truncatingIfNeeded: page &+ 1)
+            var slot = slot(of: hash)
+            for _ in 0..<Self.probesMax {
+                if entries[slot] == 0 { entries[slot] = entry }
+                if (entries[slot] ^ entry) & ~pageMask == 0 { break }
+                slot = next(slot)
             }
         }
     }
@@ -72,14 +78,18 @@ final class PageMatcher {
     ///   - content: the new pages, one behind the other.
     func prefix(for pages: [Int], _ content: UnsafeRawBufferPointer) -> [UInt32] {
         forEachFingerprint(of: content) { hash in
-            for slot in slots(of: hash) {
+            let check = UInt32(truncatingIfNeeded: hash)
+            var slot = slot(of: hash)
+            for _ in 0..<Self.probesMax {
                 let entry = entries[slot]
                 if entry == 0 { break }
-                guard UInt32(truncatingIfNeeded: entry >> 32) == hash else { continue }
-                let page = Int(truncatingIfNeeded: entry & 0xffff_ffff) - 1
-                if counts[page] == 0 { touched.append(page) }
-                if counts[page] < Self.isTaken - 1 { counts[page] += 1 }
-                break
+                if (entry ^ check) & ~pageMask == 0 {
+                    let page = Int(entry & pageMask) - 1
+                    if counts[page] == 0 { touched.append(page) }
+                    if counts[page] < Self.isTaken - 1 { counts[page] += 1 }
+                    break
+                }
+                slot = next(slot)
             }
         }
         var prefix: [Int] = pages.filter { $0 < counts.count && !zeroPages.contains($0) }
@@ -103,14 +113,14 @@ final class PageMatcher {
         return chosen
     }
 
-    private func slots(of hash: UInt32) -> LazyMapSequence<Range<Int>, Int> {
-        let last = entries.count - 1
-        return (0..<Self.probesMax).lazy.map { (Int(hash) &+ $0) & last }
-    }
+    /// The high half chooses the slot, the low half is what the entry remembers.
+    private func slot(of hash: UInt64) -> Int { Int(truncatingIfNeeded: hash >> 32) & (entries.count - 1) }
+
+    private func next(_ slot: Int) -> Int { (slot &+ 1) & (entries.count - 1) }
 
     /// The hash of each sampled window of each page.
     @inline(__always)
-    private func forEachFingerprint(of bytes: UnsafeRawBufferPointer, _ body: (UInt32) -> Void) {
+    private func forEachFingerprint(of bytes: UnsafeRawBufferPointer, _ body: (UInt64) -> Void) {
         guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
         let windowMask = (1 << UInt64(Self.windowBytes)) - 1 as UInt64
         var start = 0
@@ -122,7 +132,8 @@ final class PageMatcher {
             while offset < end {
                 hash = (hash &<< 1) &+ gears[Int(base[offset])]
                 if hash & mask == 0, offset >= firstWhole {
-                    body(UInt32(truncatingIfNeeded: ((hash & windowMask) &* 0x9e37_79b9_7f4a_7c15) >> 32))
+                    let mixed = (hash & windowMask) &* 0x9e37_79b9_7f4a_7c15
+                    body(mixed ^ (mixed >> 31))
                 }
                 offset = offset &+ 1
             }
