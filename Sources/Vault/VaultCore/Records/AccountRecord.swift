@@ -171,12 +171,16 @@ package struct AccountRecord: Equatable, Sendable {
     /// A bound on what one batch adds to a serial: a batch has 256 commands, and each takes two at most.
     private static let serialsPerBatch: UInt64 = 1 << 16
 
+    package mutating func passSerials(ofBatches batches: UInt64) {
+        let passed = batches.saturatingAdd(1).multipliedReportingOverflow(by: Self.serialsPerBatch)
+        serial = serial.saturatingAdd(passed.overflow ? .max : passed.partialValue)
+    }
+
     /// The record came back from a backup: what happened in the batches since is unknown, so a count may be too low, a
     /// registration retired, and a change without the key called off. The serial passes over all that were given out
     /// since, lest a message of that time be fresh again.
     package mutating func freeze(nonce: ThawNonce, batchesMissed: UInt64) {
-        let passed = batchesMissed.saturatingAdd(1).multipliedReportingOverflow(by: Self.serialsPerBatch)
-        serial = serial.saturatingAdd(passed.overflow ? .max : passed.partialValue)
+        passSerials(ofBatches: batchesMissed)
         requestedChange = nil
         guard active != nil || tombstone != nil else { return }
         thawNonce = nonce

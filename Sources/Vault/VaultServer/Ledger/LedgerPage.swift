@@ -57,7 +57,7 @@ struct LedgerPage {
             isSuspended: isSuspended, isOverRate: command.isOverRate)
         // The first serial is derived, so an account that nobody has met looks like one that was met, and takes no place
         // in the store before it registers.
-        let record = accounts[position] ?? AccountRecord(serial: sealer.firstSerial(of: command.name))
+        let record = accounts[position] ?? view.newAccount(command.name)
         let step = Machine.apply(command.command, to: record, in: context)
         breaker.count(
             step.events, of: sealer.account(command.name), tenant.name,

@@ -57,6 +57,14 @@ package struct SealedRecords: Sendable {
             try snapshot.records[index].map { stored throws(LedgerError) in try sealer.opened(Value.self, stored) }
         }
 
+        /// The record of an account that has none. After a restore it may have had one: its serial passes over that one's
+        /// too, else the messages that registered it would register it again, with a fresh count.
+        package func newAccount(_ name: AccountName) -> AccountRecord {
+            var record = AccountRecord(serial: sealer.firstSerial(of: name))
+            if let restorePoint { record.passSerials(ofBatches: restorePoint.epoch) }
+            return record
+        }
+
         /// The account's record of the key at this position; frozen, if it was not written since the last restore.
         package func account(at index: Int) throws(LedgerError) -> AccountRecord? {
             guard let stored = snapshot.records[index], var record = try record(AccountRecord.self, at: index) else {

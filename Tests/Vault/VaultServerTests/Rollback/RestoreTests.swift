@@ -93,6 +93,34 @@ import VaultServer
         #expect(second.frozen != nil && second.frozen != first.frozen)
     }
 
+    @Test func `the messages that registered an account since the copy do not register it again`() async throws {
+        let vault = try await TestVault(store: store, anchor: anchor)
+        let client = try TestClient(vault)
+        let copy = store.copied()
+        let registration = try client.newRegistration(password: "a")
+        let serial = try await client.status().serial
+        let prepare = try client.prepare(registration, serial: serial)
+        let activate = try client.activate(registration, serial: serial)
+        _ = try await client.ask(prepare)
+        guard case .activated = try await client.ask(activate) else {
+            Issue.record("not registered")
+            return
+        }
+        store.restore(copy)
+        _ = try restore(vault)
+        let restored = client.talking(to: try await vault.reopened())
+        for message in [prepare, activate] {
+            #expect(try await restored.ask(message) == .refused(.staleSerial(current: restored.status().serial)))
+        }
+        // Who registers now is registered.
+        let present = try await restored.status().serial
+        _ = try await restored.ask(try client.prepare(registration, serial: present))
+        guard case .activated = try await restored.ask(try client.activate(registration, serial: present)) else {
+            Issue.record("not registered anew")
+            return
+        }
+    }
+
     @Test func `the present store is not restored by mistake, and is when the anchor was put back too`() async throws {
         let (vault, _, _) = try await scene()
         let epoch = store.copied().epoch
