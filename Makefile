@@ -33,7 +33,7 @@ CORPUS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/coffer/corpus
 BENCH_ROUNDS ?= 3
 bench-backup:
 	@scripts/setup --bench
-	@scripts/with-tools sh -c '"$$SWIFT" build --quiet -c release --product coffer'
+	@scripts/with-tools sh -c '"$$SWIFT" build --quiet -c release --static-swift-stdlib --product coffer'
 	@BENCH_PYTHON="$(CURDIR)/.build-tools/bench/bin/python" Benchmarks/build-corpus "$(CORPUS)"
 	@python3 Benchmarks/bench_backup.py "$(CORPUS)" --coffer .build/release/coffer --rounds $(BENCH_ROUNDS) \
 	    --peers .build-tools/bench/bin --write Docs/Performance.md
@@ -45,7 +45,7 @@ format: setup
 	scripts/with-tools sh -c '"$$SWIFT" format -i -r Package.swift Simulation Sources Tests'
 
 release: setup
-	scripts/with-tools sh -c '"$$SWIFT" build -c release --product coffer && "$$SWIFT" build -c release --product coffer-vault'
+	scripts/with-tools sh -c '"$$SWIFT" build -c release --static-swift-stdlib --product coffer && "$$SWIFT" build -c release --static-swift-stdlib --product coffer-vault'
 
 build: setup
 	scripts/with-tools sh -c '"$$SWIFT" build --build-tests'

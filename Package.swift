@@ -115,7 +115,7 @@ let package = Package(
                 "ObjectStores", "BackupSources", httpClient, nio, nioHTTP,
             ]),
         .executableTarget(
-            name: "coffer-cli", dependencies: ["Coffer", argumentParser],
+            name: "coffer-cli", dependencies: ["Coffer", "CCofferSystem", argumentParser],
             path: "Sources/Apps/coffer-cli", swiftSettings: strict),
         .executableTarget(
             name: "coffer-vault",

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CCofferSystem
 import Coffer
 import Foundation
 
@@ -7,6 +8,7 @@ import Foundation
 enum Program {
     static func main() async {
         forbidCoreDumps()
+        keepFreedMemory()
         do {
             var command = try CofferCommand.parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
@@ -26,6 +28,12 @@ enum Program {
             }
             CofferCommand.exit(withError: error)
         }
+    }
+
+    /// swift-crypto seals and opens each frame of 1 MiB in memory of its own, which the system would clear again and again
+    /// if it were given back each time: that costs more than AES does. A little of it is kept.
+    private static func keepFreedMemory() {
+        coffer_keep_freed_memory(5 << 19)
     }
 
     /// A core file would hold the key.

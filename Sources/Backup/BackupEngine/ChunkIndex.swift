@@ -48,37 +48,40 @@ package struct ChunkIndex: Sendable {
 
     package private(set) var packs: [Pack] = []
     private var packNumbers: [ObjectID: Int] = [:]
-    private var locations: [ChunkID: Location] = [:]
-    /// Other stored forms of a chunk: two devices may have compressed it differently, and pieces of different forms do
-    /// not mix. Hardly ever used.
-    private var otherForms: [ChunkID: [Location]] = [:]
+    /// Packs, by number, that an index lists and the store does not have.
+    private var lostPacks: Set<Int> = []
+    /// Nearly all chunks: those that lie in one piece.
+    private(set) var whole = ChunkTable()
+    /// Chunks that a pack's end has cut, second copies, and second stored forms: two devices may have compressed a chunk
+    /// differently, and pieces of different forms do not mix.
+    private var scattered: [ChunkID: [Location]] = [:]
 
     package init() {}
 
     package func knows(pack: ObjectID) -> Bool { packNumbers[pack] != nil }
 
-    package var chunkCount: Int { locations.count }
+    package var chunkCount: Int { whole.count + scattered.keys.count { whole.place(of: $0) == nil } }
 
     /// Where a chunk lies, if it is there whole.
     ///
     /// - Parameter avoided: packs, by number, that have turned out to be damaged.
     package func location(of chunk: ChunkID, avoiding avoided: Set<Int> = []) -> (Location, [Piece])? {
         for var location in forms(of: chunk) {
-            if !avoided.isEmpty { location.pieces.removeAll { avoided.contains($0.pack) } }
+            location.pieces.removeAll { avoided.contains($0.pack) || lostPacks.contains($0.pack) }
             if let pieces = location.coveringPieces { return (location, pieces) }
         }
         return nil
     }
 
     package func contains(_ chunk: ChunkID) -> Bool {
-        guard let location = locations[chunk] else { return false }
-        // Most chunks lie in one piece; only the others are worth a second look.
-        return location.pieces[0].count == location.storedBytes || self.location(of: chunk) != nil
+        if let place = whole.place(of: chunk), !lostPacks.contains(Int(whole[place].pack)) { return true }
+        return !scattered.isEmpty && location(of: chunk) != nil
     }
 
     private func forms(of chunk: ChunkID) -> [Location] {
-        guard let location = locations[chunk] else { return [] }
-        return [location] + (otherForms[chunk] ?? [])
+        let others = scattered[chunk] ?? []
+        guard let place = whole.place(of: chunk) else { return others }
+        return [Location(whole[place])] + others
     }
 
     package mutating func add(_ listing: PackListing) {
@@ -88,31 +91,56 @@ package struct ChunkIndex: Sendable {
         packs.append(Pack(id: listing.pack, epoch: listing.epoch, plaintextBytes: listing.plaintextBytes))
         var offset = 0
         for entry in listing.entries {
-            let piece = Piece(pack: number, packOffset: offset, start: entry.pieceStart, count: entry.pieceBytes)
+            add(entry, pack: number, packOffset: offset)
             offset += entry.pieceBytes
-            add(piece, of: entry)
         }
     }
 
-    private mutating func add(_ piece: Piece, of entry: PackEntry) {
+    private mutating func add(_ entry: PackEntry, pack: Int, packOffset: Int) {
+        let isWhole = entry.pieceBytes == entry.storedBytes
+        if isWhole, whole.insert(entry.chunk, .init(pack: pack, packOffset: packOffset, entry)) { return }
+        let piece = Piece(pack: pack, packOffset: packOffset, start: entry.pieceStart, count: entry.pieceBytes)
         let fresh = Location(
             compression: entry.compression, contentBytes: entry.contentBytes, storedBytes: entry.storedBytes,
             pieces: [piece])
-        guard let known = locations[entry.chunk] else {
-            locations[entry.chunk] = fresh
-            return
-        }
-        if known.isSameForm(as: fresh) {
-            locations[entry.chunk]?.pieces.append(piece)
-        } else if let other = otherForms[entry.chunk]?.firstIndex(where: { $0.isSameForm(as: fresh) }) {
-            otherForms[entry.chunk]?[other].pieces.append(piece)
+        if let known = scattered[entry.chunk]?.firstIndex(where: { $0.isSameForm(as: fresh) }) {
+            scattered[entry.chunk]?[known].pieces.append(piece)
         } else {
-            otherForms[entry.chunk, default: []].append(fresh)
+            scattered[entry.chunk, default: []].append(fresh)
         }
+    }
+
+    /// Notes a chunk that is on its way into a pack which has no number yet.
+    ///
+    /// - Returns: false if it is there already.
+    mutating func promise(_ chunk: ChunkID) -> Bool {
+        guard !contains(chunk) else { return false }
+        // Where only a lost pack had it, the promise is kept beside.
+        if !whole.insert(chunk, .promised) {
+            scattered[chunk, default: []].append(Location(.promised))
+        }
+        return true
+    }
+
+    /// Leaves out a pack that an index lists and the store does not have.
+    mutating func lose(_ number: Int) { lostPacks.insert(number) }
+
+    /// The packs that are there, with their numbers.
+    package var presentPacks: [(number: Int, pack: Pack)] {
+        packs.enumerated().filter { !lostPacks.contains($0.offset) }.map { ($0.offset, $0.element) }
     }
 
     /// Every pack that some chunk lies in, by number.
     package func pack(_ number: Int) -> Pack { packs[number] }
+}
+
+extension ChunkIndex.Location {
+    fileprivate init(_ record: ChunkTable.Record) {
+        let stored = Int(record.storedBytes)
+        self.init(
+            compression: record.compression, contentBytes: record.contentBytes, storedBytes: stored,
+            pieces: [.init(pack: Int(record.pack), packOffset: Int(record.packOffset), start: 0, count: stored)])
+    }
 }
 
 /// What loading found besides the index.
@@ -128,12 +156,11 @@ extension Repository {
     /// Reads every index; packs that none lists (a cut backup, a damaged index) are read by their own footers, and
     /// packs that are listed but gone are left out, so that the next backup stores again what was in them.
     package func loadIndex() async throws(ObjectStoreError) -> LoadedIndex {
-        var listings: [PackListing] = []
         var loaded = LoadedIndex(index: ChunkIndex(), damaged: [], unlisted: [])
         for name in try await store.list(.index).sorted(by: { $0.path < $1.path }) {
             guard case .index(let id) = name else { continue }
             if let object = try await readUnlessLost(name), let index = try? openIndex(object, id: id) {
-                listings += index.packs
+                for listing in index.packs { loaded.index.add(listing) }
             } else {
                 loaded.damaged.append(name.path)
             }
@@ -141,13 +168,9 @@ extension Repository {
         // After the indexes: whatever they list was there before them.
         let packs = try await store.list(.packs).sorted { $0.path < $1.path }
         let present = Set(packs)
-        for listing in listings {
-            let name = ObjectName.pack(listing.pack)
-            if present.contains(name) {
-                loaded.index.add(listing)
-            } else if !loaded.damaged.contains(name.path) {
-                loaded.damaged.append(name.path)
-            }
+        for (number, pack) in loaded.index.packs.enumerated() where !present.contains(.pack(pack.id)) {
+            loaded.index.lose(number)
+            loaded.damaged.append(ObjectName.pack(pack.id).path)
         }
         for name in packs {
             guard case .pack(let id) = name, !loaded.index.knows(pack: id) else { continue }

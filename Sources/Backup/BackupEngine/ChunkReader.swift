@@ -3,23 +3,34 @@ import ByteCoding
 import Primitives
 
 /// Reads chunks out of packs, checks each against its id, and keeps the last frames at hand, since neighbours in a
-/// snapshot are neighbours in a pack.
+/// snapshot are neighbours in a pack. All in memory that is used again.
 package struct ChunkReader {
     private struct FrameKey: Equatable {
         var pack: Int
         var frame: Int
     }
 
-    /// 8 frames of 1 MiB: a chunk of the largest size spans at most 9, and is read from front to back.
-    private static let framesKeptMax = 8
+    private struct KeptFrame {
+        var key: FrameKey
+        var buffer: ScratchBuffer
+        var count: Int
+    }
+
+    /// Frames of 1 MiB: the one that is read, and those of the listings above it.
+    private static let framesKeptMax = 3
+    private static let ciphersKeptMax = 8
 
     /// 16 TiB in blocks of 4 MiB. A list that names one chunk again and again must not fill the memory.
     private static let idsMax = 1 << 22
 
     private let repository: Repository
     private let index: ChunkIndex
-    private var frames: [(key: FrameKey, plaintext: [UInt8])] = []
+    /// The one that was used last is last.
+    private var frames: [KeptFrame] = []
     private var ciphers: [(pack: Int, cipher: ObjectCipher)] = []
+    private let stored = ScratchBuffer(byteCount: chunkBytesMax)
+    private let decompressed = ScratchBuffer(byteCount: chunkBytesMax)
+    private let decompressor = ZstandardDecompressor()
 
     package init(_ repository: Repository, _ index: ChunkIndex) {
         self.repository = repository
@@ -28,11 +39,16 @@ package struct ChunkReader {
 
     /// A chunk's content, proven by its id; where a copy is damaged, from another one.
     package mutating func content(of chunk: ChunkID) async throws(ReadError) -> [UInt8] {
+        Array(try await read(chunk))
+    }
+
+    /// The same in the reader's own memory, which stays as it is until the next call.
+    package mutating func read(_ chunk: ChunkID) async throws(ReadError) -> UnsafeRawBufferPointer {
         var avoided: Set<Int> = []
         var failure = ReadError.missingChunk
         while let (location, pieces) = index.location(of: chunk, avoiding: avoided) {
             do {
-                return try await content(of: chunk, location, pieces, &avoided)
+                return try await read(chunk, location, pieces, &avoided)
             } catch .damaged(let name) {
                 failure = .damaged(name)
             }
@@ -41,35 +57,61 @@ package struct ChunkReader {
     }
 
     /// - Parameter avoided: takes up the packs that turned out to be damaged.
-    private mutating func content(
-        of chunk: ChunkID, _ location: ChunkIndex.Location, _ pieces: [ChunkIndex.Piece], _ avoided: inout Set<Int>
-    ) async throws(ReadError) -> [UInt8] {
-        var stored: [UInt8] = []
-        stored.reserveCapacity(location.storedBytes)
+    private mutating func read(
+        _ chunk: ChunkID, _ location: ChunkIndex.Location, _ pieces: [ChunkIndex.Piece], _ avoided: inout Set<Int>
+    ) async throws(ReadError) -> UnsafeRawBufferPointer {
+        let stored = try await storedForm(location, pieces, &avoided)
+        let content: UnsafeRawBufferPointer
+        var isSound = true
+        switch location.compression {
+        case .none: content = stored
+        case .zstandard:
+            let target = UnsafeMutableRawBufferPointer(rebasing: decompressed.bytes[..<location.contentBytes])
+            do { try decompressor.decompress(stored, into: target) } catch { isSound = false }
+            content = UnsafeRawBufferPointer(target)
+        }
+        guard isSound, constantTimeEquals(repository.keyring.chunkID(of: content).bytes, chunk.bytes) else {
+            avoided.formUnion(pieces.map(\.pack))
+            throw .damaged(ObjectName.pack(index.pack(pieces[0].pack).id).path)
+        }
+        return content
+    }
+
+    /// Where the stored form lies in one frame it is lent from there; otherwise it is put together.
+    private mutating func storedForm(
+        _ location: ChunkIndex.Location, _ pieces: [ChunkIndex.Piece], _ avoided: inout Set<Int>
+    ) async throws(ReadError) -> UnsafeRawBufferPointer {
+        var filled = 0
         for piece in pieces {
-            do { try await append(piece, to: &stored) } catch {
+            do throws(ReadError) {
+                var offset = piece.packOffset
+                let end = piece.packOffset + piece.count
+                while offset < end {
+                    let part = try await bytes(offset..<end, ofPack: piece.pack)
+                    if part.count == location.storedBytes { return part }
+                    UnsafeMutableRawBufferPointer(rebasing: stored.bytes[filled..<filled + part.count])
+                        .copyMemory(from: part)
+                    filled += part.count
+                    offset += part.count
+                }
+            } catch {
                 avoided.insert(piece.pack)
                 throw error
             }
         }
-        let damaged = ReadError.damaged(ObjectName.pack(index.pack(pieces[0].pack).id).path)
-        let content: [UInt8]
-        switch location.compression {
-        case .none: content = stored
-        case .zstandard:
-            do {
-                content = try Zstandard.decompress(stored, count: location.contentBytes)
-            } catch {
-                avoided.formUnion(pieces.map(\.pack))
-                throw damaged
-            }
-        }
-        let proof = content.withUnsafeBytes { repository.keyring.chunkID(of: $0) }
-        guard constantTimeEquals(proof.bytes, chunk.bytes) else {
-            avoided.formUnion(pieces.map(\.pack))
-            throw damaged
-        }
-        return content
+        return UnsafeRawBufferPointer(rebasing: stored.bytes[..<filled])
+    }
+
+    /// As much of a range of a pack's plaintext as lies in one frame, at least one byte.
+    private mutating func bytes(
+        _ range: Range<Int>, ofPack pack: Int
+    ) async throws(ReadError) -> UnsafeRawBufferPointer {
+        let frame = range.lowerBound / ObjectCipher.frameBytes
+        let within = range.lowerBound % ObjectCipher.frameBytes
+        let plaintext = try await self.frame(frame, ofPack: pack)
+        let count = min(range.count, plaintext.count - within)
+        guard count > 0 else { throw .damaged(ObjectName.pack(index.pack(pack).id).path) }
+        return UnsafeRawBufferPointer(rebasing: plaintext[within..<within + count])
     }
 
     /// The ids of a list's chunks, from first to last; `zeros` stands for a block of zeros.
@@ -77,7 +119,7 @@ package struct ChunkReader {
         guard list.depth > 0 else { return list.ids }
         var ids: [ChunkID] = []
         for id in list.ids {
-            let run = try await content(of: id)
+            let run = Array(try await read(id))
             guard let inner = try? ChunkList.ids(inChunk: run) else { throw .damaged("a list of chunks") }
             ids += try await self.ids(of: ChunkList(depth: list.depth - 1, ids: inner))
             guard ids.count <= Self.idsMax else { throw .damaged("a list of chunks") }
@@ -88,59 +130,84 @@ package struct ChunkReader {
     /// What a folder holds, sorted by name.
     package mutating func entries(of listings: ChunkList) async throws(ReadError) -> [Entry] {
         var entries: [Entry] = []
-        for id in try await ids(of: listings) {
-            let chunk = try await content(of: id)
-            guard let listing = try? Listing(decoding: chunk) else { throw .damaged("a folder's listing") }
-            entries += listing.entries
-        }
-        guard zip(entries, entries.dropFirst()).allSatisfy({ $0.name.lexicographicallyPrecedes($1.name) })
-        else { throw .damaged("a folder's listing") }
+        var run = ListingRun()
+        for id in try await ids(of: listings) { entries += try run.entries(in: try await read(id)) }
         return entries
     }
 
-    private mutating func append(_ piece: ChunkIndex.Piece, to stored: inout [UInt8]) async throws(ReadError) {
-        var offset = piece.packOffset
-        let end = piece.packOffset + piece.count
-        while offset < end {
-            let frame = offset / ObjectCipher.frameBytes
-            let within = offset % ObjectCipher.frameBytes
-            let plaintext = try await self.frame(frame, ofPack: piece.pack)
-            let count = min(end - offset, plaintext.count - within)
-            guard count > 0 else { throw .damaged(ObjectName.pack(index.pack(piece.pack).id).path) }
-            stored.append(contentsOf: plaintext[within..<within + count])
-            offset += count
+    private mutating func frame(
+        _ frame: Int, ofPack number: Int
+    ) async throws(ReadError) -> UnsafeRawBufferPointer {
+        let key = FrameKey(pack: number, frame: frame)
+        if let kept = frames.firstIndex(where: { $0.key == key }) {
+            let found = frames.remove(at: kept)
+            frames.append(found)
+            return UnsafeRawBufferPointer(rebasing: found.buffer.bytes[..<found.count])
         }
+        let pack = index.pack(number)
+        let buffer =
+            frames.count < Self.framesKeptMax
+            ? ScratchBuffer(byteCount: ObjectCipher.sealedFrameBytes) : frames.removeFirst().buffer
+        let range = ObjectCipher.frameRange(frame, plaintextBytes: pack.plaintextBytes)
+        guard range.count > AES256GCM.tagBytes else { throw .damaged(ObjectName.pack(pack.id).path) }
+        let sealed = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<range.count])
+        do {
+            try await fill(sealed, frame: frame, ofPack: number, pack, at: range.lowerBound)
+        } catch {
+            return try giveBack(buffer, error)
+        }
+        let count = range.count - AES256GCM.tagBytes
+        frames.append(KeptFrame(key: key, buffer: buffer, count: count))
+        return UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count])
     }
 
-    private mutating func frame(_ frame: Int, ofPack number: Int) async throws(ReadError) -> [UInt8] {
-        let key = FrameKey(pack: number, frame: frame)
-        if let kept = frames.first(where: { $0.key == key }) { return kept.plaintext }
-        let pack = index.pack(number)
+    /// Keeps the memory of a frame that could not be read for the next one.
+    private mutating func giveBack(
+        _ buffer: ScratchBuffer, _ error: ReadError
+    ) throws(ReadError) -> UnsafeRawBufferPointer {
+        frames.insert(KeptFrame(key: FrameKey(pack: -1, frame: -1), buffer: buffer, count: 0), at: 0)
+        throw error
+    }
+
+    private mutating func fill(
+        _ buffer: UnsafeMutableRawBufferPointer, frame: Int, ofPack number: Int, _ pack: ChunkIndex.Pack, at offset: Int
+    ) async throws(ReadError) {
         let name = ObjectName.pack(pack.id)
-        let range = ObjectCipher.frameRange(frame, plaintextBytes: pack.plaintextBytes)
-        let sealed: [UInt8]
         do throws(ObjectStoreError) {
-            sealed = try await repository.store.read(name, range)
+            try await repository.store.read(name, at: offset, into: buffer)
         } catch {
             switch error {
             case .notFound, .truncated: throw .damaged(name.path)
             default: throw .store(error)
             }
         }
-        guard let cipher = try? cipher(ofPack: number),
-            let plaintext = try? cipher.openFrame(frame, sealed, plaintextBytes: pack.plaintextBytes)
-        else { throw .damaged(name.path) }
-        if frames.count == Self.framesKeptMax { frames.removeFirst() }
-        frames.append((key, plaintext))
-        return plaintext
+        do {
+            try cipher(ofPack: number).openFrame(frame, in: buffer, plaintextBytes: pack.plaintextBytes)
+        } catch {
+            throw .damaged(name.path)
+        }
     }
 
     private mutating func cipher(ofPack number: Int) throws(SealedObjectError) -> ObjectCipher {
         if let kept = ciphers.first(where: { $0.pack == number }) { return kept.cipher }
         let pack = index.pack(number)
         let cipher = try repository.cipher(Preamble(kind: .pack, epoch: pack.epoch, id: pack.id))
-        if ciphers.count == Self.framesKeptMax { ciphers.removeFirst() }
+        if ciphers.count == Self.ciphersKeptMax { ciphers.removeFirst() }
         ciphers.append((number, cipher))
         return cipher
+    }
+}
+
+/// A folder's listings, one after the other: each in order, and all of them together.
+struct ListingRun {
+    private var lastName: [UInt8]?
+
+    mutating func entries(in chunk: UnsafeRawBufferPointer) throws(ReadError) -> [Entry] {
+        guard let listing = try? Listing(decoding: Array(chunk)) else { throw .damaged("a folder's listing") }
+        if let lastName, let first = listing.entries.first {
+            guard lastName.lexicographicallyPrecedes(first.name) else { throw .damaged("a folder's listing") }
+        }
+        lastName = listing.entries.last?.name ?? lastName
+        return listing.entries
     }
 }

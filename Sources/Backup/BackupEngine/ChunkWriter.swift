@@ -12,53 +12,62 @@ package enum BackupError: Error, Equatable, Sendable {
 
 /// Takes chunks, stores each once, and fills packs with them (spec: backup format, section 5).
 ///
-/// Sealing and writing of full packs go on beside the reading, at most `packsInFlightMax` at a time, which bounds memory.
+/// Sealing and writing go on beside the reading, frame by frame (`PackUpload`), in buffers that are used again.
 struct ChunkWriter: ~Copyable {
-    private static let packsInFlightMax = 2
-    private static let zstandardLevel = 3
+    private static let zstandardLevel = 1
     private static let probeBytes = 64 << 10
+    /// An index is written whenever this many entries have gathered, so that a long backup neither gathers them all
+    /// nor loses sight of its packs when it is cut.
+    private static let entriesPerIndexMax = 16_384
 
     private let repository: Repository
-    private let index: ChunkIndex
-    private var written: Set<ChunkID> = []
+    private var index: ChunkIndex
     private let packBytes: Int
-    private var builder: PackBuilder
-    private var inFlight: [Task<PackListing, any Error>] = []
+    private let compressor = ZstandardCompressor()
+    private let compressed = ScratchBuffer(byteCount: chunkBytesMax)
+    private let frames = FramePool()
+    private var pack: PackUpload
+    private var uploads: [PackUpload] = []
     private var listings: [PackListing]
     /// The one source of ids in a backup: a copy of it would give an id twice.
     var generator: any RandomNumberGenerator & Sendable
     private(set) var storedBytes: UInt64 = 0
 
     init(
-        _ repository: Repository, _ loaded: LoadedIndex, generator: any RandomNumberGenerator & Sendable, packBytes: Int
+        _ repository: Repository, _ loaded: consuming LoadedIndex, generator: any RandomNumberGenerator & Sendable,
+        packBytes: Int
     ) {
         self.repository = repository
         self.packBytes = min(max(packBytes, PackBuilder.capacityMin), packBytesMax)
-        builder = PackBuilder(capacity: self.packBytes)
         self.generator = generator
-        index = loaded.index
         listings = loaded.unlisted
+        index = loaded.index
+        pack = PackUpload(repository, id: .random(using: &self.generator), capacity: self.packBytes, frames)
     }
+
+    /// Whether a chunk is in the store, or on its way into it.
+    func has(_ chunk: ChunkID) -> Bool { index.contains(chunk) }
 
     /// Stores a chunk's content, unless it is there already.
     mutating func add(_ content: UnsafeRawBufferPointer) async throws(BackupError) -> ChunkID {
         let id = repository.keyring.chunkID(of: content)
-        guard !index.contains(id), written.insert(id).inserted else { return id }
-        let compressed = Self.compress(content)
+        guard index.promise(id) else { return id }
+        let compressed = compress(content)
+        let stored = compressed ?? content
         var entry = PackEntry(
             chunk: id, compression: compressed == nil ? .none : .zstandard, contentBytes: content.count,
-            storedBytes: compressed?.count ?? content.count, pieceStart: 0, pieceBytes: 0)
+            storedBytes: stored.count, pieceStart: 0, pieceBytes: 0)
         while entry.pieceStart < entry.storedBytes {
-            let taken =
-                if let compressed {
-                    compressed.withUnsafeBytes { builder.append(entry, stored: $0) }
-                } else {
-                    builder.append(entry, stored: content)
-                }
-            entry.pieceStart += taken
-            if builder.roomBytes == 0 { try await flush() }
+            entry.pieceStart += try await append(entry, stored)
+            if pack.roomBytes == 0 { try await flush() }
         }
         return id
+    }
+
+    private mutating func append(
+        _ entry: PackEntry, _ stored: UnsafeRawBufferPointer
+    ) async throws(BackupError) -> Int {
+        do { return try await pack.append(entry, stored: stored) } catch { throw .store(error) }
     }
 
     mutating func add(_ content: [UInt8]) async throws(BackupError) -> ChunkID {
@@ -85,61 +94,67 @@ struct ChunkWriter: ~Copyable {
     }
 
     /// Compresses what a probe says compresses: photos and films do not, and trying costs more than anything else.
-    private static func compress(_ content: UnsafeRawBufferPointer) -> [UInt8]? {
-        if content.count > probeBytes {
-            let middle = content.count / 2 - probeBytes / 2
-            let probe = UnsafeRawBufferPointer(rebasing: content[middle..<middle + probeBytes])
-            guard Zstandard.compress(probe, level: 1, lessThan: probeBytes * 31 / 32) != nil else { return nil }
+    ///
+    /// - Returns: bytes that stay as they are until the next chunk.
+    private func compress(_ content: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        if content.count > Self.probeBytes {
+            let middle = content.count / 2 - Self.probeBytes / 2
+            let probe = UnsafeRawBufferPointer(rebasing: content[middle..<middle + Self.probeBytes])
+            guard compress(probe, lessThan: Self.probeBytes * 31 / 32) != nil else { return nil }
         }
-        return Zstandard.compress(content, level: zstandardLevel, lessThan: content.count)
+        return compress(content, lessThan: content.count)
     }
 
-    /// Hands the pack over for sealing and writing and begins a new one.
+    private func compress(_ content: UnsafeRawBufferPointer, lessThan limit: Int) -> UnsafeRawBufferPointer? {
+        guard limit > 1 else { return nil }
+        let target = UnsafeMutableRawBufferPointer(rebasing: compressed.bytes[..<(limit - 1)])
+        guard let count = compressor.compress(content, level: Self.zstandardLevel, into: target) else { return nil }
+        return UnsafeRawBufferPointer(rebasing: target[..<count])
+    }
+
+    /// Completes the pack, which goes on beside what follows, and begins a new one.
     private mutating func flush() async throws(BackupError) {
-        if inFlight.count >= Self.packsInFlightMax { try await completeOldest() }
-        let (repository, builder) = (self.repository, self.builder)
-        let id = ObjectID.random(using: &generator)
-        self.builder = PackBuilder(capacity: packBytes)
-        inFlight.append(Task { try await repository.write(builder, as: id) })
+        let full = pack
+        pack = PackUpload(repository, id: .random(using: &generator), capacity: packBytes, frames)
+        uploads.append(full)
+        do { try await full.complete() } catch { throw .store(error) }
+        // Two packs may be on their way at a time: while one is made durable, the next one is written.
+        while uploads.count > 2 { try await finishOldest() }
     }
 
-    private mutating func completeOldest() async throws(BackupError) {
+    private mutating func finishOldest() async throws(BackupError) {
         do {
-            let listing = try await inFlight.removeFirst().value
+            let listing = try await uploads[0].listing()
+            uploads.removeFirst()
             storedBytes += UInt64(ObjectCipher.objectBytes(plaintextBytes: listing.plaintextBytes))
             listings.append(listing)
-        } catch let error as ObjectStoreError {
-            throw .store(error)
         } catch {
-            throw .unrepresentable
+            throw .store(error)
         }
+        if listings.reduce(0, { $0 + $1.entries.count }) >= Self.entriesPerIndexMax { try await writeIndex() }
     }
 
     /// Writes what is left, then the index; after it, everything that was added can be found.
     mutating func finish() async throws(BackupError) {
-        if !builder.isEmpty { try await flush() }
-        while !inFlight.isEmpty { try await completeOldest() }
-        guard !listings.isEmpty else { return }
+        if !pack.isEmpty { try await flush() }
+        while !uploads.isEmpty { try await finishOldest() }
+        if !listings.isEmpty { try await writeIndex() }
+    }
+
+    private mutating func writeIndex() async throws(BackupError) {
         storedBytes += try await repository.writeIndex(Index(packs: listings), as: .random(using: &generator))
         listings = []
     }
 
     /// Waits for what is being written, so that nothing goes on behind a failed backup.
     mutating func abandon() async {
-        for task in inFlight { _ = try? await task.value }
-        inFlight = []
+        for upload in uploads { await upload.abandon() }
+        await pack.abandon()
+        uploads = []
     }
 }
 
 extension Repository {
-    fileprivate func write(_ builder: PackBuilder, as id: ObjectID) async throws -> PackListing {
-        let plaintext = try builder.plaintext()
-        let preamble = Preamble(kind: .pack, epoch: keyring.current.number, id: id)
-        try await store.create(.pack(id), try cipher(preamble).seal(plaintext))
-        return PackListing(
-            pack: id, epoch: preamble.epoch, plaintextBytes: plaintext.count, entries: builder.entries)
-    }
-
     /// - Returns: the object's size in bytes.
     fileprivate func writeIndex(_ index: Index, as id: ObjectID) async throws(BackupError) -> UInt64 {
         let preamble = Preamble(kind: .index, epoch: keyring.current.number, id: id)

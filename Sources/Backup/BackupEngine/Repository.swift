@@ -164,11 +164,11 @@ package struct Repository: Sendable {
         let object: ObjectName = .snapshot(name)
         let bytes: [UInt8]
         do { bytes = try await store.read(object) } catch { throw .store(error) }
-        do {
-            return try Snapshot.open(bytes, name: name, keyring: keyring, store: header.store)
-        } catch {
-            throw .damaged(object.path)
-        }
+        do { return try open(bytes, name) } catch { throw .damaged(object.path) }
+    }
+
+    func open(_ object: [UInt8], _ name: SnapshotName) throws(SealedObjectError) -> Snapshot {
+        try Snapshot.open(object, name: name, keyring: keyring, store: header.store)
     }
 }
 

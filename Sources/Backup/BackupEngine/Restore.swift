@@ -70,28 +70,33 @@ package struct Restore {
     private mutating func contents(
         of listings: ChunkList, path: [UInt8], only names: ArraySlice<[UInt8]>
     ) async throws(RestoreError) {
-        var entries: [Entry]
-        do {
-            entries = try await reader.entries(of: listings)
-        } catch {
-            return try damaged(path, error)
-        }
-        if let name = names.first {
-            entries.removeAll { $0.name != name }
-            guard let entry = entries.first else { throw .noSuchPath }
-            if names.count > 1 {
-                guard case .directory = entry.kind else { throw .noSuchPath }
-            } else {
-                expect(entry)
-            }
-        }
-        for entry in entries {
-            let entryPath = path.isEmpty ? entry.name : path + [UInt8(ascii: "/")] + entry.name
+        var run = ListingRun()
+        let ids: [ChunkID]
+        do { ids = try await reader.ids(of: listings) } catch { return try damaged(path, error) }
+        for id in ids {
+            let entries: [Entry]
             do {
-                try await restore(entry, path: entryPath, only: names.dropFirst())
-            } catch .target(let failure, _) where failure != .full {
-                report.missing.append(.init(path: entryPath, reason: Self.reason(failure)))
+                entries = try run.entries(in: try await reader.read(id))
+            } catch {
+                // Another listing of the folder may be whole.
+                try damaged(path, error)
+                continue
             }
+            for entry in entries where names.first == nil || entry.name == names.first {
+                try await restore(entry, in: path, only: names)
+            }
+        }
+    }
+
+    private mutating func restore(
+        _ entry: Entry, in folder: [UInt8], only names: ArraySlice<[UInt8]>
+    ) async throws(RestoreError) {
+        if names.count == 1 { expect(entry) }
+        let path = folder.isEmpty ? entry.name : folder + [UInt8(ascii: "/")] + entry.name
+        do {
+            try await restore(entry, path: path, only: names.dropFirst())
+        } catch .target(let failure, _) where failure != .full {
+            report.missing.append(.init(path: path, reason: Self.reason(failure)))
         }
     }
 
@@ -168,7 +173,7 @@ package struct Restore {
                 if id == .zeros {
                     try at(path) { target throws(TargetError) in try target.skip(count) }
                 } else {
-                    let block = try await reader.content(of: id)
+                    let block = try await reader.read(id)
                     guard block.count == count else { throw ReadError.damaged("a file's list of blocks") }
                     try at(path) { target throws(TargetError) in try target.write(block) }
                 }

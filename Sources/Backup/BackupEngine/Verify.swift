@@ -37,7 +37,9 @@ package struct Verify {
     private var progress = Progress(phase: .verifying)
     /// Packs of a wrong size, by number.
     private var cutPacks: [Int: String] = [:]
-    /// What was found of each chunk, so that every file that needs a damaged one is named.
+    /// Chunks that lie in one piece and were found sound.
+    private var sound: ChunkMarks
+    /// What was found of the others, so that every file that needs a damaged one is named.
     private var seen: [ChunkID: Result<Int, ReadError>] = [:]
 
     /// - Parameter deep: read every chunk of the snapshot and check it against its id.
@@ -67,11 +69,12 @@ package struct Verify {
         self.deep = deep
         self.reportProgress = reportProgress
         self.reader = reader
+        sound = ChunkMarks(for: loaded.index.whole)
     }
 
     /// Packs that are cut or grown: what is most often wrong with a folder that another program keeps in step.
     private mutating func measurePacks() async throws(ObjectStoreError) {
-        for (number, pack) in loaded.index.packs.enumerated() {
+        for (number, pack) in loaded.index.presentPacks {
             let name = ObjectName.pack(pack.id)
             var size: Int?
             do { size = try await repository.store.size(of: name) } catch  where error.isLoss { size = nil }
@@ -83,7 +86,7 @@ package struct Verify {
 
     /// Indexes repeat the footers, so that nothing else would notice a damaged one until the indexes are lost too.
     private mutating func readFooters() async throws(ObjectStoreError) {
-        for (number, pack) in loaded.index.packs.enumerated() where cutPacks[number] == nil {
+        for (number, pack) in loaded.index.presentPacks where cutPacks[number] == nil {
             if try await repository.packFooter(pack.id) == nil {
                 report.findings.append(.packDamaged(ObjectName.pack(pack.id).path))
             }
@@ -96,19 +99,15 @@ package struct Verify {
         var hashes: Set<SnapshotHash> = [.none]
         for name in try await repository.snapshotNames() {
             let path = ObjectName.snapshot(name).path
-            let snapshot: Snapshot
-            do {
-                snapshot = try await repository.snapshot(name)
-            } catch .store(let error) {
-                throw error
-            } catch {
+            let object = try await repository.store.read(.snapshot(name))
+            guard let snapshot = try? repository.open(object, name) else {
                 report.findings.append(.snapshotDamaged(path))
                 continue
             }
             report.snapshots += 1
             if !hashes.contains(snapshot.previous) { report.findings.append(.chainBroken(path)) }
             if let hash = try? snapshot.hash() { hashes.insert(hash) }
-            if try await repository.hasDamagedCopy(name) { report.findings.append(.copyDamaged(path)) }
+            if repository.hasDamagedCopy(object) { report.findings.append(.copyDamaged(path)) }
             snapshots[name] = snapshot
         }
         return snapshots
@@ -122,20 +121,33 @@ package struct Verify {
     }
 
     private mutating func directory(_ listings: ChunkList, path: [UInt8]) async throws(ObjectStoreError) {
-        let entries: [Entry]
-        do { entries = try await reader.entries(of: listings) } catch { return try note(path, error) }
-        for entry in entries {
-            let entryPath = path.isEmpty ? entry.name : path + [UInt8(ascii: "/")] + entry.name
-            switch entry.kind {
-            case .symbolicLink: break
-            case .directory(let listings): try await directory(listings, path: entryPath)
-            case .file(let content):
-                do { try await file(content) } catch { try note(entryPath, error) }
-                report.files += 1
-                progress.files += 1
-                progress.bytes += content.contentBytes
-                reportProgress(progress)
+        var run = ListingRun()
+        do {
+            for id in try await reader.ids(of: listings) {
+                for entry in try run.entries(in: try await reader.read(id)) {
+                    try await self.entry(entry, in: path)
+                }
             }
+        } catch let error as ReadError {
+            try note(path, error)
+        } catch let error as ObjectStoreError {
+            throw error
+        } catch {
+            try note(path, .damaged("a folder's listing"))
+        }
+    }
+
+    private mutating func entry(_ entry: Entry, in folder: [UInt8]) async throws(ObjectStoreError) {
+        let path = folder.isEmpty ? entry.name : folder + [UInt8(ascii: "/")] + entry.name
+        switch entry.kind {
+        case .symbolicLink: break
+        case .directory(let listings): try await directory(listings, path: path)
+        case .file(let content):
+            do { try await file(content) } catch { try note(path, error) }
+            report.files += 1
+            progress.files += 1
+            progress.bytes += content.contentBytes
+            reportProgress(progress)
         }
     }
 
@@ -176,18 +188,23 @@ package struct Verify {
 
     /// How much a chunk holds, as its index says, or, if every byte is to be read, as it is.
     private mutating func contentBytes(of chunk: ChunkID) async throws(ReadError) -> Int {
+        let place = loaded.index.whole.place(of: chunk)
+        if let place, sound.isMarked(place) { return loaded.index.whole[place].contentBytes }
         if let known = seen[chunk] { return try known.get() }
         report.chunks += 1
-        let result: Result<Int, ReadError>
         do {
-            result = .success(deep ? try await reader.content(of: chunk).count : try present(chunk))
+            let count = deep ? try await reader.read(chunk).count : try present(chunk)
+            if deep { report.bytesRead += UInt64(count) }
+            if let place, loaded.index.whole[place].contentBytes == count {
+                sound.mark(place)
+            } else {
+                seen[chunk] = .success(count)
+            }
+            return count
         } catch {
-            result = .failure(error)
+            seen[chunk] = .failure(error)
+            throw error
         }
-        seen[chunk] = result
-        let count = try result.get()
-        if deep { report.bytesRead += UInt64(count) }
-        return count
     }
 
     /// The chunk is there whole in packs that have the size they should have.
@@ -209,8 +226,7 @@ package struct Verify {
 
 extension Repository {
     /// Whether one of the two copies inside a snapshot object does not open while the other does.
-    fileprivate func hasDamagedCopy(_ name: SnapshotName) async throws(ObjectStoreError) -> Bool {
-        let object = try await store.read(.snapshot(name))
+    fileprivate func hasDamagedCopy(_ object: [UInt8]) -> Bool {
         let half = object.count / 2
         return [object[..<half], object[half...]].contains { copy in
             guard let preamble = try? readPreamble(of: copy, kind: .snapshot),

@@ -62,7 +62,7 @@ package enum SealedObjectError: Error, Equatable {
 /// One sealed object's key and geometry: frames of AES-256-GCM in the STREAM construction (section 3).
 package struct ObjectCipher: Sendable {
     package static let frameBytes = 1 << 20
-    private static let sealedFrameBytes = frameBytes + AES256GCM.tagBytes
+    package static let sealedFrameBytes = frameBytes + AES256GCM.tagBytes
 
     package let preamble: Preamble
     private let cipher: AES256GCM
@@ -115,6 +115,26 @@ package struct ObjectCipher: Sendable {
             }
         }
         return object.bytes
+    }
+
+    /// Seals one frame of an object that is written frame by frame.
+    ///
+    /// - Parameter buffer: the plaintext and room for a tag behind it; holds the sealed frame afterwards.
+    package func sealFrame(_ index: Int, last: Bool, in buffer: UnsafeMutableRawBufferPointer) {
+        let plaintext = UnsafeRawBufferPointer(rebasing: buffer[..<(buffer.count - AES256GCM.tagBytes)])
+        cipher.seal(plaintext, nonce: Self.nonce(frame: index, last: last), into: buffer)
+    }
+
+    /// Opens one frame in place: its plaintext is the beginning of the buffer afterwards.
+    package func openFrame(
+        _ index: Int, in buffer: UnsafeMutableRawBufferPointer, plaintextBytes: Int
+    ) throws(SealedObjectError) {
+        let last = index == Self.frameCount(plaintextBytes: plaintextBytes) - 1
+        do {
+            try cipher.open(UnsafeRawBufferPointer(buffer), nonce: Self.nonce(frame: index, last: last), into: buffer)
+        } catch {
+            throw .altered(frame: index)
+        }
     }
 
     /// One frame, given as its sealed bytes.

@@ -1,8 +1,12 @@
-// What Swift's Glibc and Darwin modules do not import: extended attributes.
+// What Swift's Glibc and Darwin modules do not import: extended attributes, and how malloc keeps memory.
 #ifndef CCOFFER_SYSTEM_H
 #define CCOFFER_SYSTEM_H
+#include <stddef.h>
 #include <sys/types.h>
 #include <sys/xattr.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 static inline ssize_t coffer_llistxattr(const char *path, char *names, size_t count) {
 #ifdef __APPLE__
@@ -25,6 +29,15 @@ static inline int coffer_fsetxattr(int file, const char *name, const void *value
     return fsetxattr(file, name, value, count, 0, 0);
 #else
     return fsetxattr(file, name, value, count, 0);
+#endif
+}
+
+/// Lets malloc keep up to `bytes` of freed memory, and take blocks of up to `bytes` from it; one pool for all threads.
+static inline void coffer_keep_freed_memory(size_t bytes) {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, (int)bytes);
+    mallopt(M_TRIM_THRESHOLD, (int)bytes);
+    mallopt(M_ARENA_MAX, 1);
 #endif
 }
 #endif

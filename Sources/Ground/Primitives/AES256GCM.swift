@@ -40,6 +40,35 @@ package struct AES256GCM: Sendable {
         return sealed
     }
 
+    /// Writes ciphertext ‖ tag into `target`, which has room for both and may be where the plaintext lies.
+    package func seal(
+        _ plaintext: UnsafeRawBufferPointer, nonce: [UInt8], into target: UnsafeMutableRawBufferPointer
+    ) {
+        precondition(target.count == plaintext.count + Self.tagBytes, "a sealed frame is a tag longer")
+        guard
+            let nonce = try? AES.GCM.Nonce(data: nonce),
+            let box = try? AES.GCM.seal(plaintext, using: key, nonce: nonce)
+        else { preconditionFailure("AES-256-GCM refused a nonce of 12 bytes") }
+        box.ciphertext.withUnsafeBytes { target.copyMemory(from: $0) }
+        box.tag.withUnsafeBytes { target[plaintext.count...].copyBytes(from: $0) }
+    }
+
+    /// Opens ciphertext ‖ tag into `target`, which has room for the plaintext and may be where the ciphertext lies.
+    package func open(
+        _ sealed: UnsafeRawBufferPointer, nonce: [UInt8], into target: UnsafeMutableRawBufferPointer
+    ) throws(OpenError) {
+        guard sealed.count >= Self.tagBytes, target.count >= sealed.count - Self.tagBytes else { throw OpenError() }
+        do {
+            let split = sealed.count - Self.tagBytes
+            let box = try AES.GCM.SealedBox(
+                nonce: AES.GCM.Nonce(data: nonce), ciphertext: UnsafeRawBufferPointer(rebasing: sealed[..<split]),
+                tag: UnsafeRawBufferPointer(rebasing: sealed[split...]))
+            try AES.GCM.open(box, using: key).withUnsafeBytes { target.copyMemory(from: $0) }
+        } catch {
+            throw OpenError()
+        }
+    }
+
     package func seal(_ plaintext: [UInt8], nonce: [UInt8], authenticating data: [UInt8] = []) -> [UInt8] {
         plaintext.withUnsafeBytes { seal($0, nonce: nonce, authenticating: data) }
     }

@@ -93,3 +93,47 @@ package final class ZstandardPrefix {
         guard written == buffer.count else { throw .lengthMismatch }
     }
 }
+
+/// Compresses one frame after the other in the same working memory, which costs less than the compressing where frames are small.
+package final class ZstandardCompressor {
+    private let context: OpaquePointer
+
+    package init() {
+        guard let context = ZSTD_createCCtx() else { preconditionFailure("out of memory for compression") }
+        self.context = context
+    }
+
+    deinit { ZSTD_freeCCtx(context) }
+
+    /// Writes one frame that holds its content's length into `target`; nil when it does not fit.
+    package func compress(
+        _ bytes: UnsafeRawBufferPointer, level: Int, into target: UnsafeMutableRawBufferPointer
+    ) -> Int? {
+        let written = ZSTD_compressCCtx(
+            context, target.baseAddress, target.count, bytes.baseAddress, bytes.count, Int32(level))
+        return ZSTD_isError(written) == 0 ? written : nil
+    }
+}
+
+/// Decompresses one frame after the other in the same working memory.
+package final class ZstandardDecompressor {
+    private let context: OpaquePointer
+
+    package init() {
+        guard let context = ZSTD_createDCtx() else { preconditionFailure("out of memory for decompression") }
+        self.context = context
+    }
+
+    deinit { ZSTD_freeDCtx(context) }
+
+    /// Fills `target` exactly: its size is set by the caller, never by the frame.
+    package func decompress(
+        _ frame: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    ) throws(Zstandard.DecompressionError) {
+        let written = ZSTD_decompressDCtx(context, target.baseAddress, target.count, frame.baseAddress, frame.count)
+        guard ZSTD_isError(written) == 0 else {
+            throw ZSTD_getErrorCode(written) == ZSTD_error_dstSize_tooSmall ? .lengthMismatch : .damaged
+        }
+        guard written == target.count else { throw .lengthMismatch }
+    }
+}

@@ -89,6 +89,38 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     }
 
     @Test(arguments: StoreKind.allCases)
+    func `takes an object in parts, and shows it when it is complete`(_ kind: StoreKind) async throws {
+        let (store, folder) = try kind.make()
+        defer { withExtendedLifetime(folder) {} }
+        try await store.create(.header, [1])
+        let upload = try await store.begin(.pack(Self.id(7)))
+        let parts = UnsafeMutableRawBufferPointer.allocate(byteCount: 5, alignment: 1)
+        defer { parts.deallocate() }
+        parts.copyBytes(from: [1, 2, 3, 4, 5])
+        try await upload.append(UnsafeRawBufferPointer(rebasing: parts[..<2]))
+        try await upload.append(UnsafeRawBufferPointer(rebasing: parts[2...]))
+        #expect(try await store.list(.packs) == [])
+        try await upload.finish()
+        #expect(try await store.read(.pack(Self.id(7))) == [1, 2, 3, 4, 5])
+        let again = try await store.begin(.pack(Self.id(7)))
+        try await again.append(UnsafeRawBufferPointer(rebasing: parts[..<1]))
+        await #expect(throws: ObjectStoreError.exists(ObjectName.pack(Self.id(7)).path)) { try await again.finish() }
+        await again.abandon()
+        let given = try await store.begin(.pack(Self.id(8)))
+        try await given.append(UnsafeRawBufferPointer(parts))
+        await given.abandon()
+        #expect(try await store.list(.packs) == [.pack(Self.id(7))])
+        #expect(try await store.read(.pack(Self.id(7)), 1..<4) == [2, 3, 4])
+        let back = UnsafeMutableRawBufferPointer.allocate(byteCount: 3, alignment: 1)
+        defer { back.deallocate() }
+        try await store.read(.pack(Self.id(7)), at: 2, into: back)
+        #expect(back.elementsEqual([3, 4, 5]))
+        await #expect(throws: ObjectStoreError.truncated(ObjectName.pack(Self.id(7)).path)) {
+            try await store.read(.pack(Self.id(7)), at: 3, into: back)
+        }
+    }
+
+    @Test(arguments: StoreKind.allCases)
     func `lets one of many writers of one name win, whole`(_ kind: StoreKind) async throws {
         let (store, _folder) = try kind.make()
         defer { withExtendedLifetime(_folder) {} }

@@ -11,18 +11,68 @@ package protocol ObjectStore: Sendable {
 
     /// Writes a new object; throws `.exists` if the name is taken.
     func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError)
+    /// Begins a new object that is handed over part by part, so that it never lies in memory whole.
+    func begin(_ name: ObjectName) async throws(ObjectStoreError) -> any ObjectUpload
     /// Writes an object over the old one, atomically. Only the header is ever replaced.
     func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError)
     /// The whole object.
     func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8]
     /// The bytes of the object in a range that lies inside it; throws `.truncated` if it does not.
     func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8]
+    /// The same into memory that the caller uses again: as many bytes as the buffer has, from `offset` on.
+    func read(
+        _ name: ObjectName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+    ) async throws(ObjectStoreError)
     /// The object's size in bytes.
     func size(of name: ObjectName) async throws(ObjectStoreError) -> Int
     /// The objects in a folder, in no particular order. Other files are left out.
     func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName]
     /// Removes an object; an object that is not there is no error.
     func delete(_ name: ObjectName) async throws(ObjectStoreError)
+}
+
+/// An object on its way into a store: nothing stands under its name before `finish` has returned, which is `create`'s
+/// promise. One call at a time, in order; after an error `abandon` is the only call left.
+package protocol ObjectUpload: AnyObject {
+    /// The bytes are lent for as long as the call lasts.
+    func append(_ bytes: UnsafeRawBufferPointer) async throws(ObjectStoreError)
+    /// Throws `.exists` if the name is taken.
+    func finish() async throws(ObjectStoreError)
+    /// Gives the object up and leaves nothing of it.
+    func abandon() async
+}
+
+extension ObjectStore {
+    /// For stores that take objects whole.
+    package func begin(_ name: ObjectName) async throws(ObjectStoreError) -> any ObjectUpload {
+        GatheringUpload(store: self, name: name)
+    }
+
+    package func read(
+        _ name: ObjectName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+    ) async throws(ObjectStoreError) {
+        let bytes = try await read(name, offset..<offset + buffer.count)
+        guard bytes.count == buffer.count else { throw .truncated(name.path) }
+        buffer.copyBytes(from: bytes)
+    }
+}
+
+/// Gathers the parts and creates the object at the end.
+private final class GatheringUpload: ObjectUpload {
+    private let store: any ObjectStore
+    private let name: ObjectName
+    private var bytes: [UInt8] = []
+
+    init(store: any ObjectStore, name: ObjectName) {
+        self.store = store
+        self.name = name
+    }
+
+    func append(_ bytes: UnsafeRawBufferPointer) { self.bytes.append(contentsOf: bytes) }
+
+    func finish() async throws(ObjectStoreError) { try await store.create(name, bytes) }
+
+    func abandon() { bytes = [] }
 }
 
 /// What went wrong in a store, and so what is safe to do next. Details are the system's own words, without contents.

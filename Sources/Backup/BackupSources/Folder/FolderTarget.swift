@@ -83,12 +83,18 @@ package final class FolderTarget: RestoreTarget {
     }
 
     package func write(_ bytes: [UInt8]) throws(TargetError) {
+        var failure: TargetError?
+        bytes.withUnsafeBytes { bytes in
+            do throws(TargetError) { try write(bytes) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    package func write(_ bytes: UnsafeRawBufferPointer) throws(TargetError) {
         guard let file = partial?.file else { return }
         var offset = 0
         while offset < bytes.count {
-            let written = bytes.withUnsafeBytes { buffer in
-                Foundation.write(file, buffer.baseAddress.map { $0 + offset }, buffer.count - offset)
-            }
+            let written = Foundation.write(file, bytes.baseAddress.map { $0 + offset }, bytes.count - offset)
             guard written > 0 || (written < 0 && errno == EINTR) else { throw Self.lastError() }
             offset += max(0, written)
         }

@@ -17,25 +17,15 @@ package struct FolderStore: ObjectStore {
     package var place: String { root }
 
     package func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try write(name, bytes) { temporary, path throws(ObjectStoreError) in
-            if link(temporary, path) == 0 {
-                unlink(temporary)
-                return
-            }
-            let code = errno
-            guard code == EPERM || code == EOPNOTSUPP || code == ENOSYS || code == EMLINK else {
-                throw Self.error(code, name)
-            }
-            // A file system without hard links: the check leaves a moment for another writer, but ids are random.
-            guard access(path, F_OK) != 0 else { throw .exists(name.path) }
-            guard rename(temporary, path) == 0 else { throw Self.error(errno, name) }
-        }
+        try write(name, bytes, replacing: false)
+    }
+
+    package func begin(_ name: ObjectName) async throws(ObjectStoreError) -> any ObjectUpload {
+        try FolderUpload(name, path: path(name), folder: try makeFolder(of: name))
     }
 
     package func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try write(name, bytes) { temporary, path throws(ObjectStoreError) in
-            guard rename(temporary, path) == 0 else { throw Self.error(errno, name) }
-        }
+        try write(name, bytes, replacing: true)
     }
 
     package func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
@@ -70,28 +60,26 @@ package struct FolderStore: ObjectStore {
     }
 
     package func delete(_ name: ObjectName) async throws(ObjectStoreError) {
-        guard unlink(path(name)) == 0 || errno == ENOENT else { throw Self.error(errno, name) }
+        guard unlink(path(name)) == 0 || errno == ENOENT else { throw storeError(errno, name) }
     }
 
     // MARK: System calls
 
     private func path(_ name: ObjectName) -> String { "\(root)/\(name.path)" }
 
-    private func write(
-        _ name: ObjectName, _ bytes: [UInt8],
-        publish: (_ temporary: String, _ path: String) throws(ObjectStoreError) -> Void
-    ) throws(ObjectStoreError) {
-        let path = path(name)
-        let folder = try makeFolder(of: name)
-        let temporary = "\(folder)/.writing-\(UUID().uuidString)"
-        do {
-            try Self.writeSynced(temporary, name, bytes)
-            try publish(temporary, path)
+    private func write(_ name: ObjectName, _ bytes: [UInt8], replacing: Bool) throws(ObjectStoreError) {
+        let upload = try FolderUpload(name, path: path(name), folder: try makeFolder(of: name))
+        do throws(ObjectStoreError) {
+            var failure: ObjectStoreError?
+            bytes.withUnsafeBytes { bytes in
+                do throws(ObjectStoreError) { try upload.append(bytes) } catch { failure = error }
+            }
+            if let failure { throw failure }
+            try upload.finish(replacing: replacing)
         } catch {
-            unlink(temporary)
+            upload.abandon()
             throw error
         }
-        try Self.syncFolder(folder, name)
     }
 
     /// Makes the folders above an object that are not there yet.
@@ -115,49 +103,40 @@ package struct FolderStore: ObjectStore {
             let above = folder
             folder += "/\(part)"
             if mkdir(folder, 0o700) == 0 {
-                try Self.syncFolder(above, name)
+                try syncFolder(above, name)
             } else if errno != EEXIST {
-                throw Self.error(errno, name)
+                throw storeError(errno, name)
             }
         }
         return folder
     }
 
-    private static func writeSynced(
-        _ path: String, _ name: ObjectName, _ bytes: [UInt8]
-    ) throws(ObjectStoreError) {
-        let file = Foundation.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw error(errno, name) }
-        defer { close(file) }
-        var offset = 0
-        while offset < bytes.count {
-            let written = bytes.withUnsafeBytes { buffer in
-                Foundation.write(file, buffer.baseAddress.map { $0 + offset }, buffer.count - offset)
-            }
-            guard written > 0 || (written < 0 && errno == EINTR) else { throw error(errno, name) }
-            offset += max(0, written)
-        }
-        guard fsync(file) == 0 else { throw error(errno, name) }
-    }
-
-    private static func syncFolder(_ path: String, _ name: ObjectName) throws(ObjectStoreError) {
-        let folder = Foundation.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { throw error(errno, name) }
-        defer { close(folder) }
-        // Some network file systems cannot sync folders and say EINVAL; the file itself is synced.
-        guard fsync(folder) == 0 || errno == EINVAL else { throw error(errno, name) }
-    }
-
     private func open(_ name: ObjectName) throws(ObjectStoreError) -> Int32 {
         let file = Foundation.open(path(name), O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw Self.error(errno, name) }
+        guard file >= 0 else { throw storeError(errno, name) }
         return file
     }
 
     private static func size(_ file: Int32, _ name: ObjectName) throws(ObjectStoreError) -> Int {
         var status = stat()
-        guard fstat(file, &status) == 0 else { throw error(errno, name) }
+        guard fstat(file, &status) == 0 else { throw storeError(errno, name) }
         return Int(status.st_size)
+    }
+
+    package func read(
+        _ name: ObjectName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+    ) async throws(ObjectStoreError) {
+        let file = try open(name)
+        defer { close(file) }
+        var count = 0
+        while count < buffer.count {
+            let got = pread(
+                file, buffer.baseAddress.map { $0 + count }, buffer.count - count, off_t(offset + count))
+            if got < 0, errno == EINTR { continue }
+            guard got >= 0 else { throw storeError(errno, name) }
+            guard got > 0 else { throw .truncated(name.path) }
+            count += got
+        }
     }
 
     private static func read(
@@ -176,7 +155,7 @@ package struct FolderStore: ObjectStore {
                 count += got
             }
         }
-        guard failure == 0 else { throw error(failure, name) }
+        guard failure == 0 else { throw storeError(failure, name) }
         guard bytes.count == range.count else { throw .truncated(name.path) }
         return bytes
     }
@@ -194,14 +173,14 @@ package struct FolderStore: ObjectStore {
             throw .denied("cannot list \(root)/\(folder)")
         }
     }
+}
 
-    private static func error(_ code: Int32, _ name: ObjectName) -> ObjectStoreError {
-        switch code {
-        case ENOENT, ENOTDIR: .notFound(name.path)
-        case EEXIST: .exists(name.path)
-        case ENOSPC, EDQUOT: .full
-        case EACCES, EPERM, EROFS: .denied(name.path)
-        default: .failed("\(name.path): \(String(cString: strerror(code)))")
-        }
+func storeError(_ code: Int32, _ name: ObjectName) -> ObjectStoreError {
+    switch code {
+    case ENOENT, ENOTDIR: .notFound(name.path)
+    case EEXIST: .exists(name.path)
+    case ENOSPC, EDQUOT: .full
+    case EACCES, EPERM, EROFS: .denied(name.path)
+    default: .failed("\(name.path): \(String(cString: strerror(code)))")
     }
 }
