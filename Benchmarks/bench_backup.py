@@ -146,6 +146,8 @@ def link_trees(corpus, trees):
             with open(os.path.join(path, name), "rb") as file:
                 while file.read(1 << 20):
                     pass
+    # A link is a change to its file, and programs that remember files leave out those that have just changed.
+    time.sleep(5)
 
 
 def medians(rounds):

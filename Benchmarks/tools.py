@@ -123,14 +123,14 @@ class Borg(Tool):
     def prepare(self, source):
         super().prepare(source)
         self.run_quietly(self.program("borg"), "init", "-e", self.encryption)
-        self.source, self.last = source, None
+        self.source, self.count = source, 0
 
     def backup(self, source, day):
-        self.last = day
-        return [self.program("borg"), "create", "-C", self.compression, f"::{day}", source]
+        self.count += 1
+        return [self.program("borg"), "create", "-C", self.compression, f"::{self.count}", source]
 
     def restore(self, target):
-        return f"mkdir -p {target} && cd {target} && exec {self.program('borg')} extract ::{self.last}"
+        return f"mkdir -p {target} && cd {target} && exec {self.program('borg')} extract ::{self.count}"
 
     def restore_one(self, target):
         return self.restore(target) + f" {str(self.source).lstrip('/')}/{DATABASE}"

@@ -25,11 +25,12 @@ package struct Backup: ~Copyable {
     private var skipped: [Skipped] = []
     private var skippedBytes = 0
     private var buffer: UnsafeMutableRawBufferPointer
+    private let known: KnownFiles
 
     private init(
         _ source: any BackupSource, into repository: Repository, _ loaded: LoadedIndex,
-        generator: any RandomNumberGenerator & Sendable, copies: (any PreviousCopies)?, packBytes: Int,
-        report: @escaping ProgressReport
+        generator: any RandomNumberGenerator & Sendable, copies: (any PreviousCopies)?,
+        knownFiles: (any KnownFilesStorage)?, packBytes: Int, began: UInt64, report: @escaping ProgressReport
     ) {
         self.repository = repository
         self.source = source
@@ -37,6 +38,7 @@ package struct Backup: ~Copyable {
         writer = ChunkWriter(repository, loaded, generator: generator, packBytes: packBytes)
         databases = DatabaseHistory(repository, loaded.index, source: source.label, copies: copies)
         buffer = .allocate(byteCount: FileContent.singleBlockBytesMax, alignment: 4_096)
+        known = KnownFiles(knownFiles, of: repository, began: began, using: &writer.generator)
     }
 
     deinit { buffer.deallocate() }
@@ -45,20 +47,22 @@ package struct Backup: ~Copyable {
     ///   - now: seconds since 1970, asked twice.
     ///   - copies: where this device keeps copies of databases, if it does.
     ///   - packBytes: the plaintext of a full pack; a store may ask for less than the format allows.
+    ///   - knownFiles: what this device remembers, so that files that look as they did are not read again.
     package static func run(
         _ source: any BackupSource, into repository: Repository,
         generator: any RandomNumberGenerator & Sendable, now: @Sendable () -> UInt64,
-        copies: (any PreviousCopies)? = nil, packBytes: Int = packBytesMax, report: @escaping ProgressReport
+        copies: (any PreviousCopies)? = nil, knownFiles: (any KnownFilesStorage)? = nil,
+        packBytes: Int = packBytesMax, report: @escaping ProgressReport
     ) async throws(BackupError) -> BackupReport {
         let began = now()
         let loaded: LoadedIndex
         do { loaded = try await repository.loadIndex() } catch { throw .store(error) }
         let link = try await ChainLink.next(in: repository)
         var backup = Backup(
-            source, into: repository, loaded, generator: generator, copies: copies, packBytes: packBytes,
-            report: report)
+            source, into: repository, loaded, generator: generator, copies: copies, knownFiles: knownFiles,
+            packBytes: packBytes, began: began, report: report)
         do {
-            try backup.scan()
+            try backup.expect(link.totals, of: link.source)
             let root = try await backup.store()
             let snapshot = Snapshot(
                 number: link.number, id: .random(using: &backup.writer.generator), beganSeconds: began,
@@ -66,11 +70,21 @@ package struct Backup: ~Copyable {
                 totals: backup.totals, skipped: backup.skipped, root: root)
             let stored = try await repository.write(snapshot, using: &backup.writer.generator)
             backup.databases.publishCopies()
+            backup.known.finish()
             return BackupReport(snapshot: snapshot, storedBytes: backup.writer.storedBytes + stored)
         } catch {
             await backup.writer.abandon()
             throw error
         }
+    }
+
+    /// What there is to do: about as much as last time, or else it is counted.
+    private mutating func expect(_ totals: Snapshot.Totals?, of label: String?) throws(BackupError) {
+        guard let totals, label == source.label else { return try scan() }
+        progress.filesTotal = Int(clamping: totals.files)
+        progress.bytesTotal = totals.contentBytes
+        progress.phase = .backingUp
+        report(progress)
     }
 
     /// Counts what there is to do.
@@ -100,7 +114,7 @@ package struct Backup: ~Copyable {
         // A disk that went away looks like a folder whose files all vanished: that is no backup of it.
         do { _ = try source.root() } catch { throw .source(error) }
         try await writer.finish()
-        return Entry(name: Entry.rootName, metadata: root.metadata, kind: .directory(listings ?? .empty))
+        return Entry(name: Entry.rootName, metadata: metadata(of: root), kind: .directory(listings ?? .empty))
     }
 
     // MARK: Folders
@@ -141,13 +155,15 @@ package struct Backup: ~Copyable {
         switch node.kind {
         case .directory:
             guard let listings = try await storeDirectory(node) else { return nil }
-            return Entry(name: node.name, metadata: node.metadata, kind: .directory(listings))
+            return Entry(name: node.name, metadata: metadata(of: node), kind: .directory(listings))
         case .symbolicLink(let target):
             totals.symbolicLinks += 1
-            return Entry(name: node.name, metadata: node.metadata, kind: .symbolicLink(target: target))
+            return Entry(name: node.name, metadata: metadata(of: node), kind: .symbolicLink(target: target))
         case .file(let bytes, let linkGroup):
             let content = try await storeFile(node, linkGroup: linkGroup)
             progress.files += 1
+            progress.filesTotal = max(progress.filesTotal, progress.files)
+            progress.bytesTotal = max(progress.bytesTotal, progress.bytes)
             report(progress)
             guard let content else {
                 progress.bytesTotal -= min(bytes, progress.bytesTotal)
@@ -155,7 +171,7 @@ package struct Backup: ~Copyable {
             }
             totals.files += 1
             totals.contentBytes += content.contentBytes
-            return Entry(name: node.name, metadata: node.metadata, kind: .file(content))
+            return Entry(name: node.name, metadata: metadata(of: node), kind: .file(content))
         case .other:
             note(node, .notAFile)
             return nil
@@ -163,6 +179,12 @@ package struct Backup: ~Copyable {
             note(node, .unreadable)
             return nil
         }
+    }
+
+    private func metadata(of node: SourceNode) -> Metadata {
+        var metadata = node.metadata
+        metadata.attributes = source.attributes(of: node)
+        return metadata
     }
 
     private mutating func note(_ node: SourceNode, _ reason: SkipReason) {
@@ -178,6 +200,7 @@ package struct Backup: ~Copyable {
 
     /// Reads and stores a file, again if it changes meanwhile; nil if it cannot be read.
     private mutating func storeFile(_ node: SourceNode, linkGroup: UInt64) async throws(BackupError) -> FileContent? {
+        if let content = try await knownContent(of: node, linkGroup: linkGroup) { return content }
         let bytesBefore = progress.bytes
         for attempt in 0..<Self.retriesMax {
             progress.bytes = bytesBefore
@@ -197,15 +220,54 @@ package struct Backup: ~Copyable {
         return nil
     }
 
+    /// The content of a file that looks as it did when it was read, if all of it is in the store.
+    private mutating func knownContent(
+        of node: SourceNode, linkGroup: UInt64
+    ) async throws(BackupError) -> FileContent? {
+        guard node.version != nil, let file = known.file(at: node.path),
+            let version = source.version(of: node, form: file.content.form), version.bytes == file.version,
+            try await isStored(file)
+        else { return nil }
+        known.remember(file, changedSeconds: version.changedSeconds)
+        progress.bytes += file.content.contentBytes
+        var content = file.content
+        content.linkGroup = linkGroup
+        return content
+    }
+
+    /// Whether every chunk of the file is in the store, or on its way into it.
+    private mutating func isStored(_ file: KnownFile) async throws(BackupError) -> Bool {
+        guard file.content.form == .sqlitePages else {
+            return file.chunks.allSatisfy { $0 == .zeros || writer.has($0) }
+        }
+        do throws(ObjectStoreError) {
+            return try await databases.holds(file.content, at: file.path)
+        } catch {
+            throw .store(error)
+        }
+    }
+
+    private func remember(_ node: SourceNode, _ version: FileVersion, _ content: FileContent, _ blocks: [ChunkID]) {
+        var content = content
+        content.linkGroup = 0
+        let file = KnownFile(
+            path: node.path, version: version.bytes, content: content,
+            leaves: content.blocks.depth == 0 ? [] : blocks)
+        known.remember(file, changedSeconds: version.changedSeconds)
+    }
+
     /// - Returns: also whether what was read is the file of one moment.
     private mutating func storeContent(
         of node: SourceNode, attempt: Int, linkGroup: UInt64
     ) async throws(BackupError) -> (content: FileContent, intact: Bool) {
         let file: any SourceFile
         do { file = try source.open(node, attempt: attempt) } catch { throw .source(error) }
+        // A database's files may have changed since it was opened; but then the change is too young to be remembered.
+        let version = source.version(of: node, form: file.form)
         if let database = file as? any DatabaseFile,
             let stored = try await storeDatabase(database, node, linkGroup: linkGroup)
         {
+            if stored.intact, let version { remember(node, version, stored.content, []) }
             return stored
         }
         let total = file.contentBytes
@@ -216,8 +278,12 @@ package struct Backup: ~Copyable {
         while left > 0 {
             let count = Int(min(left, UInt64(blockBytes)))
             let block = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-            do { try file.read(into: block) } catch { throw .source(error) }
-            blocks.append(try await storeBlock(UnsafeRawBufferPointer(block)))
+            if file.skipHole(count) {
+                blocks.append(.zeros)
+            } else {
+                do { try file.read(into: block) } catch { throw .source(error) }
+                blocks.append(try await storeBlock(UnsafeRawBufferPointer(block)))
+            }
             left -= UInt64(count)
             progress.bytes += UInt64(count)
             progress.storedBytes = writer.storedBytes
@@ -227,6 +293,7 @@ package struct Backup: ~Copyable {
         let content = FileContent(
             form: file.form, linkGroup: linkGroup, contentBytes: total, blockBytes: UInt32(blockBytes),
             blocks: try await writer.addList(of: blocks))
+        if intact, let version { remember(node, version, content, blocks) }
         return (content, intact)
     }
 

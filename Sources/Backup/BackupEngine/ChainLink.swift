@@ -5,6 +5,9 @@ import ByteCoding
 struct ChainLink: Equatable {
     let number: UInt32
     let previous: SnapshotHash
+    /// What the snapshot before holds, and of what.
+    var totals: Snapshot.Totals?
+    var source: String?
 
     /// After the newest snapshot that can be read: a damaged one must not stop a person from backing up again.
     static func next(in repository: Repository) async throws(BackupError) -> ChainLink {
@@ -20,7 +23,9 @@ struct ChainLink: Equatable {
                 continue
             }
             guard let hash = try? snapshot.hash() else { continue }
-            return ChainLink(number: number(after: name, among: names), previous: hash)
+            return ChainLink(
+                number: number(after: name, among: names), previous: hash, totals: snapshot.totals,
+                source: snapshot.source)
         }
         return ChainLink(number: number(after: nil, among: names), previous: .none)
     }

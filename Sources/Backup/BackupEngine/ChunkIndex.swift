@@ -48,8 +48,6 @@ package struct ChunkIndex: Sendable {
 
     package private(set) var packs: [Pack] = []
     private var packNumbers: [ObjectID: Int] = [:]
-    /// Packs, by number, that an index lists and the store does not have.
-    private var lostPacks: Set<Int> = []
     /// Nearly all chunks: those that lie in one piece.
     private(set) var whole = ChunkTable()
     /// Chunks that a pack's end has cut, second copies, and second stored forms: two devices may have compressed a chunk
@@ -67,16 +65,18 @@ package struct ChunkIndex: Sendable {
     /// - Parameter avoided: packs, by number, that have turned out to be damaged.
     package func location(of chunk: ChunkID, avoiding avoided: Set<Int> = []) -> (Location, [Piece])? {
         for var location in forms(of: chunk) {
-            location.pieces.removeAll { avoided.contains($0.pack) || lostPacks.contains($0.pack) }
+            if !avoided.isEmpty { location.pieces.removeAll { avoided.contains($0.pack) } }
             if let pieces = location.coveringPieces { return (location, pieces) }
         }
         return nil
     }
 
     package func contains(_ chunk: ChunkID) -> Bool {
-        if let place = whole.place(of: chunk), !lostPacks.contains(Int(whole[place].pack)) { return true }
-        return !scattered.isEmpty && location(of: chunk) != nil
+        whole.place(of: chunk) != nil || (!scattered.isEmpty && location(of: chunk) != nil)
     }
+
+    /// Every piece of every stored form of a chunk.
+    func pieces(of chunk: ChunkID) -> [Piece] { forms(of: chunk).flatMap(\.pieces) }
 
     private func forms(of chunk: ChunkID) -> [Location] {
         let others = scattered[chunk] ?? []
@@ -114,20 +114,7 @@ package struct ChunkIndex: Sendable {
     ///
     /// - Returns: false if it is there already.
     mutating func promise(_ chunk: ChunkID) -> Bool {
-        guard !contains(chunk) else { return false }
-        // Where only a lost pack had it, the promise is kept beside.
-        if !whole.insert(chunk, .promised) {
-            scattered[chunk, default: []].append(Location(.promised))
-        }
-        return true
-    }
-
-    /// Leaves out a pack that an index lists and the store does not have.
-    mutating func lose(_ number: Int) { lostPacks.insert(number) }
-
-    /// The packs that are there, with their numbers.
-    package var presentPacks: [(number: Int, pack: Pack)] {
-        packs.enumerated().filter { !lostPacks.contains($0.offset) }.map { ($0.offset, $0.element) }
+        !contains(chunk) && whole.insert(chunk, .promised)
     }
 
     /// Every pack that some chunk lies in, by number.
@@ -157,21 +144,19 @@ extension Repository {
     /// packs that are listed but gone are left out, so that the next backup stores again what was in them.
     package func loadIndex() async throws(ObjectStoreError) -> LoadedIndex {
         var loaded = LoadedIndex(index: ChunkIndex(), damaged: [], unlisted: [])
-        for name in try await store.list(.index).sorted(by: { $0.path < $1.path }) {
-            guard case .index(let id) = name else { continue }
-            if let object = try await readUnlessLost(name), let index = try? openIndex(object, id: id) {
-                for listing in index.packs { loaded.index.add(listing) }
-            } else {
-                loaded.damaged.append(name.path)
-            }
+        var leftOut: Set<ObjectID> = []
+        var packs: [ObjectName] = []
+        while true {
+            (loaded.index, loaded.damaged) = try await readIndexes(leavingOut: leftOut)
+            // After the indexes: whatever they list was there before them.
+            packs = try await store.list(.packs).sorted { $0.path < $1.path }
+            let present = Set(packs)
+            let lost = loaded.index.packs.map(\.id).filter { !present.contains(.pack($0)) }
+            if lost.isEmpty { break }
+            // Rare, and then the indexes are read again: what a lost pack hid may lie in another one.
+            leftOut.formUnion(lost)
         }
-        // After the indexes: whatever they list was there before them.
-        let packs = try await store.list(.packs).sorted { $0.path < $1.path }
-        let present = Set(packs)
-        for (number, pack) in loaded.index.packs.enumerated() where !present.contains(.pack(pack.id)) {
-            loaded.index.lose(number)
-            loaded.damaged.append(ObjectName.pack(pack.id).path)
-        }
+        loaded.damaged += leftOut.map { ObjectName.pack($0).path }.sorted()
         for name in packs {
             guard case .pack(let id) = name, !loaded.index.knows(pack: id) else { continue }
             var listing: PackListing?
@@ -184,6 +169,22 @@ extension Repository {
             }
         }
         return loaded
+    }
+
+    private func readIndexes(
+        leavingOut leftOut: Set<ObjectID>
+    ) async throws(ObjectStoreError) -> (ChunkIndex, damaged: [String]) {
+        var index = ChunkIndex()
+        var damaged: [String] = []
+        for name in try await store.list(.index).sorted(by: { $0.path < $1.path }) {
+            guard case .index(let id) = name else { continue }
+            if let object = try await readUnlessLost(name), let opened = try? openIndex(object, id: id) {
+                for listing in opened.packs where !leftOut.contains(listing.pack) { index.add(listing) }
+            } else {
+                damaged.append(name.path)
+            }
+        }
+        return (index, damaged)
     }
 
     private func readUnlessLost(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8]? {

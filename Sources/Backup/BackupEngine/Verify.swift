@@ -74,7 +74,7 @@ package struct Verify {
 
     /// Packs that are cut or grown: what is most often wrong with a folder that another program keeps in step.
     private mutating func measurePacks() async throws(ObjectStoreError) {
-        for (number, pack) in loaded.index.presentPacks {
+        for (number, pack) in loaded.index.packs.enumerated() {
             let name = ObjectName.pack(pack.id)
             var size: Int?
             do { size = try await repository.store.size(of: name) } catch  where error.isLoss { size = nil }
@@ -86,7 +86,7 @@ package struct Verify {
 
     /// Indexes repeat the footers, so that nothing else would notice a damaged one until the indexes are lost too.
     private mutating func readFooters() async throws(ObjectStoreError) {
-        for (number, pack) in loaded.index.presentPacks where cutPacks[number] == nil {
+        for (number, pack) in loaded.index.packs.enumerated() where cutPacks[number] == nil {
             if try await repository.packFooter(pack.id) == nil {
                 report.findings.append(.packDamaged(ObjectName.pack(pack.id).path))
             }

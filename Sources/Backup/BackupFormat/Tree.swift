@@ -123,7 +123,7 @@ package struct FileContent: Equatable, Sendable {
     }
 
     /// Files up to this size are one block.
-    package static let singleBlockBytesMax = chunkBytesMax
+    package static let singleBlockBytesMax = 4 << 20
     /// The blocks of larger files.
     package static let largeFileBlockBytes = 4 << 20
 }

@@ -1,12 +1,22 @@
-// What Swift's Glibc and Darwin modules do not import: extended attributes, and how malloc keeps memory.
+// What Swift's Glibc and Darwin modules do not import: extended attributes, holes in files, and how malloc keeps memory.
 #ifndef CCOFFER_SYSTEM_H
 #define CCOFFER_SYSTEM_H
 #include <stddef.h>
 #include <sys/types.h>
+#include <unistd.h>
 #include <sys/xattr.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+
+/// Where data begins at or behind a place in a file; -1 and ENXIO if there is none.
+static inline off_t coffer_next_data(int file, off_t offset) {
+#ifdef __APPLE__
+    return lseek(file, offset, SEEK_DATA);
+#else
+    return lseek(file, offset, 3 /* SEEK_DATA, which glibc shows with _GNU_SOURCE alone */);
+#endif
+}
 
 static inline ssize_t coffer_llistxattr(const char *path, char *names, size_t count) {
 #ifdef __APPLE__

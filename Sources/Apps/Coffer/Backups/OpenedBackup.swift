@@ -28,10 +28,13 @@ public struct OpenedBackup: Sendable {
 
     /// Makes a snapshot of a folder.
     ///
-    /// - Parameter copies: a folder in which encrypted copies of databases are kept, so that the next backup of a database is
-    ///   smaller; nil for none.
+    /// - Parameters:
+    ///   - copies: a folder in which encrypted copies of databases are kept, so that the next backup of a database is
+    ///     smaller; nil for none.
+    ///   - knownFiles: a file in which the device remembers, encrypted, which files it has backed up, so that those that look
+    ///     as they did are not read again; nil for none.
     public func backUp(
-        _ folder: String, copies: String? = nil, progress: @escaping ProgressHandler
+        _ folder: String, copies: String? = nil, knownFiles: String? = nil, progress: @escaping ProgressHandler
     ) async throws(CofferError) -> BackupSummary {
         let source: FolderSource
         do { source = try FolderSource(path: folder) } catch { throw CofferError(.source(error), place: place) }
@@ -39,7 +42,7 @@ public struct OpenedBackup: Sendable {
             let report = try await Backup.run(
                 source, into: repository, generator: SystemRandomNumberGenerator(), now: secondsSince1970,
                 copies: copies.map { CopyFolder(path: $0) },
-                report: { progress(ProgressUpdate($0)) })
+                knownFiles: knownFiles.map { KnownFilesFile(path: $0) }, report: { progress(ProgressUpdate($0)) })
             return BackupSummary(snapshot: SnapshotSummary(report.snapshot), storedBytes: report.storedBytes)
         } catch {
             throw CofferError(error, place: place)

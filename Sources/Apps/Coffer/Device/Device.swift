@@ -14,6 +14,8 @@ import Foundation
 /// let summary = try await device.backUp { progress in … }
 /// ```
 public struct Device: Sendable {
+    static let knownFilesName = "known-files"
+
     let folder: DeviceFolder
 
     /// - Parameter stateFolder: where this device keeps key and settings; nil for `~/.local/state/coffer`.
@@ -38,7 +40,9 @@ public struct Device: Sendable {
         let settings = try enabledSettings()
         let backup = try await open()
         await deliverMissingShares(settings)
-        return try await backup.backUp(settings.source, copies: folder.copies, progress: progress)
+        return try await backup.backUp(
+            settings.source, copies: folder.copies, knownFiles: "\(folder.path)/\(Self.knownFilesName)",
+            progress: progress)
     }
 
     /// Opens this device's store with the key that the device keeps.

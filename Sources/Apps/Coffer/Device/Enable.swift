@@ -65,6 +65,7 @@ extension Device {
         folder.delete(UndeliveredFile.name)
         folder.delete(StandingFile.name)
         folder.delete(FleetAccess.fileName)
+        folder.delete(Device.knownFilesName)
         folder.delete(DeviceSettings.fileName)
     }
 

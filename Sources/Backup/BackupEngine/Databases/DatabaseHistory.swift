@@ -45,6 +45,17 @@ struct DatabaseHistory {
         }
     }
 
+    /// Whether the last snapshot has this very content there, and the store all of it.
+    mutating func holds(_ content: FileContent, at path: [UInt8]) async throws(ObjectStoreError) -> Bool {
+        guard var chain = try await chain(at: path, pageBytes: Int(content.blockBytes)),
+            chain.content.layers == content.layers
+        else { return false }
+        for group in 0..<PageGroup.count(pages: chain.pageCount) {
+            guard try await chain.group(group) != nil else { return false }
+        }
+        return true
+    }
+
     /// The newest of this source; if there is none, another one may hold the same database.
     private func lastSnapshot() async throws(ObjectStoreError) -> Snapshot? {
         var newest: Snapshot?

@@ -11,6 +11,29 @@ package protocol BackupSource: Sendable {
     /// Opens a file.
     /// - Parameter attempt: from 0, rising when a file changed while it was read; a source may take a stronger lock.
     func open(_ file: SourceNode, attempt: Int) throws(SourceError) -> any SourceFile
+    /// How a file looks that was read in this form before, all files included that its content came from; nil if that
+    /// cannot be told, and it must be read.
+    func version(of file: SourceNode, form: FileForm) -> FileVersion?
+    /// The extended attributes of a node, sorted by name, where its metadata does not hold them.
+    func attributes(of node: SourceNode) -> [ExtendedAttribute]
+}
+
+extension BackupSource {
+    package func version(of file: SourceNode, form: FileForm) -> FileVersion? { nil }
+    package func attributes(of node: SourceNode) -> [ExtendedAttribute] { node.metadata.attributes }
+}
+
+/// What changes whenever a file does.
+package struct FileVersion: Equatable, Sendable {
+    /// Sizes, times, inodes: whatever the source can tell, compared as bytes.
+    package var bytes: [UInt8]
+    /// When any of it changed last, in seconds since 1970, by a clock that nobody can set back for one file.
+    package var changedSeconds: Int64
+
+    package init(bytes: [UInt8], changedSeconds: Int64) {
+        self.bytes = bytes
+        self.changedSeconds = changedSeconds
+    }
 }
 
 /// One folder, file or link in a source.
@@ -31,11 +54,14 @@ package struct SourceNode: Sendable {
     package var path: [UInt8]
     package var kind: Kind
     package var metadata: Metadata
+    /// How the file itself looked when its folder was read.
+    package var version: FileVersion?
 
-    package init(path: [UInt8], kind: Kind, metadata: Metadata) {
+    package init(path: [UInt8], kind: Kind, metadata: Metadata, version: FileVersion? = nil) {
         self.path = path
         self.kind = kind
         self.metadata = metadata
+        self.version = version
     }
 
     /// The last part of the path.
@@ -52,6 +78,8 @@ package protocol SourceFile {
     var contentBytes: UInt64 { get }
     /// Fills the buffer; throws `.changed` if the file ends before.
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(SourceError)
+    /// Goes on behind the next bytes, if it is known without reading that there is nothing but a hole.
+    func skipHole(_ count: Int) -> Bool
     /// Throws `.changed` if what was read may not be the file of one moment.
     func finish() throws(SourceError)
 }
@@ -61,6 +89,10 @@ package protocol DatabaseFile: SourceFile {
     var pageBytes: Int { get }
     /// Fills the buffer from a place in the image; the place of `read(into:)` stays.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(SourceError)
+}
+
+extension SourceFile {
+    package func skipHole(_ count: Int) -> Bool { false }
 }
 
 /// Why a part of a source could not be read.

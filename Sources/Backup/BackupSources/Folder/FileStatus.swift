@@ -1,4 +1,6 @@
+import BackupEngine
 import BackupFormat
+import ByteCoding
 import Foundation
 
 /// What the file system says of a file, as far as a backup cares.
@@ -12,6 +14,8 @@ struct FileStatus: Equatable {
     let bytes: UInt64
     let modified: Time
     let changed: Time
+    /// Whether less space is allocated than the file has bytes.
+    let mayHaveHoles: Bool
 
     struct Time: Equatable {
         let seconds: Int64
@@ -26,6 +30,7 @@ struct FileStatus: Equatable {
         owner = status.st_uid
         group = status.st_gid
         bytes = UInt64(clamping: status.st_size)
+        mayHaveHoles = Int64(status.st_blocks) * 512 < Int64(status.st_size)
         #if canImport(Darwin)
             modified = Time(status.st_mtimespec)
             changed = Time(status.st_ctimespec)
@@ -51,6 +56,17 @@ struct FileStatus: Equatable {
     /// Whether nothing was written to the file between two looks at it (a new hard link changes neither).
     func hasSameContent(as other: FileStatus) -> Bool {
         device == other.device && inode == other.inode && bytes == other.bytes && modified == other.modified
+    }
+
+    var version: FileVersion {
+        var writer = ByteWriter(capacity: 48)
+        for number in [device, inode, bytes, UInt64(bitPattern: modified.seconds), UInt64(bitPattern: changed.seconds)]
+        {
+            writer.uint64(number)
+        }
+        writer.uint32(modified.nanoseconds)
+        writer.uint32(changed.nanoseconds)
+        return FileVersion(bytes: writer.bytes, changedSeconds: changed.seconds)
     }
 
     func metadata(_ attributes: [ExtendedAttribute]) -> Metadata {

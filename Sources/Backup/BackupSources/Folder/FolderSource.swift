@@ -1,5 +1,6 @@
 package import BackupEngine
-import BackupFormat
+package import BackupFormat
+import CCofferSystem
 import Foundation
 
 /// A folder on this device, and everything below it.
@@ -20,7 +21,7 @@ package struct FolderSource: BackupSource {
     package func root() throws(SourceError) -> SourceNode {
         let path = systemPath(base + Array("/.".utf8))
         guard let status = FileStatus.ofLink(path) else { throw .noSource(label) }
-        return SourceNode(path: [], kind: .directory, metadata: status.metadata(extendedAttributes(path)))
+        return SourceNode(path: [], kind: .directory, metadata: status.metadata([]))
     }
 
     package func children(of directory: SourceNode) throws(SourceError) -> [SourceNode] {
@@ -37,6 +38,26 @@ package struct FolderSource: BackupSource {
             return try DatabaseImage(path: path, attempt: attempt)
         }
         return try PlainFile(path: path)
+    }
+
+    /// For a database also its log and journal. Nothing is opened: closing the file would drop the lock under which it may be
+    /// read just now.
+    package func version(of file: SourceNode, form: FileForm) -> FileVersion? {
+        guard var version = file.version, form != .asIs else { return file.version }
+        let path = systemPath(base, file.path)
+        for companion in [DatabaseCompanion.log, .journal] {
+            guard let status = FileStatus.ofLink(companionPath(path, companion.rawValue)) else { continue }
+            let own = status.version
+            version.bytes += Array(companion.rawValue.utf8) + own.bytes
+            version.changedSeconds = max(version.changedSeconds, own.changedSeconds)
+        }
+        return version
+    }
+
+    package func attributes(of node: SourceNode) -> [ExtendedAttribute] {
+        if case .symbolicLink = node.kind { return [] }
+        if node.path.isEmpty { return extendedAttributes(systemPath(base + Array("/.".utf8))) }
+        return extendedAttributes(systemPath(base, node.path))
     }
 
     // MARK: Folders
@@ -89,8 +110,7 @@ package struct FolderSource: BackupSource {
             return SourceNode(path: path, kind: .unreadable, metadata: unknown)
         }
         return SourceNode(
-            path: path, kind: kind(of: status, systemPath),
-            metadata: status.metadata(status.type == S_IFLNK ? [] : extendedAttributes(systemPath)))
+            path: path, kind: kind(of: status, systemPath), metadata: status.metadata([]), version: status.version)
     }
 
     private func kind(of status: FileStatus, _ path: [CChar]) -> SourceNode.Kind {
@@ -141,6 +161,15 @@ final class PlainFile: SourceFile {
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(SourceError) {
         try readFully(file, into: buffer, at: offset)
         offset += off_t(buffer.count)
+    }
+
+    func skipHole(_ count: Int) -> Bool {
+        // Allocated space tells most files apart that have no holes at all.
+        guard before.mayHaveHoles else { return false }
+        let data = coffer_next_data(file, offset)
+        guard data >= offset + off_t(count) || (data < 0 && errno == ENXIO) else { return false }
+        offset += off_t(count)
+        return true
     }
 
     func finish() throws(SourceError) {
