@@ -301,6 +301,11 @@ package struct Backup: ~Copyable {
     private mutating func storeDatabase(
         _ database: any DatabaseFile, _ node: SourceNode, linkGroup: UInt64
     ) async throws(BackupError) -> (content: FileContent, intact: Bool)? {
+        // Names of one file have one content (section 7), whatever chain each of them would go on from.
+        if let known = databases.stored[linkGroup] {
+            self.progress.bytes += known.contentBytes
+            return (known, true)
+        }
         var progress = progress
         let report = report
         let stored = try await DatabaseBackup.run(
@@ -314,6 +319,7 @@ package struct Backup: ~Copyable {
         self.progress.storedBytes = writer.storedBytes
         let intact = try finish(database)
         if intact, let list = stored.copyList { databases.stage(node.path, list: list) }
+        if intact, linkGroup != 0 { databases.stored[linkGroup] = stored.content }
         return (stored.content, intact)
     }
 

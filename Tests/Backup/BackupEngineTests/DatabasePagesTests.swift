@@ -118,6 +118,21 @@ import Testing
         #expect(try await database.wing.backUp(moved.path).storedBytes < whole / 8)
     }
 
+    @Test func `that gets a second name has one content under both`() async throws {
+        let database = try await PagedDatabase(seed: 13, setUp: Self.setUps[0])
+        try database.add(800)
+        try await database.backUp()
+        try database.add(20)
+        try require(link(database.source("chat.db"), database.source("a-link.db")) == 0, "link")
+        let report = try await database.backUp()
+        let repository = try await database.wing.open()
+        let index = try await repository.loadIndex().index
+        let (_, entries) = try await repository.browse(report.snapshot, path: [], index)
+        #expect(entries.count == 2 && entries[0].kind == entries[1].kind)
+        let files = try await database.wing.restored().files
+        #expect(try files["chat.db"] == database.expected() && files["a-link.db"] == files["chat.db"])
+    }
+
     @Test func `leaves no deleted text in the store and no text at all in its copies`() async throws {
         let database = try await PagedDatabase(
             seed: 12, setUp: "PRAGMA secure_delete = OFF; PRAGMA journal_mode = DELETE")

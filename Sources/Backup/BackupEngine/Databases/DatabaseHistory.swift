@@ -16,6 +16,8 @@ struct DatabaseHistory {
     /// Copies that turned out to be damaged.
     private var distrusted: Set<String> = []
     private var staged: [String] = []
+    /// What this backup has stored, by link group.
+    var stored: [UInt64: FileContent] = [:]
 
     init(_ repository: Repository, _ index: ChunkIndex, source: String, copies: (any PreviousCopies)?) {
         self.repository = repository
