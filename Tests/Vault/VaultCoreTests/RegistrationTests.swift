@@ -314,4 +314,24 @@ import VaultCore
         let other = try bench.newRegistration()
         #expect(bench.run(try bench.prepare(other, replacing: registration)) == .prepared(serial: bench.serial))
     }
+
+    @Test(arguments: [0, 3, 6])
+    func `a registration that a stranger had deleted after the delay has no second count`(guesses: Int) throws {
+        let bench = try Bench()
+        bench.policy.waitsSeconds = []
+        let registration = try bench.register()
+        for _ in 0..<guesses { bench.run(.evaluate(bench.guess(registration))) }
+        bench.pass(seconds: 72 * 3600)
+        _ = bench.status()
+        bench.run(bench.requestDeletion(registration))
+        bench.pass(seconds: 14 * 24 * 3600)
+        #expect(bench.run(bench.requestDeletion(registration)) == .deleted(serial: bench.serial))
+        // Its owner's device, which had no part in it, delivers the share once more.
+        guard case .refused(.destroyed) = bench.run(try bench.prepare(registration)) else {
+            Issue.record("prepared again")
+            return
+        }
+        let other = try bench.newRegistration()
+        #expect(bench.run(try bench.prepare(other)) == .prepared(serial: bench.serial))
+    }
 }

@@ -12,12 +12,11 @@ extension Machine {
         guard record.registration(request.record.header.registrationID) == nil else {
             throw Refused(.unknownRegistration)
         }
-        // A share that guesses destroyed does not come back under a new budget, not even by its owner's hand: an old
-        // device may still keep it.
-        if let stone = record.tombstone, stone.destroyedSeconds != nil,
-            stone.registrationID == request.record.header.registrationID
-        {
-            throw Refused(absence)
+        // A share that guesses destroyed, or that went without its key, does not come back under a new budget, not even
+        // by its owner's hand: an old device may still keep it.
+        if record.spent.contains(request.record.header.registrationID) {
+            let seconds = record.tombstone?.destroyedSeconds ?? record.changedWithoutKeySeconds ?? 0
+            throw Refused(.destroyed(at: Timestamp(unixSeconds: seconds)))
         }
         try requireSerial(request.serial)
         let waiting = PendingRegistration(
@@ -167,6 +166,7 @@ extension Machine {
         record.tombstone = nil
         record.certificates = []
         record.changedWithoutKeySeconds = nil
+        record.forgetSpent()
         record.history = AccountHistory()
         advanceSerial()
         events.append(.deleted)

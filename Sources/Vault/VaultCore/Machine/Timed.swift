@@ -23,6 +23,7 @@ extension AccountRecord {
                 successor: nil)
             // What waits to come in its place was not guessed at, and a tombstone has the same delay.
             let change = requestedChange
+            spendRegistrations()
             eraseRegistrations()
             requestedChange = change
             tombstone = stone

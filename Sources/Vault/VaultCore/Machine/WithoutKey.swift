@@ -10,6 +10,7 @@ extension Machine {
         guard let change = record.requestedChange else { return try request(replacement: new) }
         guard change.replacement?.recordHash == new.recordHash else { throw isWaiting(change) }
         guard change.allowedServingSeconds <= context.time.servingSeconds else { return waiting(change) }
+        record.spendRegistrations()
         become(new)
         record.changedWithoutKeySeconds = context.time.seconds
         note(.replacedWithoutKey, as: .replacedWithoutKey)
@@ -23,6 +24,7 @@ extension Machine {
         guard let change = record.requestedChange else { return try self.request(replacement: nil) }
         guard change.replacement == nil else { throw isWaiting(change) }
         guard change.allowedServingSeconds <= context.time.servingSeconds else { return waiting(change) }
+        record.spendRegistrations()
         record.eraseRegistrations()
         record.tombstone = nil
         record.certificates = []

@@ -147,6 +147,9 @@ package struct AccountRecord: Equatable, Sendable {
     package var requestedChange: RequestedChange?
     /// When the registration was last replaced or deleted without its key, in the ledger's time.
     package var changedWithoutKeySeconds: UInt64?
+    /// Registrations that went without their keys' word, by guesses or by what was done without the key; oldest first.
+    /// They are not prepared again: they would have a fresh count.
+    package private(set) var spent: [RegistrationID]
     /// Set when the record came back from a backup; nothing is evaluated until the management key signs over it.
     package var thawNonce: ThawNonce?
     package var history: AccountHistory
@@ -156,6 +159,7 @@ package struct AccountRecord: Equatable, Sendable {
         budget = 0
         charges = []
         certificates = []
+        spent = []
         history = AccountHistory()
     }
 
@@ -167,6 +171,18 @@ package struct AccountRecord: Equatable, Sendable {
         if let previous, previous.id == id { return previous }
         return nil
     }
+
+    /// Notes what is held as spent.
+    package mutating func spendRegistrations() {
+        let gone = [active?.id, previous?.id, tombstone?.registrationID].compactMap { $0 }
+        spent.removeAll(where: gone.contains)
+        spent = (spent + gone).suffix(Self.spentMax)
+    }
+
+    /// Its owner's Delete forgets everything.
+    package mutating func forgetSpent() { spent = [] }
+
+    private static let spentMax = 8
 
     /// A bound on what one batch adds to a serial: a batch has 256 commands, and each takes two at most.
     private static let serialsPerBatch: UInt64 = 1 << 16
@@ -191,6 +207,7 @@ extension AccountRecord: ByteCodable {
     /// Of the structure below, so that a later one can be told apart.
     private static let version: UInt8 = 1
     private static let chargesLimits = 0...Charge.byteCount * Limits.receiptsMax
+    private static let spentLimits = 0...RegistrationID.byteCount * spentMax
     private static let certificatesLimits = 0...SuccessionCertificate.byteCount * Limits.certificatesMax
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {
@@ -207,6 +224,7 @@ extension AccountRecord: ByteCodable {
         certificates = try reader.list(Self.certificatesLimits)
         requestedChange = try Self.optional(from: &reader)
         changedWithoutKeySeconds = try reader.optional { reader throws(ByteCodingError) in try reader.uint64() }
+        spent = try reader.list(Self.spentLimits)
         thawNonce = try Self.optional(from: &reader)
         history = try AccountHistory(from: &reader)
         guard charges.count <= budget else { throw .invalidValue }
@@ -230,6 +248,7 @@ extension AccountRecord: ByteCodable {
         try writer.optional(changedWithoutKeySeconds) { seconds, writer throws(ByteCodingError) in
             writer.uint64(seconds)
         }
+        try writer.list(spent, Self.spentLimits)
         try Self.encode(thawNonce, into: &writer)
         try history.encode(into: &writer)
     }
