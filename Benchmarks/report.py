@@ -46,9 +46,15 @@ def table(results, facts):
 
 
 def header(facts):
-    rounds = "1 round" if facts["rounds"] == 1 else f"medians of {facts['rounds']} rounds"
+    rounds = words(facts["rounds"])
+    if "beside" in facts:
+        rounds += f" for Coffer and, before it, {words(facts['beside'])} for the others"
     return (f"{facts['corpus']:,.0f} MB in {facts['files']:,} files; {rounds}, warm cache, a folder as store, "
             f"{facts['cores']} cores of {facts['processor']}, {facts['system']}.")
+
+
+def words(rounds):
+    return "1 round" if rounds == 1 else f"medians of {rounds} rounds"
 
 
 def cell(number, places):
