@@ -111,7 +111,7 @@ def hkdf(key, info, store_id):
 
 # -------------------------------------------------------------------------------------------- 3. Sealed objects
 
-KEYRING, PACK, INDEX, SNAPSHOT = 1, 2, 3, 4
+KEYRING, PACK, INDEX, SNAPSHOT, REMOVAL = 1, 2, 3, 4, 5
 PREAMBLE_BYTES, FRAME_BYTES, TAG_BYTES = 32, 1 << 20, 16
 
 
@@ -512,6 +512,17 @@ def decode_snapshot(decoder):
     return Snapshot(*fixed, source, *counts, skipped, root)
 
 
+# -------------------------------------------------------------------------------------------------- 11. Removals
+
+
+def decode_removal(decoder):
+    """The hashes of snapshots that were removed, and the ids of packs that go or are gone."""
+    snapshots = decoder.structures(0, 2**24 - 1, lambda d: (d.uint(4), d.opaque(32)))
+    packs = decoder.structures(0, 2**24 - 1, lambda d: d.opaque(16))
+    decoder.uint(8)
+    return {hash for _, hash in snapshots}, set(packs)
+
+
 # --------------------------------------------------------------------------------------------------- 10. Header
 
 
@@ -579,6 +590,7 @@ class Store:
         self.packs_used = set()
         self.listings, self.pieces = {}, {}
         self.all_footers_read = False
+        self.load_removals()
         self.load_indexes()
 
     def names(self, folder, pattern):
@@ -628,6 +640,20 @@ class Store:
             for listing in listings:
                 self.add_listing(listing)
 
+    def load_removals(self):
+        self.removed_snapshots, named = set(), set()
+        for match in self.names("removals", r"[0-9a-f]{32}"):
+            path = os.path.join(self.folder, "removals", match[0])
+            try:
+                object = SealedObject(path, self.key_of, REMOVAL, id=bytes.fromhex(match[0]))
+                (snapshots, packs), _ = decode_padded(object.plaintext(), decode_removal)
+            except Damaged as error:
+                self.complain(error)
+                continue
+            self.removed_snapshots |= snapshots
+            named |= packs
+        self.packs_gone = {id for id in named if not os.path.exists(self.pack_path(id))}
+
     def add_listing(self, listing):
         known = self.listings.setdefault(listing.pack, listing)
         if known is not listing:
@@ -652,8 +678,10 @@ class Store:
                         self.complain(error)
 
     def open_pack(self, id):
-        name = id.hex()
-        return SealedObject(os.path.join(self.folder, "packs", name[:2], name), self.key_of, PACK, id=id)
+        return SealedObject(self.pack_path(id), self.key_of, PACK, id=id)
+
+    def pack_path(self, id):
+        return os.path.join(self.folder, "packs", id.hex()[:2], id.hex())
 
     def plaintext(self, object, start, end):
         """A range of an object's plaintext, through a small cache of frames."""
@@ -1025,7 +1053,7 @@ class Verification:
         for snapshot in wanted:
             self.check_tree(snapshot)
         packs = self.store.listings if number is None else self.store.packs_used
-        for id in sorted(packs):
+        for id in sorted(set(packs) - self.store.packs_gone):
             self.attempt("", lambda: self.check_pack(id))
         self.problems += [what for what in self.store.complaints if what not in self.problems]
         for problem in self.problems:
@@ -1042,10 +1070,11 @@ class Verification:
             self.problems.append(f"{where}{error}")
 
     def check_chain(self, chain):
+        removed = self.store.removed_snapshots
         for lower, snapshot in zip([None] + chain, chain):
             if lower and lower.number == snapshot.number:
                 self.problems.append(f"two snapshots have the number {snapshot.number}")
-            elif snapshot.previous == (lower.hash if lower else bytes(32)):
+            elif snapshot.previous == (lower.hash if lower else bytes(32)) or snapshot.previous in removed:
                 continue
             elif (lower.number if lower else 0) == snapshot.number - 1 or snapshot.previous == bytes(32):
                 self.problems.append(f"snapshot {snapshot.number} does not follow the one before it")

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 sys.path.insert(0, str(Path(__file__).parent))
 import read_backup  # noqa: E402
 
-KEYRING, PACK, INDEX, SNAPSHOT = 1, 2, 3, 4
+KEYRING, PACK, INDEX, SNAPSHOT, REMOVAL = 1, 2, 3, 4, 5
 ZERO_ID = bytes(32)
 KEY = bytes(range(32))
 
@@ -69,7 +69,7 @@ class Writer:
         self.store_id = self.random.randbytes(16)
         self.chunk_id_key, self.epoch_key = self.random.randbytes(32), self.random.randbytes(32)
         self.objects, self.listings, self.pieces, self.known = {}, [], [], set()
-        self.previous = bytes(32)
+        self.previous, self.snapshot_hashes = bytes(32), {}
         self.write_keyring(1)
         self.write_header()
 
@@ -185,6 +185,7 @@ class Writer:
         plaintext = plaintext or padded(structure)
         name = name or f"snapshots/{number:08}-{id.hex()}"
         self.objects[name] = self.seal(SNAPSHOT, plaintext) + self.seal(SNAPSHOT, plaintext)
+        self.snapshot_hashes[name] = self.previous
         return name
 
 
@@ -523,6 +524,24 @@ class Snapshots(StoreCase):
             code, out, _ = self.run_reader({n: d for n, d in w.objects.items() if n != lost}, "verify")
             self.assertEqual(code, 0)
             self.assertIn("is not there", out)
+
+    def test_what_was_removed_by_the_key_holder_is_not_missed(self):
+        w, names = self.three()
+        gone = next(name for name in w.objects if name.startswith("packs/"))
+        hash = w.snapshot_hashes[names[1]]
+        structure = vector(3, (2).to_bytes(4, "big") + hash) + vector(3, bytes.fromhex(gone[-32:])) + bytes(8)
+        id = w.random.randbytes(16)
+        w.objects[f"removals/{id.hex()}"] = w.seal(REMOVAL, padded(structure), id)
+        w.objects.pop(names[0])
+        w.objects.pop(names[1])
+        code, out, err = self.run_reader(w.objects, "verify")
+        self.assertEqual((code, err), (0, ""), out)
+        self.assertNotIn("is not there", out)
+        # The first snapshot's content is gone, and nobody needs it; a damaged removal is told.
+        code, out, err = self.run_reader({n: d for n, d in w.objects.items() if n != gone}, "verify")
+        self.assertEqual((code, err), (0, ""), out)
+        w.objects[f"removals/{id.hex()}"] = w.objects[f"removals/{id.hex()}"][:-1]
+        self.assert_damaged(w.objects, id.hex())
 
     def test_a_later_snapshot_cannot_deny_the_earlier_ones(self):
         w, _ = self.three()

@@ -91,10 +91,35 @@ extension CofferError {
                 .noSource, "The folder that you back up cannot be read: \(error.words). Earlier backups are untouched.",
                 advice: "Check its permissions and try again.")
         case .store(let error): self.init(error, place: place)
+        case .removedMeanwhile:
+            self.init(
+                .storeFailed, "Another device removed old backups from \(place) at the same time.",
+                advice: "Back up again: what was uploaded is not uploaded twice. Earlier backups are untouched.")
         case .unrepresentable:
             self.init(
                 .internalError, "A name or an attribute in the folder is too long for the backup format.",
                 advice: "Earlier backups are untouched. Please report this with the version of Coffer.")
+        }
+    }
+
+    init(_ error: PruneError, place: String) {
+        switch error {
+        case .damagedSnapshot(let name):
+            self.init(
+                .damagedSnapshot,
+                "\(name) in \(place) cannot be read, so what it needs is not known. Nothing was removed.",
+                advice: "If it is beyond repair, delete this file, and prune again.")
+        case .damagedBackup(let error):
+            let what = CofferError(error, place: place)
+            self.init(
+                what.code, "A backup that is to stay cannot be read: \(what.message) Its files were left alone.",
+                advice: "Run `coffer verify --deep`, and keep fewer backups if it is an old one that is damaged.")
+        case .tooMuch:
+            self.init(
+                .internalError, "There is more to remove than the format can name. Nothing was removed.",
+                advice: "Please report this with the version of Coffer.")
+        case .store(let error): self.init(error, place: place)
+        case .backup(let error): self.init(error, place: place)
         }
     }
 

@@ -56,7 +56,7 @@ package struct Backup: ~Copyable {
     ) async throws(BackupError) -> BackupReport {
         let began = now()
         let loaded: LoadedIndex
-        do { loaded = try await repository.loadIndex() } catch { throw .store(error) }
+        do { loaded = try await repository.indexForWriting() } catch { throw .store(error) }
         let link = try await ChainLink.next(in: repository)
         var backup = Backup(
             source, into: repository, loaded, generator: generator, copies: copies, knownFiles: knownFiles,
@@ -64,6 +64,7 @@ package struct Backup: ~Copyable {
         do {
             try backup.expect(link.totals, of: link.source)
             let root = try await backup.store()
+            try await repository.requireNothingNamed(since: loaded.removals)
             let snapshot = Snapshot(
                 number: link.number, id: .random(using: &backup.writer.generator), beganSeconds: began,
                 endedSeconds: max(began, now()), previous: link.previous, source: source.label,

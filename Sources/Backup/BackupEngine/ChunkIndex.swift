@@ -44,6 +44,8 @@ package struct ChunkIndex: Sendable {
         package var id: ObjectID
         package var epoch: UInt32
         package var plaintextBytes: Int
+        /// Of all pieces, without footer and padding.
+        package var pieceBytes = 0
     }
 
     package private(set) var packs: [Pack] = []
@@ -71,6 +73,13 @@ package struct ChunkIndex: Sendable {
         return nil
     }
 
+    /// In the order of their places, so that what was written together stays together.
+    func inOrder(_ chunks: Set<ChunkID>) -> [ChunkID] {
+        chunks.compactMap { chunk in
+            pieces(of: chunk).first.map { (chunk: chunk, pack: $0.pack, offset: $0.packOffset) }
+        }.sorted { ($0.pack, $0.offset) < ($1.pack, $1.offset) }.map(\.chunk)
+    }
+
     package func contains(_ chunk: ChunkID) -> Bool {
         whole.place(of: chunk) != nil || (!scattered.isEmpty && location(of: chunk) != nil)
     }
@@ -94,6 +103,7 @@ package struct ChunkIndex: Sendable {
             add(entry, pack: number, packOffset: offset)
             offset += entry.pieceBytes
         }
+        packs[number].pieceBytes = offset
     }
 
     private mutating func add(_ entry: PackEntry, pack: Int, packOffset: Int) {
@@ -137,28 +147,37 @@ package struct LoadedIndex: Sendable {
     package var damaged: [String]
     /// Packs that no readable index lists, whose footers were read instead: the listings a new index can carry.
     package var unlisted: [PackListing]
+    /// What was removed on purpose.
+    var removals = Removals()
+    /// An index lists packs that are gone.
+    var isStale = false
 }
 
 extension Repository {
     /// Reads every index; packs that none lists (a cut backup, a damaged index) are read by their own footers, and
     /// packs that are listed but gone are left out, so that the next backup stores again what was in them.
-    package func loadIndex() async throws(ObjectStoreError) -> LoadedIndex {
-        var loaded = LoadedIndex(index: ChunkIndex(), damaged: [], unlisted: [])
-        var leftOut: Set<ObjectID> = []
+    ///
+    /// - Parameter leftOut: packs that are taken for absent, since they are about to go.
+    package func loadIndex(leavingOut leftOut: Set<ObjectID> = []) async throws(ObjectStoreError) -> LoadedIndex {
+        let removals = try await removals()
+        var loaded = LoadedIndex(index: ChunkIndex(), damaged: [], unlisted: [], removals: removals)
+        var lost: Set<ObjectID> = []
         var packs: [ObjectName] = []
         while true {
-            (loaded.index, loaded.damaged) = try await readIndexes(leavingOut: leftOut)
+            (loaded.index, loaded.damaged) = try await readIndexes(leavingOut: leftOut.union(lost))
             // After the indexes: whatever they list was there before them.
             packs = try await store.list(.packs).sorted { $0.path < $1.path }
             let present = Set(packs)
-            let lost = loaded.index.packs.map(\.id).filter { !present.contains(.pack($0)) }
-            if lost.isEmpty { break }
+            let absent = loaded.index.packs.map(\.id).filter { !present.contains(.pack($0)) }
+            if absent.isEmpty { break }
             // Rare, and then the indexes are read again: what a lost pack hid may lie in another one.
-            leftOut.formUnion(lost)
+            lost.formUnion(absent)
         }
-        loaded.damaged += leftOut.map { ObjectName.pack($0).path }.sorted()
+        loaded.isStale = !lost.isEmpty
+        let missed = lost.subtracting(removals.condemned).map { ObjectName.pack($0).path }
+        loaded.damaged += removals.damaged + missed.sorted()
         for name in packs {
-            guard case .pack(let id) = name, !loaded.index.knows(pack: id) else { continue }
+            guard case .pack(let id) = name, !loaded.index.knows(pack: id), !leftOut.contains(id) else { continue }
             var listing: PackListing?
             do { listing = try await packFooter(id) } catch  where error.isLoss { listing = nil }
             if let listing {
@@ -185,6 +204,25 @@ extension Repository {
             }
         }
         return (index, damaged)
+    }
+
+    /// The listings of all packs that are there, as one new index would have them.
+    func presentListings() async throws(ObjectStoreError) -> [PackListing] {
+        var listings: [ObjectID: PackListing] = [:]
+        for name in try await store.list(.index) {
+            guard case .index(let id) = name, let object = try await readUnlessLost(name),
+                let index = try? openIndex(object, id: id)
+            else { continue }
+            for listing in index.packs { listings[listing.pack] = listing }
+        }
+        var present: [PackListing] = []
+        for name in try await store.list(.packs).sorted(by: { $0.path < $1.path }) {
+            guard case .pack(let id) = name else { continue }
+            var listing = listings[id]
+            if listing == nil { do { listing = try await packFooter(id) } catch  where error.isLoss {} }
+            if let listing { present.append(listing) }
+        }
+        return present
     }
 
     private func readUnlessLost(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8]? {

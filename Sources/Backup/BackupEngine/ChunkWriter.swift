@@ -8,6 +8,8 @@ package enum BackupError: Error, Equatable, Sendable {
     case store(ObjectStoreError)
     /// Something in the source is beyond the format's limits (a name or an attribute that is too long).
     case unrepresentable
+    /// Another device named packs to be removed while this backup ran. Begin again: what was uploaded is found.
+    case removedMeanwhile
 }
 
 /// Takes chunks, stores each once, and fills packs with them (spec: backup format, section 5).
@@ -156,7 +158,7 @@ struct ChunkWriter: ~Copyable {
 
 extension Repository {
     /// - Returns: the object's size in bytes.
-    fileprivate func writeIndex(_ index: Index, as id: ObjectID) async throws(BackupError) -> UInt64 {
+    func writeIndex(_ index: Index, as id: ObjectID) async throws(BackupError) -> UInt64 {
         let preamble = Preamble(kind: .index, epoch: keyring.current.number, id: id)
         let object: [UInt8]
         do { object = try cipher(preamble).seal(try index.encodedAndPadded()) } catch { throw .unrepresentable }

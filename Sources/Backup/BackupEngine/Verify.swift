@@ -15,6 +15,8 @@ package struct VerifyReport: Sendable, Equatable {
         case snapshotDamaged(String)
         /// A snapshot names another predecessor than the one that is there: something was removed or put back.
         case chainBroken(String)
+        /// The record of a removal is damaged: what was removed by it looks lost.
+        case removalDamaged(String)
         /// A file or folder of the verified snapshot is not whole.
         case entryDamaged(path: [UInt8], ReadError)
     }
@@ -24,6 +26,16 @@ package struct VerifyReport: Sendable, Equatable {
     package var chunks = 0
     package var bytesRead: UInt64 = 0
     package var findings: [Finding] = []
+}
+
+extension VerifyReport.Finding {
+    fileprivate init(damaged name: String) {
+        switch name.split(separator: "/").first {
+        case "index": self = .indexDamaged(name)
+        case "removals": self = .removalDamaged(name)
+        default: self = .packDamaged(name)
+        }
+    }
 }
 
 /// Proves that a store can be restored from: its structure, or every byte that a snapshot needs.
@@ -51,7 +63,7 @@ package struct Verify {
         var verify = Verify(
             repository: repository, loaded: loaded, deep: deep, reportProgress: report,
             reader: ChunkReader(repository, loaded.index))
-        verify.report.findings += loaded.damaged.map { $0.hasPrefix("index/") ? .indexDamaged($0) : .packDamaged($0) }
+        verify.report.findings += loaded.damaged.map(VerifyReport.Finding.init(damaged:))
         verify.report.findings += repository.damagedKeyringCopies.map { .copyDamaged($0) }
         try await verify.measurePacks()
         if deep { try await verify.readFooters() }
@@ -96,7 +108,7 @@ package struct Verify {
     /// Opens every snapshot and follows the chain of hashes.
     private mutating func chain() async throws(ObjectStoreError) -> [SnapshotName: Snapshot] {
         var snapshots: [SnapshotName: Snapshot] = [:]
-        var hashes: Set<SnapshotHash> = [.none]
+        var hashes = loaded.removals.removedSnapshots.union([.none])
         for name in try await repository.snapshotNames() {
             let path = ObjectName.snapshot(name).path
             let object = try await repository.store.read(.snapshot(name))

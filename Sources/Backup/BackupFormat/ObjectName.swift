@@ -27,6 +27,7 @@ package enum ObjectName: Hashable, Sendable {
     case pack(ObjectID)
     case index(ObjectID)
     case snapshot(SnapshotName)
+    case removal(ObjectID)
 
     package enum KeyringCopy: String, Sendable, CaseIterable {
         case a
@@ -39,6 +40,7 @@ package enum ObjectName: Hashable, Sendable {
         case packs
         case index
         case snapshots
+        case removals
     }
 
     /// The name as the store knows it, with `/` between folders.
@@ -49,6 +51,7 @@ package enum ObjectName: Hashable, Sendable {
         case .pack(let id): "packs/\(id.hex.prefix(2))/\(id.hex)"
         case .index(let id): "index/\(id.hex)"
         case .snapshot(let name): "snapshots/\(eightDigits(name.number))-\(name.id.hex)"
+        case .removal(let id): "removals/\(id.hex)"
         }
     }
 
@@ -76,6 +79,9 @@ package enum ObjectName: Hashable, Sendable {
                 let id = try? ObjectID(hex: fields[1])
             else { return nil }
             self = .snapshot(SnapshotName(number: number, id: id))
+        case ("removals", 2):
+            guard let id = try? ObjectID(hex: parts[1]) else { return nil }
+            self = .removal(id)
         default: return nil
         }
         // One name for one object: upper-case digits and the like are somebody else's files.

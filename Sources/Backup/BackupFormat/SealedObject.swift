@@ -7,6 +7,7 @@ package enum ObjectKind: UInt8, Sendable {
     case pack = 2
     case index = 3
     case snapshot = 4
+    case removal = 5
 }
 
 /// The clear beginning of a sealed object; its key depends on every bit of it (section 3).

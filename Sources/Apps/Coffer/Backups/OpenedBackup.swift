@@ -38,11 +38,15 @@ public struct OpenedBackup: Sendable {
     ) async throws(CofferError) -> BackupSummary {
         let source: FolderSource
         do { source = try FolderSource(path: folder) } catch { throw CofferError(.source(error), place: place) }
-        do {
-            let report = try await Backup.run(
+        func run() async throws(BackupError) -> BackupReport {
+            try await Backup.run(
                 source, into: repository, generator: SystemRandomNumberGenerator(), now: secondsSince1970,
                 copies: copies.map { CopyFolder(path: $0) },
                 knownFiles: knownFiles.map { KnownFilesFile(path: $0) }, report: { progress(ProgressUpdate($0)) })
+        }
+        do {
+            let report: BackupReport
+            do { report = try await run() } catch .removedMeanwhile { report = try await run() }
             return BackupSummary(snapshot: SnapshotSummary(report.snapshot), storedBytes: report.storedBytes)
         } catch {
             throw CofferError(error, place: place)

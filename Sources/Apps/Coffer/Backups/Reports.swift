@@ -157,6 +157,7 @@ public struct VerifySummary: Sendable, Equatable, Codable {
         case .packDamaged(let name): "\(name): damaged; files that need it are named below."
         case .snapshotDamaged(let name): "\(name): damaged; this snapshot cannot be restored."
         case .chainBroken(let name): "\(name): the snapshot before it is not the one it was made after."
+        case .removalDamaged(let name): "\(name): damaged; backups that were removed by it look lost. Nothing else is."
         case .entryDamaged(let path, let error):
             switch error {
             case .damaged(let name): "\(String(decoding: path, as: UTF8.self)): damaged (\(name))."

@@ -95,7 +95,7 @@ package struct FolderStore: ObjectStore {
                 guard access(root, W_OK) == 0 else { throw .denied("cannot make the folder \(root)") }
                 throw .failed("cannot make the folder \(root)")
             }
-        case .pack, .index, .snapshot:
+        case .pack, .index, .snapshot, .removal:
             guard access(self.path(.header), F_OK) == 0 else { throw .failed("\(root) is not there any more") }
         }
         var folder = root
