@@ -234,6 +234,8 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, help="where stores and restored folders go, on CORPUS' file system")
     arguments = parser.parse_args()
     arguments.coffer = arguments.coffer.resolve()
+    # Programs are run from other folders. Not resolved: a virtual environment's links must stay.
+    arguments.peers = [peer.absolute() for peer in arguments.peers]
     if not os.access(arguments.coffer, os.X_OK):
         sys.exit(f"bench: {arguments.coffer} is not there")
     corpus = arguments.corpus.resolve()
