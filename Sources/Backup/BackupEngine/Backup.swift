@@ -24,7 +24,7 @@ package struct Backup: ~Copyable {
     private var totals = Snapshot.Totals()
     private var skipped: [Skipped] = []
     private var skippedBytes = 0
-    private var buffer: UnsafeMutableRawBufferPointer
+    private let buffer = ScratchBuffer(byteCount: FileContent.singleBlockBytesMax)
     private let known: KnownFiles
 
     private init(
@@ -37,11 +37,8 @@ package struct Backup: ~Copyable {
         self.report = report
         writer = ChunkWriter(repository, loaded, generator: generator, packBytes: packBytes)
         databases = DatabaseHistory(repository, loaded.index, source: source.label, copies: copies)
-        buffer = .allocate(byteCount: FileContent.singleBlockBytesMax, alignment: 4_096)
         known = KnownFiles(knownFiles, of: repository, began: began, using: &writer.generator)
     }
-
-    deinit { buffer.deallocate() }
 
     /// - Parameters:
     ///   - now: seconds since 1970, asked twice.
@@ -278,7 +275,7 @@ package struct Backup: ~Copyable {
         var left = total
         while left > 0 {
             let count = Int(min(left, UInt64(blockBytes)))
-            let block = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
+            let block = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<count])
             if file.skipHole(count) {
                 blocks.append(.zeros)
             } else {

@@ -156,10 +156,14 @@ package struct LoadedIndex: Sendable {
 extension Repository {
     /// Reads every index; packs that none lists (a cut backup, a damaged index) are read by their own footers, and
     /// packs that are listed but gone are left out, so that the next backup stores again what was in them.
-    ///
+    package func loadIndex() async throws(ObjectStoreError) -> LoadedIndex {
+        try await loadIndex(removals(), leavingOut: [])
+    }
+
     /// - Parameter leftOut: packs that are taken for absent, since they are about to go.
-    package func loadIndex(leavingOut leftOut: Set<ObjectID> = []) async throws(ObjectStoreError) -> LoadedIndex {
-        let removals = try await removals()
+    func loadIndex(
+        _ removals: Removals, leavingOut leftOut: Set<ObjectID>
+    ) async throws(ObjectStoreError) -> LoadedIndex {
         var loaded = LoadedIndex(index: ChunkIndex(), damaged: [], unlisted: [], removals: removals)
         var lost: Set<ObjectID> = []
         var packs: [ObjectName] = []
@@ -206,10 +210,10 @@ extension Repository {
         return (index, damaged)
     }
 
-    /// The listings of all packs that are there, as one new index would have them.
-    func presentListings() async throws(ObjectStoreError) -> [PackListing] {
+    /// The listings of all packs that are there, as one new index in place of these would have them.
+    func presentListings(in indexes: [ObjectName]) async throws(ObjectStoreError) -> [PackListing] {
         var listings: [ObjectID: PackListing] = [:]
-        for name in try await store.list(.index) {
+        for name in indexes {
             guard case .index(let id) = name, let object = try await readUnlessLost(name),
                 let index = try? openIndex(object, id: id)
             else { continue }

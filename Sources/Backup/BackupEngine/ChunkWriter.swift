@@ -40,7 +40,7 @@ struct ChunkWriter: ~Copyable {
         packBytes: Int
     ) {
         self.repository = repository
-        self.packBytes = min(max(packBytes, PackBuilder.capacityMin), packBytesMax)
+        self.packBytes = min(max(packBytes, PackLayout.capacityMin), packBytesMax)
         self.generator = generator
         listings = loaded.unlisted
         index = loaded.index
@@ -60,24 +60,17 @@ struct ChunkWriter: ~Copyable {
             chunk: id, compression: compressed == nil ? .none : .zstandard, contentBytes: content.count,
             storedBytes: stored.count, pieceStart: 0, pieceBytes: 0)
         while entry.pieceStart < entry.storedBytes {
-            entry.pieceStart += try await append(entry, stored)
+            entry.pieceStart += await pack.append(entry, stored: stored)
             if pack.roomBytes == 0 { try await flush() }
         }
         return id
     }
 
-    private mutating func append(
-        _ entry: PackEntry, _ stored: UnsafeRawBufferPointer
-    ) async throws(BackupError) -> Int {
-        do { return try await pack.append(entry, stored: stored) } catch { throw .store(error) }
-    }
-
     mutating func add(_ content: [UInt8]) async throws(BackupError) -> ChunkID {
         // The array must outlive a suspension, so its bytes are lent for as long as the call lasts.
-        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: content.count, alignment: 16)
-        defer { copy.deallocate() }
-        copy.copyBytes(from: content)
-        return try await add(UnsafeRawBufferPointer(copy))
+        let copy = ScratchBuffer(byteCount: content.count)
+        copy.bytes.copyBytes(from: content)
+        return try await add(UnsafeRawBufferPointer(copy.bytes))
     }
 
     /// Stores long lists as chunks of ids, as deep as it takes (section 7).

@@ -44,59 +44,44 @@ final class FramePool {
 final class PackUpload {
     private let repository: Repository
     private let id: ObjectID
-    private let capacity: Int
+    private var layout: PackLayout
     private let frames: FramePool
     private var frame: ScratchBuffer?
     private var filled = 0
     private var framesSent = 0
-    private var dataBytes = 0
     private var plaintextBytes = 0
-    private var entries: [PackEntry] = []
     private let sending: SealingUpload
     private var last: Task<Void, any Error>?
 
     init(_ repository: Repository, id: ObjectID, capacity: Int, _ frames: FramePool) {
         self.repository = repository
         self.id = id
-        self.capacity = capacity
+        layout = PackLayout(capacity: capacity)
         self.frames = frames
         sending = SealingUpload(
             repository, Preamble(kind: .pack, epoch: repository.keyring.current.number, id: id))
     }
 
-    var isEmpty: Bool { entries.isEmpty }
-
-    /// How many bytes of one more piece fit, 0 if not even one does.
-    var roomBytes: Int {
-        max(0, capacity - dataBytes - (entries.count + 1) * PackEntry.encodedBytes - PackListing.footerFixedBytes)
-    }
+    var isEmpty: Bool { layout.isEmpty }
+    var roomBytes: Int { layout.roomBytes }
 
     /// Appends the beginning of what is left of a chunk's stored form; returns how many bytes it took.
-    ///
-    /// - Parameter entry: describes the chunk; its pieceBytes is set here.
-    func append(_ entry: PackEntry, stored: UnsafeRawBufferPointer) async throws(ObjectStoreError) -> Int {
-        var piece = entry
-        piece.pieceBytes = min(roomBytes, stored.count - entry.pieceStart)
-        guard piece.pieceBytes > 0 else { return 0 }
-        try await fill(
-            UnsafeRawBufferPointer(rebasing: stored[entry.pieceStart..<entry.pieceStart + piece.pieceBytes]))
-        dataBytes += piece.pieceBytes
-        entries.append(piece)
-        return piece.pieceBytes
+    func append(_ entry: PackEntry, stored: UnsafeRawBufferPointer) async -> Int {
+        let piece = layout.place(entry)
+        await fill(UnsafeRawBufferPointer(rebasing: stored[piece]), count: piece.count)
+        return piece.count
     }
 
     /// Sends what is left: zeros and the footer (section 5). What follows goes on beside the caller.
     func complete() async throws(ObjectStoreError) {
-        var footer = ByteWriter(capacity: entries.count * PackEntry.encodedBytes + PackListing.footerFixedBytes)
-        do { try footer.list(entries, 0...0xff_ffff) } catch { throw .failed("a pack has too many entries") }
-        footer.uint32(UInt32(footer.bytes.count))
-        let needed = dataBytes + footer.bytes.count
-        plaintextBytes = roomBytes == 0 ? capacity : min(capacity, paddedBytes(needed))
-        try await fill(nil, count: plaintextBytes - needed)
+        let end: (zeroBytes: Int, footer: [UInt8], plaintextBytes: Int)
+        do { end = try layout.end() } catch { throw .failed("a pack has too many entries") }
+        plaintextBytes = end.plaintextBytes
+        await fill(nil, count: end.zeroBytes)
         // The footer must outlive a suspension.
-        let copy = ScratchBuffer(byteCount: footer.bytes.count)
-        copy.bytes.copyBytes(from: footer.bytes)
-        try await fill(UnsafeRawBufferPointer(copy.bytes), count: footer.bytes.count)
+        let footer = ScratchBuffer(byteCount: end.footer.count)
+        footer.bytes.copyBytes(from: end.footer)
+        await fill(UnsafeRawBufferPointer(footer.bytes), count: end.footer.count)
         await send(last: true)
         let (sending, before) = (self.sending, last)
         last = Task {
@@ -105,12 +90,8 @@ final class PackUpload {
         }
     }
 
-    private func fill(_ bytes: UnsafeRawBufferPointer) async throws(ObjectStoreError) {
-        try await fill(bytes, count: bytes.count)
-    }
-
     /// - Parameter bytes: zeros if nil.
-    private func fill(_ bytes: UnsafeRawBufferPointer?, count: Int) async throws(ObjectStoreError) {
+    private func fill(_ bytes: UnsafeRawBufferPointer?, count: Int) async {
         var offset = 0
         while offset < count {
             // A full frame is sent when it is known that more follows, so that the last one is never sent too early.
@@ -158,7 +139,7 @@ final class PackUpload {
             throw .failed("a pack could not be sealed")
         }
         return PackListing(
-            pack: id, epoch: sending.preamble.epoch, plaintextBytes: plaintextBytes, entries: entries)
+            pack: id, epoch: sending.preamble.epoch, plaintextBytes: plaintextBytes, entries: layout.entries)
     }
 
     /// Waits for what is being written; what is not in the store by then leaves nothing.

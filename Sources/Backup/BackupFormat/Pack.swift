@@ -58,53 +58,46 @@ package let chunkBytesMax = 8 << 20
 /// The most plaintext a pack may have.
 package let packBytesMax = 16 << 20
 
-/// Fills one pack's plaintext: pieces from the front, the footer behind them (section 5).
-package struct PackBuilder: Sendable {
+/// How a pack fills (section 5): pieces one behind the other, then zeros, then the footer. It holds no content, so that
+/// a writer can send pieces on before the pack is complete.
+package struct PackLayout: Sendable {
     private let capacity: Int
-    private var data: [UInt8] = []
+    private var dataBytes = 0
     package private(set) var entries: [PackEntry] = []
 
     /// Below this a pack is mostly footer.
     package static let capacityMin = 1_024
 
-    package init(capacity: Int = packBytesMax) {
-        self.capacity = capacity
-        data.reserveCapacity(capacity)
-    }
+    package init(capacity: Int = packBytesMax) { self.capacity = capacity }
 
     package var isEmpty: Bool { entries.isEmpty }
 
     /// How many bytes of one more piece fit, 0 if not even one does.
     package var roomBytes: Int {
-        max(0, capacity - data.count - (entries.count + 1) * PackEntry.encodedBytes - PackListing.footerFixedBytes)
+        max(0, capacity - dataBytes - (entries.count + 1) * PackEntry.encodedBytes - PackListing.footerFixedBytes)
     }
 
-    /// Appends the beginning of what is left of a chunk's stored form; returns how many bytes it took.
+    /// Takes in the beginning of what is left of a chunk's stored form.
     ///
     /// - Parameter entry: describes the chunk; its pieceBytes is set here.
-    package mutating func append(_ entry: PackEntry, stored: UnsafeRawBufferPointer) -> Int {
+    /// - Returns: which bytes of the stored form come next in the pack; none if there is no room.
+    package mutating func place(_ entry: PackEntry) -> Range<Int> {
         var piece = entry
-        piece.pieceBytes = min(roomBytes, stored.count - entry.pieceStart)
-        guard piece.pieceBytes > 0 else { return 0 }
-        data.append(
-            contentsOf: UnsafeRawBufferPointer(rebasing: stored[entry.pieceStart..<entry.pieceStart + piece.pieceBytes])
-        )
+        piece.pieceBytes = min(roomBytes, entry.storedBytes - entry.pieceStart)
+        guard piece.pieceBytes > 0 else { return entry.pieceStart..<entry.pieceStart }
+        dataBytes += piece.pieceBytes
         entries.append(piece)
-        return piece.pieceBytes
+        return entry.pieceStart..<entry.pieceStart + piece.pieceBytes
     }
 
-    /// The pack's plaintext: to the full capacity if no further piece fits, else padded (section 5).
-    package func plaintext() throws(ByteCodingError) -> [UInt8] {
+    /// What follows the pieces: to the full capacity if no further piece fits, else padded.
+    package func end() throws(ByteCodingError) -> (zeroBytes: Int, footer: [UInt8], plaintextBytes: Int) {
         var footer = ByteWriter(capacity: entries.count * PackEntry.encodedBytes + PackListing.footerFixedBytes)
         try footer.list(entries, 0...0xff_ffff)
         footer.uint32(UInt32(footer.bytes.count))
-        let needed = data.count + footer.bytes.count
+        let needed = dataBytes + footer.bytes.count
         let total = roomBytes == 0 ? capacity : min(capacity, paddedBytes(needed))
-        var plaintext = data
-        plaintext.reserveCapacity(total)
-        plaintext.append(contentsOf: repeatElement(0, count: total - needed))
-        plaintext.append(contentsOf: footer.bytes)
-        return plaintext
+        return (total - needed, footer.bytes, total)
     }
 }
 

@@ -1,6 +1,6 @@
 package import ByteCoding
 
-/// A snapshot that was removed on purpose: with it the chain is whole without the snapshot (section 10).
+/// A snapshot that was removed on purpose: with it the chain is whole without the snapshot (section 11).
 package struct RemovedSnapshot: ByteCodable, Equatable, Sendable {
     package let number: UInt32
     package let hash: SnapshotHash
@@ -21,7 +21,7 @@ package struct RemovedSnapshot: ByteCodable, Equatable, Sendable {
     }
 }
 
-/// What whoever holds the key removed, or is about to remove (section 10).
+/// What whoever holds the key removed, or is about to remove (section 11).
 package struct Removal: ByteCodable, Equatable, Sendable {
     private static let listBytes = 0...0xff_ffff
     /// How many snapshots and packs one object names at most; more go into further ones.

@@ -28,11 +28,7 @@ package struct AES256GCM: Sendable {
     package func seal(
         _ plaintext: UnsafeRawBufferPointer, nonce: [UInt8], authenticating data: [UInt8] = []
     ) -> [UInt8] {
-        // The only failures of swift-crypto here are sizes that the types above and the callers fix.
-        guard
-            let nonce = try? AES.GCM.Nonce(data: nonce),
-            let box = try? AES.GCM.seal(plaintext, using: key, nonce: nonce, authenticating: data)
-        else { preconditionFailure("AES-256-GCM refused a nonce of 12 bytes") }
+        let box = box(plaintext, nonce: nonce, authenticating: data)
         var sealed: [UInt8] = []
         sealed.reserveCapacity(plaintext.count + Self.tagBytes)
         box.ciphertext.withUnsafeBytes { sealed.append(contentsOf: $0) }
@@ -45,12 +41,20 @@ package struct AES256GCM: Sendable {
         _ plaintext: UnsafeRawBufferPointer, nonce: [UInt8], into target: UnsafeMutableRawBufferPointer
     ) {
         precondition(target.count == plaintext.count + Self.tagBytes, "a sealed frame is a tag longer")
-        guard
-            let nonce = try? AES.GCM.Nonce(data: nonce),
-            let box = try? AES.GCM.seal(plaintext, using: key, nonce: nonce)
-        else { preconditionFailure("AES-256-GCM refused a nonce of 12 bytes") }
+        let box = box(plaintext, nonce: nonce, authenticating: [])
         box.ciphertext.withUnsafeBytes { target.copyMemory(from: $0) }
         box.tag.withUnsafeBytes { target[plaintext.count...].copyBytes(from: $0) }
+    }
+
+    private func box(_ plaintext: UnsafeRawBufferPointer, nonce: [UInt8], authenticating data: [UInt8])
+        -> AES.GCM.SealedBox
+    {
+        // The only failures of swift-crypto here are sizes that the types above and the callers fix.
+        guard
+            let nonce = try? AES.GCM.Nonce(data: nonce),
+            let box = try? AES.GCM.seal(plaintext, using: key, nonce: nonce, authenticating: data)
+        else { preconditionFailure("AES-256-GCM refused a nonce of 12 bytes") }
+        return box
     }
 
     /// Opens ciphertext ‖ tag into `target`, which has room for the plaintext and may be where the ciphertext lies.
@@ -59,14 +63,20 @@ package struct AES256GCM: Sendable {
     ) throws(OpenError) {
         guard sealed.count >= Self.tagBytes, target.count >= sealed.count - Self.tagBytes else { throw OpenError() }
         do {
-            let split = sealed.count - Self.tagBytes
-            let box = try AES.GCM.SealedBox(
-                nonce: AES.GCM.Nonce(data: nonce), ciphertext: UnsafeRawBufferPointer(rebasing: sealed[..<split]),
-                tag: UnsafeRawBufferPointer(rebasing: sealed[split...]))
-            try AES.GCM.open(box, using: key).withUnsafeBytes { target.copyMemory(from: $0) }
+            try opened(sealed, nonce: nonce, authenticating: []).withUnsafeBytes { target.copyMemory(from: $0) }
         } catch {
             throw OpenError()
         }
+    }
+
+    private func opened(
+        _ sealed: UnsafeRawBufferPointer, nonce: [UInt8], authenticating data: [UInt8]
+    ) throws -> Data {
+        let split = sealed.count - Self.tagBytes
+        let box = try AES.GCM.SealedBox(
+            nonce: AES.GCM.Nonce(data: nonce), ciphertext: UnsafeRawBufferPointer(rebasing: sealed[..<split]),
+            tag: UnsafeRawBufferPointer(rebasing: sealed[split...]))
+        return try AES.GCM.open(box, using: key, authenticating: data)
     }
 
     package func seal(_ plaintext: [UInt8], nonce: [UInt8], authenticating data: [UInt8] = []) -> [UInt8] {
@@ -80,14 +90,7 @@ package struct AES256GCM: Sendable {
         guard sealed.count >= Self.tagBytes else { throw OpenError() }
         let sealed = Array(sealed)
         do {
-            return try sealed.withUnsafeBytes { bytes in
-                let split = bytes.count - Self.tagBytes
-                let box = try AES.GCM.SealedBox(
-                    nonce: AES.GCM.Nonce(data: nonce),
-                    ciphertext: UnsafeRawBufferPointer(rebasing: bytes[..<split]),
-                    tag: UnsafeRawBufferPointer(rebasing: bytes[split...]))
-                return try Array(AES.GCM.open(box, using: key, authenticating: data))
-            }
+            return try sealed.withUnsafeBytes { Array(try opened($0, nonce: nonce, authenticating: data)) }
         } catch {
             throw OpenError()
         }

@@ -49,6 +49,7 @@ package final class ZstandardPrefix {
     private let decompressor: OpaquePointer
 
     package init() {
+        // Without memory for this there is none for an array either, and Swift stops the program there too.
         guard let compressor = ZSTD_createCCtx(), let decompressor = ZSTD_createDCtx()
         else { preconditionFailure("out of memory for Zstandard") }
         self.compressor = compressor
@@ -99,6 +100,7 @@ package final class ZstandardCompressor {
     private let context: OpaquePointer
 
     package init() {
+        // As in `ZstandardPrefix`.
         guard let context = ZSTD_createCCtx() else { preconditionFailure("out of memory for compression") }
         self.context = context
     }
@@ -120,6 +122,7 @@ package final class ZstandardDecompressor {
     private let context: OpaquePointer
 
     package init() {
+        // As in `ZstandardPrefix`.
         guard let context = ZSTD_createDCtx() else { preconditionFailure("out of memory for decompression") }
         self.context = context
     }

@@ -41,14 +41,15 @@ struct Forger {
 
     /// Writes pack, index and a snapshot whose root has these listings.
     func publish(_ listings: ChunkList) async throws {
-        var builder = PackBuilder()
-        for chunk in chunks {
-            _ = chunk.stored.withUnsafeBytes { builder.append(chunk.entry, stored: $0) }
-        }
+        var layout = PackLayout()
+        var plaintext: [UInt8] = []
+        for chunk in chunks { plaintext += chunk.stored[layout.place(chunk.entry)] }
+        let end = try layout.end()
+        plaintext += [UInt8](repeating: 0, count: end.zeroBytes) + end.footer
         var generator = SystemRandomNumberGenerator()
         let epoch = repository.keyring.current.number
         let pack = Preamble(kind: .pack, epoch: epoch, id: .random(using: &generator))
-        try await store.create(.pack(pack.id), try repository.cipher(pack).seal(try builder.plaintext()))
+        try await store.create(.pack(pack.id), try repository.cipher(pack).seal(plaintext))
         let root = Entry(name: Entry.rootName, metadata: MemorySource.metadata(), kind: .directory(listings))
         let snapshot = Snapshot(
             number: 1, id: .random(using: &generator), beganSeconds: 1, endedSeconds: 1, previous: .none,

@@ -16,28 +16,34 @@ private func entry(_ number: Int, bytes: Int) -> PackEntry {
     /// Packs chunks as a writer does; returns each pack's plaintext.
     private func pack(_ sizes: [Int], capacity: Int) throws -> [[UInt8]] {
         var packs: [[UInt8]] = []
-        var builder = PackBuilder(capacity: capacity)
+        var layout = PackLayout(capacity: capacity)
+        var data: [UInt8] = []
+        func complete() throws {
+            let end = try layout.end()
+            packs.append(data + [UInt8](repeating: 0, count: end.zeroBytes) + end.footer)
+            #expect(packs.last?.count == end.plaintextBytes)
+            layout = PackLayout(capacity: capacity)
+            data = []
+        }
         for (number, size) in sizes.enumerated() {
             var entry = entry(number, bytes: size)
             let stored = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: size)
             while entry.pieceStart < size {
-                let taken = stored.withUnsafeBytes { builder.append(entry, stored: $0) }
-                #expect(taken > 0)
-                entry.pieceStart += taken
-                if builder.roomBytes == 0 {
-                    packs.append(try builder.plaintext())
-                    builder = PackBuilder(capacity: capacity)
-                }
+                let piece = layout.place(entry)
+                #expect(!piece.isEmpty)
+                data += stored[piece]
+                entry.pieceStart += piece.count
+                if layout.roomBytes == 0 { try complete() }
             }
         }
-        if !builder.isEmpty { packs.append(try builder.plaintext()) }
+        if !layout.isEmpty { try complete() }
         return packs
     }
 
     @Test func `full packs have one size, the last one is padded, and the footers give everything back`() throws {
         var generator = SeededGenerator(seed: 11)
         for round in 0..<60 {
-            let capacity = Int.random(in: PackBuilder.capacityMin...20_000, using: &generator)
+            let capacity = Int.random(in: PackLayout.capacityMin...20_000, using: &generator)
             let sizes = (0..<Int.random(in: 1...40, using: &generator)).map { _ in
                 Int.random(in: 1...3_000, using: &generator)
             }

@@ -26,7 +26,7 @@ package struct PruneReport: Equatable, Sendable {
     package var repackedBytes: UInt64 = 0
 }
 
-/// Removes snapshots, and then what no snapshot needs, in two phases (spec: backup format, section 10).
+/// Removes snapshots, and then what no snapshot needs, in two phases (spec: backup format, section 11).
 ///
 /// First a pack is *named*: from then on writers take what lies in it for absent, and a backup that was under way when
 /// it was named fails and is begun again. When the grace is over, and still no snapshot needs it, it goes. So no lock
@@ -119,7 +119,7 @@ package struct Prune {
 
     private mutating func removeGarbage(needing snapshots: [Snapshot]) async throws(PruneError) {
         let loaded: LoadedIndex
-        do { loaded = try await repository.loadIndex() } catch { throw .store(error) }
+        do { loaded = try await repository.loadIndex(removals, leavingOut: []) } catch { throw .store(error) }
         var needed = NeededChunks(ChunkReader(repository, loaded.index))
         for snapshot in snapshots { try await add(snapshot, to: &needed) }
         var use = PackUse(loaded.index, needing: needed.chunks, condemned: removals.condemned)
@@ -141,11 +141,12 @@ package struct Prune {
         }
     }
 
+    private var duePacks: Set<ObjectID> { Set(removals.due(atSeconds: now).flatMap(\.removal.packs)) }
+
     /// Removes what was named long enough ago and is needed by nobody. True if anything went.
     private mutating func sweep(_ use: PackUse) async throws(PruneError) -> Bool {
-        let due = removals.items.filter { !$0.removal.packs.isEmpty && $0.removal.packsGoSeconds <= now }
-        let packs = Set(due.flatMap(\.removal.packs))
-        for pack in use.unneeded where packs.contains(pack.id) { try await remove(pack) }
+        let due = duePacks
+        for pack in use.unneeded where due.contains(pack.id) { try await remove(pack) }
         return !due.isEmpty && !options.isTrial
     }
 
@@ -160,8 +161,8 @@ package struct Prune {
         let fresh = use.unneeded.filter { !condemned.contains($0.id) }
         if options.graceSeconds == 0 {
             // Whatever waits goes too: there is nobody to wait for. Nothing is written, so a full disk is no obstacle.
-            let gone = removals.items.filter { $0.removal.packsGoSeconds <= now }.flatMap(\.removal.packs)
-            for pack in use.unneeded where !gone.contains(pack.id) { try await remove(pack) }
+            let swept = duePacks
+            for pack in use.unneeded where !swept.contains(pack.id) { try await remove(pack) }
             return !use.unneeded.isEmpty && !options.isTrial
         }
         let until = now.addingReportingOverflow(options.graceSeconds)
@@ -178,8 +179,8 @@ package struct Prune {
 
     private mutating func noteWaiting(_ use: PackUse, _ freshGoSeconds: UInt64?) {
         let waiting = removals.items.map(\.removal).filter { !$0.packs.isEmpty && $0.packsGoSeconds > now }
-        let due = Set(removals.items.map(\.removal).filter { $0.packsGoSeconds <= now }.flatMap(\.packs))
-        report.waitingBytes = use.unneeded.filter { !due.contains($0.id) }.reduce(0) { sum, pack in
+        let swept = duePacks
+        report.waitingBytes = use.unneeded.filter { !swept.contains($0.id) }.reduce(0) { sum, pack in
             sum + UInt64(ObjectCipher.objectBytes(plaintextBytes: pack.plaintextBytes))
         }
         guard report.waitingBytes > 0 else { return }
@@ -193,7 +194,7 @@ package struct Prune {
         _ packs: Set<ObjectID>, _ needed: Set<ChunkID>, _ index: ChunkIndex
     ) async throws(PruneError) -> UInt64 {
         let others: LoadedIndex
-        do { others = try await repository.loadIndex(leavingOut: packs.union(removals.condemned)) } catch {
+        do { others = try await repository.loadIndex(removals, leavingOut: packs.union(removals.condemned)) } catch {
             throw .store(error)
         }
         var reader = ChunkReader(repository, index)
@@ -224,7 +225,7 @@ package struct Prune {
         let listings: [PackListing]
         do throws(ObjectStoreError) {
             old = try await repository.store.list(.index)
-            listings = try await repository.presentListings()
+            listings = try await repository.presentListings(in: old)
         } catch { throw .store(error) }
         if !listings.isEmpty {
             do {
@@ -232,9 +233,7 @@ package struct Prune {
             } catch { throw .backup(error) }
         }
         for name in old { try await delete(name) }
-        for item in removals.items where !item.removal.packs.isEmpty && item.removal.packsGoSeconds <= now {
-            try await delete(.removal(item.id))
-        }
+        for item in removals.due(atSeconds: now) { try await delete(.removal(item.id)) }
     }
 
     private func delete(_ name: ObjectName) async throws(PruneError) {

@@ -15,6 +15,11 @@ struct Removals: Sendable {
     /// Packs that go, or are gone.
     var condemned: Set<ObjectID> { Set(items.flatMap(\.removal.packs)) }
 
+    /// Those that name packs whose time has come.
+    func due(atSeconds now: UInt64) -> [Item] {
+        items.filter { !$0.removal.packs.isEmpty && $0.removal.packsGoSeconds <= now }
+    }
+
     /// The hashes over which the chain goes on.
     var removedSnapshots: Set<SnapshotHash> { Set(items.flatMap(\.removal.snapshots).map(\.hash)) }
 }
@@ -52,7 +57,8 @@ extension Repository {
 extension Repository {
     /// Without packs that are about to go, so that nothing new depends on them.
     func indexForWriting() async throws(ObjectStoreError) -> LoadedIndex {
-        try await loadIndex(leavingOut: try await removals().condemned)
+        let removals = try await removals()
+        return try await loadIndex(removals, leavingOut: removals.condemned)
     }
 
     /// Right before a snapshot is written. Packs that were named meanwhile may be what it builds upon; whoever named

@@ -64,9 +64,7 @@ extension SealedRecords {
             throw .ledger(.rolledBack(.anchorIsBehind(storeEpoch: epoch, anchoredEpoch: 0)))
         }
         switch Standing(of: found.head, anchored: heads) {
-        case .current:
-            guard evenIfCurrent else { throw .isCurrent(epoch: epoch) }
-        case .oneAhead:
+        case .current, .oneAhead:
             guard evenIfCurrent else { throw .isCurrent(epoch: epoch) }
             do { try anchor.advance(to: found.head) } catch { throw .ledger(LedgerError(error)) }
             return found.head.anchored
