@@ -41,35 +41,36 @@ package struct Restore {
     private let keyring: Keyring
     private let target: any RestoreTarget
     private let reportProgress: ProgressReport
+    private let choice: RestoreChoice
+    /// The folders on the way that were not entered yet, since nothing in them was chosen so far.
+    private var waiting: [(entry: Entry, path: [UInt8])] = []
     private var progress = Progress(phase: .restoring)
     private var report = RestoreReport()
 
-    /// - Parameter path: what alone is restored, with the folders above it; empty for everything.
+    /// - Parameter choice: what is restored, with the folders above it.
     package static func run(
-        _ snapshot: Snapshot, from repository: Repository, _ index: ChunkIndex, only path: [UInt8] = [],
+        _ snapshot: Snapshot, from repository: Repository, _ index: ChunkIndex,
+        choosing choice: RestoreChoice = .everything,
         into target: any RestoreTarget, report: @escaping ProgressReport
     ) async throws(RestoreError) -> RestoreReport {
         var restore = Restore(
-            reader: ChunkReader(repository, index), keyring: repository.keyring, target: target, reportProgress: report)
+            reader: ChunkReader(repository, index), keyring: repository.keyring, target: target,
+            reportProgress: report, choice: choice)
         restore.progress.filesTotal = Int(clamping: snapshot.totals.files)
         restore.progress.bytesTotal = snapshot.totals.contentBytes
         guard case .directory(let listings) = snapshot.root.kind else { return restore.report }
-        let names = path.split(separator: UInt8(ascii: "/")).map { Array($0) }.filter { $0 != Entry.rootName }
-        if !names.isEmpty {
+        for path in choice.paths {
             // Before any folder above it is made.
             do { _ = try await repository.browse(snapshot, path: path, index) } catch {
                 if error == .noSuchPath { throw .noSuchPath }
             }
         }
-        try await restore.contents(of: listings, path: [], only: names[...])
+        try await restore.contents(of: listings, path: [])
         try restore.complete([]) { target throws(TargetError) in try target.leaveDirectory(snapshot.root.metadata) }
         return restore.report
     }
 
-    /// - Parameter names: the names that alone are followed from here, one in each folder; empty for everything.
-    private mutating func contents(
-        of listings: ChunkList, path: [UInt8], only names: ArraySlice<[UInt8]>
-    ) async throws(RestoreError) {
+    private mutating func contents(of listings: ChunkList, path: [UInt8]) async throws(RestoreError) {
         var run = ListingRun()
         let ids: [ChunkID]
         do { ids = try await reader.ids(of: listings) } catch { return try damaged(path, error) }
@@ -82,20 +83,18 @@ package struct Restore {
                 try damaged(path, error)
                 continue
             }
-            for entry in entries where names.first == nil || entry.name == names.first {
-                try await restore(entry, in: path, only: names)
-            }
+            for entry in entries { try await restore(entry, in: path) }
         }
     }
 
-    private mutating func restore(
-        _ entry: Entry, in folder: [UInt8], only names: ArraySlice<[UInt8]>
-    ) async throws(RestoreError) {
-        if names.count == 1 { expect(entry) }
+    private mutating func restore(_ entry: Entry, in folder: [UInt8]) async throws(RestoreError) {
         let path = folder.isEmpty ? entry.name : folder + [UInt8(ascii: "/")] + entry.name
+        guard choice.leads(to: path) else { return }
+        if choice.paths == [path] { expect(entry) }
         do {
-            try await restore(entry, path: path, only: names.dropFirst())
+            try await restore(entry, path: path)
         } catch .target(let failure, _) where failure != .full {
+            if waiting.last?.path == path { waiting.removeLast() }
             report.missing.append(.init(path: path, reason: Self.reason(failure)))
         }
     }
@@ -115,15 +114,34 @@ package struct Restore {
         progress.bytesTotal = content.contentBytes
     }
 
-    private mutating func restore(
-        _ entry: Entry, path: [UInt8], only names: ArraySlice<[UInt8]>
-    ) async throws(RestoreError) {
+    private mutating func restore(_ entry: Entry, path: [UInt8]) async throws(RestoreError) {
         switch entry.kind {
         case .directory(let listings):
-            try at(path) { target throws(TargetError) in try target.enterDirectory(entry.name) }
-            try await contents(of: listings, path: path, only: names)
+            waiting.append((entry, path))
+            if choice.wants == nil, choice.covers(path) { try enterWaiting() }
+            try await contents(of: listings, path: path)
+            // Nothing in it was chosen.
+            if waiting.popLast() != nil { return }
             try complete(path) { target throws(TargetError) in try target.leaveDirectory(entry.metadata) }
             report.directories += 1
+        case .symbolicLink, .file:
+            guard choice.covers(path), choice.wants?(path, entry) ?? true else { return }
+            try enterWaiting()
+            try await restoreLeaf(entry, path: path)
+        }
+    }
+
+    /// Makes the folders above what was chosen.
+    private mutating func enterWaiting() throws(RestoreError) {
+        while let (entry, path) = waiting.first {
+            try at(path) { target throws(TargetError) in try target.enterDirectory(entry.name) }
+            waiting.removeFirst()
+        }
+    }
+
+    private mutating func restoreLeaf(_ entry: Entry, path: [UInt8]) async throws(RestoreError) {
+        switch entry.kind {
+        case .directory: break
         case .symbolicLink(let link):
             try complete(path) { target throws(TargetError) in
                 try target.symbolicLink(entry.name, target: link, metadata: entry.metadata)

@@ -96,7 +96,8 @@ public struct OpenedBackup: Sendable {
         }
         do {
             let report = try await Restore.run(
-                snapshot, from: repository, index, only: Array(path.utf8), into: target
+                snapshot, from: repository, index,
+                choosing: RestoreChoice(paths: path.isEmpty ? [] : [Array(path.utf8)]), into: target
             ) {
                 progress(ProgressUpdate($0))
             }

@@ -178,7 +178,8 @@ extension Wing {
         let snapshot = try await repository.snapshot(names[number ?? names.count - 1])
         let target = MemoryTarget()
         let report = try await Restore.run(
-            snapshot, from: repository, try await repository.loadIndex().index, into: target, report: { _ in })
+            snapshot, from: repository, try await repository.loadIndex().index, into: target,
+            report: { _ in })
         return (target.files, report)
     }
 }

@@ -53,14 +53,16 @@ struct Wing {
 
     /// - Parameter number: counted from the oldest; the newest if nil.
     func restore(
-        to folder: String, number: Int? = nil, intoExisting: Bool = false, only path: String = ""
+        to folder: String, number: Int? = nil, intoExisting: Bool = false, only paths: String...,
+        wants: (@Sendable ([UInt8], Entry) -> Bool)? = nil
     ) async throws -> RestoreReport {
         let repository = try await open()
         let names = try await repository.snapshotNames()
         let snapshot = try await repository.snapshot(names[number ?? names.count - 1])
         return try await Restore.run(
             snapshot, from: repository, try await repository.loadIndex().index,
-            only: Array(path.utf8), into: try FolderTarget(path: folder, intoExisting: intoExisting), report: { _ in })
+            choosing: RestoreChoice(paths: paths.map { Array($0.utf8) }, wants: wants),
+            into: try FolderTarget(path: folder, intoExisting: intoExisting), report: { _ in })
     }
 
     func verify(deep: Bool = true) async throws -> VerifyReport {
