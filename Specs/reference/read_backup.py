@@ -98,9 +98,30 @@ class Decoder:
 def parse_digits(text):
     """The 64-digit key as people write it, to the 32 bytes of the backup key."""
     digits = re.sub(r"[ \t\r\n-]", "", text)
-    if not re.fullmatch(r"[0-9A-Fa-f]{64}", digits):
-        raise Unable("the key must have 64 hexadecimal digits (spaces, line ends and hyphens do not matter)")
-    return bytes.fromhex(digits)
+    if not re.fullmatch(r"[0-9A-Fa-f]{64}([0-9A-Fa-f]{8})?", digits):
+        what = "64 hexadecimal digits, or 72 with its two check groups"
+        raise Unable(f"the key must have {what} (spaces, line ends and hyphens do not matter)")
+    if len(digits) == 72:
+        check_groups([int(digits[place : place + 4], 16) for place in range(0, 72, 4)])
+    return bytes.fromhex(digits[:64])
+
+
+def times_x(group, power=1):
+    for _ in range(power):
+        group = group << 1 ^ (0x1100B if group >> 15 else 0)
+    return group
+
+
+def check_groups(groups):
+    """18 groups over GF(2^16): they add up to 0, and so do they when group i is multiplied by x^i."""
+    plain = weighted = 0
+    for number, group in enumerate(groups, 1):
+        plain ^= group
+        weighted ^= times_x(group, number)
+    if plain or weighted:
+        wrong = [number for number in range(1, 19) if plain and times_x(plain, number) == weighted]
+        what = f"group {wrong[0]} is probably mistyped" if wrong else "more than one group is mistyped or out of order"
+        raise Unable(f"the key's check groups do not fit: {what}. Nothing was tried with it")
 
 
 def hkdf(key, info, store_id):
@@ -1166,7 +1187,7 @@ def run(arguments):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description="Reads a Coffer store with nothing but the 64-digit key.")
-    parser.add_argument("--key-file", metavar="FILE", help="a file with the 64 digits, or - for standard input")
+    parser.add_argument("--key-file", metavar="FILE", help="a file with the digits, or - for standard input")
     parser.add_argument("store", metavar="STORE", help="the folder with coffer.json in it")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the snapshots")

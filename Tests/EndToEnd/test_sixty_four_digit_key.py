@@ -47,7 +47,7 @@ class SixtyFourDigitKey(Session):
             env=self.environment(), encoding="utf-8", timeout=60)
         terminal.expect("type groups (\\d+) and (\\d+): ")
         groups = re.findall(r"\b[0-9a-f]{4}\b", terminal.before)
-        self.assertEqual(len(groups), 16)
+        self.assertEqual(len(groups), 18)
         terminal.sendline("0000 0000")
         terminal.expect("not what the key says")
         terminal.expect("type groups (\\d+) and (\\d+): ")
@@ -90,11 +90,17 @@ class SixtyFourDigitKey(Session):
         self.enabled(self.make_notes())
         self.coffer("backup")
         digits = (self.folder / "key.txt").read_text().split()
+        self.assertEqual(len(digits), 18)
+        mistyped = f"{int(digits[6], 16) ^ 0x0050:04x}"
         cases = {
             "wrong character": (digits[:4] + ["12g4"] + digits[5:], "group 5, position 3"),
-            "missing group": (digits[:-1], "60 digits"),
-            "one digit too many": (digits + ["1"], "65 digits"),
+            "missing group": (digits[:8] + digits[9:], "group 9 is probably missing"),
+            "two missing groups and a half": (digits[:15] + ["12"], "62 digits"),
+            "one digit too many": (digits + ["1"], "73 digits"),
             "empty": ([], "0 digits"),
+            "one wrong digit": (digits[:6] + [mistyped] + digits[7:], "Group 7 of the 64-digit key is probably mistyped"),
+            "neighbours swapped": (digits[:3] + [digits[4], digits[3]] + digits[5:], "Groups 4 and 5 of the 64-digit key"),
+            "two wrong groups": (digits[:6] + [mistyped, "0000"] + digits[8:], "of the 64-digit key is"),
         }
         for name, (groups, words) in cases.items():
             with self.subTest(name):
@@ -102,11 +108,15 @@ class SixtyFourDigitKey(Session):
                 error = self.error("restore", "--from", "cloud", "--key-file", "typed", "Restored", expect=10)
                 self.assertEqual(error["name"], "malformed-key")
                 self.assertIn(words, error["message"])
-        swapped = digits[1:2] + digits[0:1] + digits[2:]
+                for group in filter(lambda group: len(group) == 4, groups):
+                    self.assertNotIn(group, error["message"] + error["advice"])
+        swapped = digits[1:2] + digits[0:1] + digits[2:16]
         self.secret_file("typed", " ".join(swapped))
         error = self.error("restore", "--from", "cloud", "--key-file", "typed", "Restored", expect=10)
         self.assertEqual(error["name"], "wrong-key")
         self.assertFalse((self.folder / "Restored").exists(), "nothing was made for a key that opens nothing")
+        self.secret_file("typed", "".join(digits[:16]).upper())
+        self.coffer("restore", "--from", "cloud", "--key-file", "typed", "Restored")
 
     def test_disable_says_what_it_deletes_and_leaves_the_rest(self):
         source = self.make_notes()

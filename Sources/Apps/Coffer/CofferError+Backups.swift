@@ -13,11 +13,29 @@ extension CofferError {
                 "The 64-digit key has a wrong character in group \(group), position \(position).",
                 advice: "The key consists of the digits 0 to 9 and the letters a to f. Look at that group again.")
         case .length(let digits):
-            let groups = digits / BackupKey.digitsPerGroup
             self.init(
                 .malformedKey,
-                "The 64-digit key has \(digits) digits instead of 64\(digits < 64 ? " (\(groups) whole groups of 16)" : "").",
+                "The 64-digit key has \(digits) digits instead of 64, or 72 with its two check groups.",
                 advice: "Compare group by group with what you wrote down: a group is missing, doubled or not complete.")
+        case .mistyped(let group, let positions):
+            let places = positions.map(String.init).joined(separator: ", ")
+            self.init(
+                .malformedKey, "Group \(group) of the 64-digit key is probably mistyped. Nothing was tried with it.",
+                advice: positions.count < 3
+                    ? "Look at that group again, above all at position \(places)." : "Look at that group again.")
+        case .swapped(let first):
+            self.init(
+                .malformedKey,
+                "Groups \(first) and \(first + 1) of the 64-digit key have probably changed places. Nothing was tried with it.",
+                advice: "Look at these two groups again.")
+        case .leftOut(let group):
+            self.init(
+                .malformedKey, "The 64-digit key has 17 groups instead of 18: group \(group) is probably missing.",
+                advice: "Compare with what you wrote down from that group on.")
+        case .severalGroups:
+            self.init(
+                .malformedKey, "More than one group of the 64-digit key is mistyped. Nothing was tried with it.",
+                advice: "Compare all groups with what you wrote down.")
         }
     }
 

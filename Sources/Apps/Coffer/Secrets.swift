@@ -21,13 +21,13 @@ public struct Password: Sendable {
     public func isEqual(to other: Password) -> Bool { utf8.isEqual(to: other.utf8) }
 }
 
-/// The backup key as a person holds it: 64 hexadecimal digits in 16 groups of 4.
+/// The backup key as a person holds it: 64 hexadecimal digits in 16 groups of 4, and 2 groups that check them.
 public struct SixtyFourDigitKey: Sendable {
     package let key: BackupKey
 
     package init(_ key: BackupKey) { self.key = key }
 
-    /// Reads the digits in any spacing and case; takes the bytes over and wipes the array.
+    /// Reads the digits in any spacing and case, with or without the check groups; takes the bytes over and wipes the array.
     public init(wiping text: inout [UInt8]) throws(CofferError) {
         let secret = SecretBytes(wiping: &text)
         do {
@@ -37,7 +37,7 @@ public struct SixtyFourDigitKey: Sendable {
         }
     }
 
-    /// The 16 groups, to be shown to the person and to nobody else.
+    /// The 18 groups, to be shown to the person and to nobody else.
     public func revealGroups() -> [String] { key.revealGroups() }
 
     public func isEqual(to other: SixtyFourDigitKey) -> Bool { key.secret.isEqual(to: other.key.secret) }

@@ -1,11 +1,8 @@
-import ByteCoding
 package import Primitives
 
 /// The backup key K: 256 random bits under which a person's backups are encrypted (section 2).
 package struct BackupKey: Sendable {
     package static let byteCount = 32
-    package static let digitCount = 64
-    package static let digitsPerGroup = 4
 
     package let secret: SecretBytes
 
@@ -20,53 +17,32 @@ package struct BackupKey: Sendable {
         BackupKey(random: .random(byteCount, using: &generator))
     }
 
-    /// Reads the 64-digit key: either case; spaces, tabs, line ends and hyphens anywhere.
+    /// Reads the 64-digit key, with or without its two check groups: either case; spaces, tabs, line ends and hyphens anywhere.
     ///
-    /// The error names the place of the first wrong character as a person counts it, and never the character itself.
+    /// The errors name places as a person counts them, and never a digit.
     package init(digits text: SecretBytes) throws(BackupKeyError) {
-        var bytes = try text.withBytes { text throws(BackupKeyError) in try Self.parse(text) }
-        self.init(random: SecretBytes(wiping: &bytes))
+        self.init(random: try text.withBytes { text throws(BackupKeyError) in try WrittenKey(text: text).key() })
     }
 
-    private static func parse(_ text: UnsafeRawBufferPointer) throws(BackupKeyError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: byteCount)
-        var digits = 0
-        for character in text where !isSeparator(character) {
-            guard let value = Hex.value(character) else {
-                bytes.wipe()
-                throw .character(group: digits / digitsPerGroup + 1, position: digits % digitsPerGroup + 1)
-            }
-            if digits < digitCount {
-                bytes[digits / 2] |= digits.isMultiple(of: 2) ? value << 4 : value
-            }
-            digits += 1
-        }
-        guard digits == digitCount else {
-            bytes.wipe()
-            throw .length(digits: digits)
-        }
-        return bytes
-    }
+    /// The 64 digits, as a device keeps them.
+    package func revealDigits() -> String { WrittenKey(secret).reveal().prefix(WrittenKey.keyGroupCount).joined() }
 
-    private static func isSeparator(_ character: UInt8) -> Bool {
-        switch character {
-        case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "-"): true
-        default: false
-        }
-    }
-
-    /// The 16 groups of 4 digits. For the one place where a person is shown the key.
-    package func revealGroups() -> [String] {
-        secret.withBytes { bytes in
-            stride(from: 0, to: bytes.count, by: 2).map { Hex.encode(bytes[$0..<$0 + 2]) }
-        }
-    }
+    /// The 18 groups of 4 digits: 16 of the key and 2 that check them. For the one place where a person is shown the key.
+    package func revealGroups() -> [String] { WrittenKey(secret).reveal() }
 }
 
-/// Why a text is not a 64-digit key.
+/// Why a text is not a 64-digit key. Groups are counted from 1 to 18, positions from 1 to 4.
 package enum BackupKeyError: Error, Equatable {
-    /// Neither a digit 0–9 nor a letter a–f; group from 1 to 16 (or beyond), position from 1 to 4.
+    /// Neither a digit 0–9 nor a letter a–f.
     case character(group: Int, position: Int)
-    /// Not 64 digits.
+    /// Neither 64 digits nor 72.
     case length(digits: Int)
+    /// One group is wrong, at these positions; two or more wrong ones look so in one case of 4,000.
+    case mistyped(group: Int, positions: [Int])
+    /// This group and the next one changed places.
+    case swapped(firstGroup: Int)
+    /// There are 17 groups, and this one is missing.
+    case leftOut(group: Int)
+    /// More than one group is wrong.
+    case severalGroups
 }

@@ -61,7 +61,7 @@ enum KeyStorage: String, Codable, Sendable {
     }
 
     private static func digits(_ key: BackupKey) -> SecretBytes {
-        SecretBytes(copying: key.revealGroups().joined().utf8)
+        SecretBytes(copying: key.revealDigits().utf8)
     }
 }
 

@@ -116,9 +116,10 @@ enum KeyPaper {
     static func show(_ key: SixtyFourDigitKey) throws(CofferError) -> Bool {
         let groups = key.revealGroups()
         let shown = lines(key).map { "    \($0)\n" }.joined()
-        var introduction = "Your 64-digit key. Write it down now; it is not shown again:\n\n\(shown)\n"
+        var introduction =
+            "Your 64-digit key. Write it down now; it is not shown again. The last two groups check the others:\n\n\(shown)\n"
         for _ in 0..<3 {
-            let asked = Array(Array(1...16).shuffled().prefix(2)).sorted()
+            let asked = Array(Array(1...groups.count).shuffled().prefix(2)).sorted()
             let prompt = "To show that you have it, type groups \(asked[0]) and \(asked[1]): "
             guard let typed = try? SecretInput.askVisibly(introduction + prompt, insteadUse: "--key-file") else {
                 throw CofferError(
@@ -134,7 +135,9 @@ enum KeyPaper {
 
     static func lines(_ key: SixtyFourDigitKey) -> [String] {
         let groups = key.revealGroups()
-        return stride(from: 0, to: groups.count, by: 4).map { groups[$0..<$0 + 4].joined(separator: " ") }
+        return stride(from: 0, to: groups.count, by: 4).map {
+            groups[$0..<min($0 + 4, groups.count)].joined(separator: " ")
+        }
     }
 }
 
