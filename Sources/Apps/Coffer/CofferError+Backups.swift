@@ -198,7 +198,7 @@ extension SourceError {
 }
 
 extension TargetError {
-    fileprivate var words: String {
+    var words: String {
         switch self {
         case .exists: "something else has that name"
         case .full: "there is no room left"

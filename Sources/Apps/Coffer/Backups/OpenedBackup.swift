@@ -145,7 +145,7 @@ public struct OpenedBackup: Sendable {
         do { return try await repository.snapshotNames() } catch { throw CofferError(error, place: place) }
     }
 
-    private func snapshot(_ selection: Selection) async throws(CofferError) -> Snapshot {
+    func snapshot(_ selection: Selection) async throws(CofferError) -> Snapshot {
         let names = try await names()
         let name =
             switch selection {
@@ -160,7 +160,7 @@ public struct OpenedBackup: Sendable {
         do { return try await repository.snapshot(name) } catch { throw CofferError(error, place: place) }
     }
 
-    private func index() async throws(CofferError) -> ChunkIndex {
+    func index() async throws(CofferError) -> ChunkIndex {
         do { return try await repository.loadIndex().index } catch { throw CofferError(error, place: place) }
     }
 }

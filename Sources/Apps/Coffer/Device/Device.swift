@@ -38,6 +38,7 @@ public struct Device: Sendable {
     /// Backs up the folder that was enabled.
     public func backUp(progress: @escaping ProgressHandler) async throws(CofferError) -> BackupSummary {
         let settings = try enabledSettings()
+        removeDrillRemains()
         let backup = try await open()
         await deliverMissingShares(settings)
         return try await backup.backUp(

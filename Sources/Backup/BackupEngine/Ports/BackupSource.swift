@@ -8,6 +8,8 @@ package protocol BackupSource: Sendable {
     func root() throws(SourceError) -> SourceNode
     /// What a folder holds, sorted by name as bytes.
     func children(of directory: SourceNode) throws(SourceError) -> [SourceNode]
+    /// What is at a path now; nil if there is nothing.
+    func node(at path: [UInt8]) -> SourceNode?
     /// Opens a file.
     /// - Parameter attempt: from 0, rising when a file changed while it was read; a source may take a stronger lock.
     func open(_ file: SourceNode, attempt: Int) throws(SourceError) -> any SourceFile
@@ -19,6 +21,15 @@ package protocol BackupSource: Sendable {
 }
 
 extension BackupSource {
+    package func node(at path: [UInt8]) -> SourceNode? {
+        var node = try? root()
+        for name in path.split(separator: UInt8(ascii: "/")) {
+            guard let folder = node else { return nil }
+            node = (try? children(of: folder))?.first { $0.name == Array(name) }
+        }
+        return node
+    }
+
     package func version(of file: SourceNode, form: FileForm) -> FileVersion? { nil }
     package func attributes(of node: SourceNode) -> [ExtendedAttribute] { node.metadata.attributes }
 }

@@ -28,9 +28,11 @@ package struct FolderSource: BackupSource {
         let names = try names(in: directory)
         let companions = databaseCompanions(of: names, in: directory)
         return names.compactMap { name in
-            companions.contains(name) ? nil : node(at: path(of: name, in: directory))
+            companions.contains(name) ? nil : child(at: path(of: name, in: directory))
         }
     }
+
+    package func node(at path: [UInt8]) -> SourceNode? { path.isEmpty ? try? root() : child(at: path) }
 
     package func open(_ file: SourceNode, attempt: Int) throws(SourceError) -> any SourceFile {
         let path = systemPath(base, file.path)
@@ -101,7 +103,7 @@ package struct FolderSource: BackupSource {
     }
 
     /// nil if it vanished since the folder was read.
-    private func node(at path: [UInt8]) -> SourceNode? {
+    private func child(at path: [UInt8]) -> SourceNode? {
         let systemPath = systemPath(base, path)
         guard let status = FileStatus.ofLink(systemPath) else {
             guard errno != ENOENT else { return nil }
