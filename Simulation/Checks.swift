@@ -4,13 +4,13 @@ import VaultCore
 
 /// Looks at every honest vault after every step, and at every answer that leaves one.
 final class Checks {
-    private let world: World
+    let world: World
     private let fleet: Fleet
     /// How many vaults lie.
     private let corrupt: Int
     private let graceSeconds: UInt32
     private let delaySeconds: UInt32?
-    private var owners: [Owner] = []
+    private(set) var owners: [Owner] = []
     private(set) var names: [AccountName] = []
     private var vaults: [SimulatedVault] = []
     /// By vault and account.
@@ -83,6 +83,7 @@ final class Checks {
         checkCharges(vault, before, after, messages)
         checkContact(vault, before, after, messages)
         checkSuccession(vault, account, before, after)
+        checkHead(vault, account, before, after, messages)
         noteBudget(vault, account, before, after)
         noteRequest(vault, account, before, after, messages)
         for owner in owners { checkNeverLost(owner) }
@@ -302,6 +303,15 @@ final class Checks {
         case (.activate(let request), .activated):
             if record.active?.recordHash != request.recordHash, !isSuperseded(request, record) {
                 world.fail(.durable, "v\(vault.index) acknowledged an Activate that is not in its store")
+            }
+        case (.setHead(let request), .headSet):
+            if record.head?.head != request.head, record.serial <= request.serial + 1 {
+                world.fail(.heads, "v\(vault.index) acknowledged a head that is not in its store")
+            }
+        case (.getHead, .head):
+            // Where nothing was registered, a thief may have put a registration with a head of its own.
+            if message.sender != .owner, record.active.map({ owners[account].made($0.recordHash) }) == true {
+                world.fail(.heads, "v\(vault.index) showed a stranger the head")
             }
         default: break
         }

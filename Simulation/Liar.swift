@@ -7,6 +7,7 @@ final class Liar {
     private let world: World
     private var generator: SeededGenerator
     private var oldStatus: StatusReply?
+    private var oldHead: KeptHead?
     private var sleepsUntilMilliseconds: UInt64 = 0
 
     init(_ world: World) {
@@ -29,6 +30,7 @@ final class Liar {
 
     private func remembering(_ truth: Reply) -> Reply {
         if case .status(let status) = truth, oldStatus == nil || world.chance(perMille: 100) { oldStatus = status }
+        if case .head(let head) = truth, oldHead == nil || world.chance(perMille: 50) { oldHead = head.kept }
         return truth
     }
 
@@ -54,8 +56,17 @@ final class Liar {
         case .delete: return .deleted(serial: generator.next() >> 1)
         case .forgive: return .forgiven(serial: generator.next() >> 1, attemptsLeft: 64)
         case .thaw: return .thawed(serial: generator.next() >> 1)
+        case .setHead: return .headSet(serial: generator.next() >> 1)
+        case .getHead: return oldHead(truth)
         case .status, .history, .requestDeletion: return truth
         }
+    }
+
+    /// An old one, none, or one of its own making.
+    private func oldHead(_ truth: Reply) -> Reply {
+        guard case .head(let reply) = truth else { return truth }
+        let own = KeptHead(head: .random(using: &generator))
+        return .head(HeadReply(serial: reply.serial, kept: world.pick([oldHead, nil, own]) ?? nil))
     }
 
     private func lie(_ status: StatusReply) -> StatusReply {

@@ -33,6 +33,10 @@ final class Owner: @unchecked Sendable {
     /// As `UndeliveredShares`: what the vaults in `missing` still lack.
     var undelivered: (registration: PlainRegistration, missing: [Int], certificates: [SuccessionCertificate])?
     private(set) var recoveries = 0
+    /// What was said of every snapshot, the oldest first.
+    private(set) var heads: [SealedHead] = []
+    /// By vault: the newest head that it acknowledged and has not let go of since by right; −1 if none.
+    private(set) var acknowledgedNumbers: [Int]
     private let honest: [Bool]
 
     init(world: World, network: Network, fleet: Fleet, account: String, honest: [Bool]) throws {
@@ -41,6 +45,7 @@ final class Owner: @unchecked Sendable {
         self.fleet = fleet
         self.honest = honest
         name = try AccountName(tenant: Self.tenant, account: account)
+        acknowledgedNumbers = honest.map { _ in -1 }
         generator = world.generator()
         backupKey = .random(32, using: &generator)
     }
@@ -55,6 +60,19 @@ final class Owner: @unchecked Sendable {
         attempts.append(attempt.request(serial: 0).attemptID)
     }
     func recovered() { recoveries += 1 }
+
+    func newHead() -> (number: Int, head: SealedHead) {
+        heads.append(.random(using: &generator))
+        return (heads.count - 1, heads[heads.count - 1])
+    }
+
+    func acknowledged(_ number: Int, at vault: Int) {
+        acknowledgedNumbers[vault] = max(acknowledgedNumbers[vault], number)
+    }
+
+    /// The registration went, and the head with it.
+    func headWent(at vault: Int) { acknowledgedNumbers[vault] = -1 }
+
     func honestCount(_ vaults: [Int]) -> Int { vaults.count { honest[$0] } }
 
     /// A vault keeps the registration beside its successor, under a new budget.
@@ -98,23 +116,30 @@ final class Owner: @unchecked Sendable {
 
     private func act() async throws {
         if !isProtected, undelivered == nil, world.chance(perMille: 700) { return try await register() }
-        switch world.draw(0..<100) {
+        switch world.draw(0..<115) {
         case 0..<30: try await recover(isTypo: false)
         case 30..<42: try await recover(isTypo: true)
         case 42..<70: try await register()
         case 70..<85: try await deliver()
         case 85..<95: try await look()
+        case 100..<115: try await backUp()
         default: try await delete()
         }
     }
 
-    /// A second device, or a new phone: only recovers.
+    /// A second device, or a new phone: recovers, and goes on with the backups.
     func liveOnAnotherDevice() async {
         do {
             while true {
                 try await world.sleep(seconds: world.draw(3_600..<200_000))
                 if world.isCalm { return }
-                do { try await recover(isTypo: world.chance(perMille: 200)) } catch is Cut {}
+                do {
+                    if world.chance(perMille: 300) {
+                        try await backUp()
+                    } else {
+                        try await recover(isTypo: world.chance(perMille: 200))
+                    }
+                } catch is Cut {}
             }
         } catch { return }
     }

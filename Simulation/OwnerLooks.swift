@@ -37,7 +37,7 @@ extension Owner {
         if !shown.isEmpty { world.note("\(name.account) calls \(shown.map(\.own.count)) attempts their own") }
     }
 
-    private func isManaged(_ reply: StatusReply) -> Bool {
+    func isManaged(_ reply: StatusReply) -> Bool {
         reply.activeID != nil && !reply.isActiveForeign(to: backupKey)
     }
 

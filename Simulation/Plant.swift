@@ -24,6 +24,8 @@ enum Check: String, CaseIterable {
     case rolledBack = "rolled-back"
     /// What was restored from a copy is not evaluated before its owner's key has spoken.
     case frozen
+    /// A head that was acknowledged stays, or a newer one; only its owner sets and sees it.
+    case heads
     /// The same seed gives the same bytes.
     case sameBytes = "same-bytes"
 }
@@ -48,6 +50,10 @@ enum Plant: String, CaseIterable {
     case forgiveForgivesAll = "forgive-forgives-all"
     case delayIgnored = "delay-ignored"
     case contactIgnored = "contact-ignored"
+    case changeForgetsHead = "change-forgets-head"
+    case headForAnyone = "head-for-anyone"
+    case olderHeadWins = "older-head-wins"
+    case firstHeadBelieved = "first-head-believed"
     case systemRandomness = "system-randomness"
 
     /// The checks that must notice it, each with the others looking away.
@@ -68,6 +74,7 @@ enum Plant: String, CaseIterable {
         case .thawNotNeeded: [.frozen]
         case .forgiveForgivesAll: [.nothingMinted]
         case .delayIgnored, .contactIgnored: [.ownersAlone]
+        case .changeForgetsHead, .headForAnyone, .olderHeadWins, .firstHeadBelieved: [.heads]
         case .systemRandomness: [.sameBytes]
         }
     }

@@ -133,6 +133,10 @@ final class Run {
         // The longest wait before an attempt is a day.
         world.run(seconds: 30 * 3600)
         for owner in owners where world.breach == nil { mustRecover(owner) }
+        for owner in owners where world.breach == nil {
+            world.spawn { try? await owner.readHeads() }
+            world.run(seconds: 3600)
+        }
         world.run(seconds: 5 * 86_400)
         if world.breach == nil { checks.checkDestruction() }
     }

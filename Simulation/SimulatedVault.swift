@@ -290,6 +290,8 @@ final class SimulatedVault {
         case .delete(let request): return .delete(request)
         case .forgive(let request): return .forgive(request)
         case .history(let request): return .history(request)
+        case .setHead(let request): return .setHead(request)
+        case .getHead(let request): return .getHead(request)
         case .thaw(let request): return .thaw(request)
         case .requestDeletion(let request): return .requestDeletion(request)
         }
@@ -359,6 +361,8 @@ extension Operation {
         case .delete: "delete"
         case .forgive: "forgive"
         case .history: "history"
+        case .setHead: "set head"
+        case .getHead: "get head"
         case .thaw: "thaw"
         case .requestDeletion: "request deletion"
         }
@@ -377,6 +381,8 @@ extension Reply {
         case .deleted: "deleted"
         case .forgiven: "forgiven"
         case .history: "history"
+        case .headSet: "head set"
+        case .head: "head"
         case .thawed: "thawed"
         case .waiting: "waiting"
         case .refused(let refusal): "refused: \(refusal)"

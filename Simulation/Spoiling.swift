@@ -42,6 +42,17 @@ extension Plant {
             if let change = before.requestedChange, after.active?.id == before.active?.id {
                 vault.tamper(name) { if $0.requestedChange == nil { $0.requestedChange = change } }
             }
+        case .changeForgetsHead:
+            if after.active?.id != before.active?.id { vault.tamper(name) { $0.head = nil } }
+        case .headForAnyone:
+            for case .setHead(let request) in messages.map(\.operation) where request.serial == before.serial {
+                vault.tamper(name) { if $0.active != nil { $0.head = KeptHead(head: request.head) } }
+            }
+        case .olderHeadWins:
+            let sets = messages.filter { $0.sender == .owner }.map(\.operation)
+            for case .setHead(let request) in sets where request.registrationID == after.active?.id {
+                vault.tamper(name) { $0.head = KeptHead(head: request.head) }
+            }
         case .tokenReplaces: replace(vault, name, after, messages)
         case .lastAttemptDestroys:
             if after.active != nil, after.attemptsLeft == 0, before.attemptsLeft > 0 {

@@ -165,7 +165,7 @@ final class Thief: @unchecked Sendable {
         }
     }
 
-    /// Confirm, Delete and Retire under a key that is not the owner's.
+    /// Confirm, Delete, Retire and heads under a key that is not the owner's.
     private func forge() async throws {
         for (vault, reply) in try await status(Array(fleet.currentVaults.indices)) {
             guard let id = reply.activeID else { continue }
@@ -185,6 +185,18 @@ final class Thief: @unchecked Sendable {
                     DeleteRequest(
                         serial: reply.serial, registrationID: id,
                         signature: own.sign(try SignedBytes.delete(context, registrationID: id)))), to: vault)
+            let head = SealedHead.random(using: &generator)
+            send(
+                .setHead(
+                    SetHeadRequest(
+                        serial: reply.serial, registrationID: id, head: head,
+                        signature: own.sign(try SignedBytes.setHead(context, registrationID: id, head: head)))),
+                to: vault)
+            send(
+                .getHead(
+                    GetHeadRequest(
+                        serial: reply.serial, registrationID: id,
+                        signature: own.sign(try SignedBytes.getHead(context, registrationID: id)))), to: vault)
             send(
                 .retire(
                     try SuccessionCertificate(

@@ -277,7 +277,8 @@ def optional(data):
 
 LABELS = """vault-id fleet-fingerprint share-commitment envelope-hash record-hash receipt channel-key-id envelope-key
 envelope-commitment management-key channel-reply channel-info channel-export password-input proof-nonce sign-prepare
-sign-activate sign-replace sign-retire sign-confirm sign-delete sign-forgive sign-history sign-thaw sign-channel-key sign-fleet""".split()
+sign-activate sign-replace sign-retire sign-confirm sign-delete sign-forgive sign-history sign-set-head sign-get-head
+sign-thaw sign-channel-key sign-fleet""".split()
 
 
 def label(name):
@@ -534,6 +535,8 @@ def golden_signed(out):
     attempts = vector(fill("attempt 1", 16) + fill("attempt 2", 16), 16 * 64)
     out["signForgive"] = labelled("sign-forgive", here, fill("registration", 16), attempts)
     out["signHistory"] = labelled("sign-history", here, fill("registration", 16))
+    out["signSetHead"] = labelled("sign-set-head", here, fill("registration", 16), fill("head", 64))
+    out["signGetHead"] = labelled("sign-get-head", here, fill("registration", 16))
     out["signThaw"] = labelled("sign-thaw", here, fill("registration", 16), fill("thaw nonce", 32))
     out["signChannelKey"] = labelled(
         "sign-channel-key", fill("fleet", 16), fill("vault 1", 16), fill("key id", 8), fill("channel key", 1216),
@@ -560,6 +563,8 @@ def golden_requests(out):
         "requestForgive": u8(8) + serial + registration
         + vector(fill("attempt 1", 16) + fill("attempt 2", 16), 16 * 64) + signature,
         "requestHistory": u8(9) + serial + registration + signature,
+        "requestSetHead": u8(10) + serial + registration + fill("head", 64) + signature,
+        "requestGetHead": u8(11) + serial + registration + signature,
         "requestThaw": u8(12) + serial + registration + fill("thaw nonce", 32) + signature,
         "requestDeletion": u8(13) + serial + registration,
     }  # fmt: skip
@@ -595,6 +600,9 @@ def golden_replies(out):
     entries = b"".join(u8(kind) + u32(kind) + u64(1_800_000_000) + u64(1_800_000_000 + kind) for kind in range(1, 14))
     charged = b"".join(fill(f"attempt {i}", 16) + u64(1_800_000_000 + i) for i in (1, 2))
     out["replyHistory"] = u8(9) + serial + u64(1_800_000_000) + vector(entries, 21 * 22) + vector(charged, 24 * 64)
+    out["replyHeadSet"] = u8(10) + serial
+    out["replyHead"] = u8(11) + serial + optional(fill("head", 64) + u8(1))
+    out["replyHeadNone"] = u8(11) + serial + optional(None)
     out["replyThawed"] = u8(12) + serial
     out["replyWaiting"] = u8(13) + serial + u64(1_800_000_000)
     plain = {"malformed": 1, "unauthorised": 2, "tokenExpired": 3, "wrongVault": 4, "notRegistered": 5,

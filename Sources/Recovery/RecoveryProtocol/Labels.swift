@@ -38,6 +38,8 @@ package enum Label: String, CaseIterable, Sendable {
     case signDelete = "coffer/v1/sign-delete"
     case signForgive = "coffer/v1/sign-forgive"
     case signHistory = "coffer/v1/sign-history"
+    case signSetHead = "coffer/v1/sign-set-head"
+    case signGetHead = "coffer/v1/sign-get-head"
     case signThaw = "coffer/v1/sign-thaw"
     case signChannelKey = "coffer/v1/sign-channel-key"
     case signFleet = "coffer/v1/sign-fleet"

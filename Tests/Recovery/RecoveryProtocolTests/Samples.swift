@@ -96,6 +96,12 @@ struct Samples {
                 ThawRequest(
                     serial: .max, registrationID: .random(using: &generator), nonce: .random(using: &generator),
                     signature: signature())),
+            .setHead(
+                SetHeadRequest(
+                    serial: .max, registrationID: .random(using: &generator), head: .random(using: &generator),
+                    signature: signature())),
+            .getHead(
+                GetHeadRequest(serial: .max, registrationID: .random(using: &generator), signature: signature())),
             .requestDeletion(DeletionRequest(serial: .max, registrationID: .random(using: &generator))),
         ]
     }
@@ -144,7 +150,9 @@ struct Samples {
         return [
             .status(status), .evaluated(evaluated), .prepared(serial: 1), .activated(serial: 2),
             .retired(serial: 3), .confirmed(serial: 4, attemptsLeft: 10), .deleted(serial: 5),
-            .forgiven(serial: 6, attemptsLeft: 10), .history(history), .thawed(serial: 7),
+            .forgiven(serial: 6, attemptsLeft: 10), .history(history), .headSet(serial: 9),
+            .head(HeadReply(serial: .max, kept: KeptHead(head: .random(using: &generator), isRestored: true))),
+            .head(HeadReply(serial: .max, kept: nil)), .thawed(serial: 7),
             .waiting(serial: 8, allowed: Timestamp(unixSeconds: .max)),
         ] + Self.refusals.map { .refused($0) }
     }

@@ -235,6 +235,9 @@ func fillElement(_ name: String) -> GroupElement { GroupElement(uniformBytes: fi
                 here, registrationID: registration,
                 attempts: [AttemptID(filledFrom: "attempt 1"), AttemptID(filledFrom: "attempt 2")]),
             "signHistory": try SignedBytes.history(here, registrationID: registration),
+            "signSetHead": try SignedBytes.setHead(
+                here, registrationID: registration, head: SealedHead(filledFrom: "head")),
+            "signGetHead": try SignedBytes.getHead(here, registrationID: registration),
             "signThaw": try SignedBytes.thaw(
                 here, registrationID: registration, nonce: ThawNonce(filledFrom: "thaw nonce")),
             "signChannelKey": try SignedBytes.channelKey(
@@ -281,6 +284,12 @@ func fillElement(_ name: String) -> GroupElement { GroupElement(uniformBytes: fi
                     signature: signature)),
             "requestHistory": .history(
                 HistoryRequest(serial: Self.serial, registrationID: registration, signature: signature)),
+            "requestSetHead": .setHead(
+                SetHeadRequest(
+                    serial: Self.serial, registrationID: registration, head: SealedHead(filledFrom: "head"),
+                    signature: signature)),
+            "requestGetHead": .getHead(
+                GetHeadRequest(serial: Self.serial, registrationID: registration, signature: signature)),
             "requestThaw": .thaw(
                 ThawRequest(
                     serial: Self.serial, registrationID: registration, nonce: ThawNonce(filledFrom: "thaw nonce"),
@@ -343,6 +352,11 @@ func fillElement(_ name: String) -> GroupElement { GroupElement(uniformBytes: fi
             "replyDeleted": .deleted(serial: Self.serial),
             "replyForgiven": .forgiven(serial: Self.serial, attemptsLeft: 6),
             "replyHistory": .history(history),
+            "replyHeadSet": .headSet(serial: Self.serial),
+            "replyHead": .head(
+                HeadReply(
+                    serial: Self.serial, kept: KeptHead(head: SealedHead(filledFrom: "head"), isRestored: true))),
+            "replyHeadNone": .head(HeadReply(serial: Self.serial, kept: nil)),
             "replyThawed": .thawed(serial: Self.serial),
             "replyWaiting": .waiting(serial: Self.serial, allowed: Self.time),
         ]

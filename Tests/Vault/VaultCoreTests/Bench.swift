@@ -197,6 +197,30 @@ final class Bench {
                 signature: registration.key.sign(signed)))
     }
 
+    func setHead(_ head: SealedHead, of registration: NewRecord, serial: UInt64? = nil) throws -> Command {
+        let signed = try SignedBytes.setHead(context(serial), registrationID: registration.id, head: head)
+        return .setHead(
+            SetHeadRequest(
+                serial: serial ?? record.serial, registrationID: registration.id, head: head,
+                signature: registration.key.sign(signed)))
+    }
+
+    func getHead(of registration: NewRecord, serial: UInt64? = nil) throws -> Command {
+        let signed = try SignedBytes.getHead(context(serial), registrationID: registration.id)
+        return .getHead(
+            GetHeadRequest(
+                serial: serial ?? record.serial, registrationID: registration.id,
+                signature: registration.key.sign(signed)))
+    }
+
+    func head() -> SealedHead { .random(using: &generator) }
+
+    /// What the owner is shown.
+    func shownHead(of registration: NewRecord) throws -> KeptHead? {
+        guard case .head(let reply) = run(try getHead(of: registration)) else { return nil }
+        return reply.kept
+    }
+
     func requestDeletion(_ registration: NewRecord, serial: UInt64? = nil) -> Command {
         .requestDeletion(DeletionRequest(serial: serial ?? record.serial, registrationID: registration.id))
     }

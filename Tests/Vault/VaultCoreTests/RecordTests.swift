@@ -38,7 +38,21 @@ import VaultCore
             #expect(throws: ByteCodingError.self) { try AccountRecord(decoding: Array(bytes[..<count])) }
         }
         #expect(throws: ByteCodingError.trailingBytes) { try AccountRecord(decoding: bytes + [0]) }
-        #expect(throws: ByteCodingError.invalidValue) { try AccountRecord(decoding: [2] + bytes.dropFirst()) }
+        #expect(throws: ByteCodingError.invalidValue) { try AccountRecord(decoding: [3] + bytes.dropFirst()) }
+    }
+
+    @Test func `a record without a head is written as before there were heads, and one with it as version 2`() throws {
+        var record = try fullRecord()
+        let bytes = try record.encoded()
+        #expect(bytes.first == 1)
+        #expect(throws: ByteCodingError.self) { try AccountRecord(decoding: [2] + bytes.dropFirst()) }
+        for isRestored in [false, true] {
+            record.head = KeptHead(head: try Bench().head(), isRestored: isRestored)
+            let withHead = try record.encoded()
+            #expect(withHead.first == 2 && withHead.count == bytes.count + SealedHead.byteCount + 1)
+            #expect(try AccountRecord(decoding: withHead) == record)
+            #expect(throws: ByteCodingError.self) { try AccountRecord(decoding: [1] + withHead.dropFirst()) }
+        }
     }
 
     @Test func `bent records are refused or read as another value, and never crash`() throws {

@@ -13,6 +13,8 @@ package enum Reply: Equatable, Sendable {
     case deleted(serial: UInt64)
     case forgiven(serial: UInt64, attemptsLeft: UInt8)
     case history(HistoryReply)
+    case headSet(serial: UInt64)
+    case head(HeadReply)
     case thawed(serial: UInt64)
     /// A replacement or deletion without the key was taken down. Asked for again from this time on, it is done.
     case waiting(serial: UInt64, allowed: Timestamp)
@@ -32,6 +34,8 @@ extension Reply: ByteCodable {
         case deleted = 7
         case forgiven = 8
         case history = 9
+        case headSet = 10
+        case head = 11
         case thawed = 12
         case waiting = 13
     }
@@ -48,6 +52,8 @@ extension Reply: ByteCodable {
         case .deleted: self = .deleted(serial: try reader.uint64())
         case .forgiven: self = .forgiven(serial: try reader.uint64(), attemptsLeft: try reader.uint8())
         case .history: self = .history(try HistoryReply(from: &reader))
+        case .headSet: self = .headSet(serial: try reader.uint64())
+        case .head: self = .head(try HeadReply(from: &reader))
         case .thawed: self = .thawed(serial: try reader.uint64())
         case .waiting: self = .waiting(serial: try reader.uint64(), allowed: try Timestamp(from: &reader))
         case nil: throw .invalidValue
@@ -78,6 +84,10 @@ extension Reply: ByteCodable {
         case .history(let history):
             writer.uint8(Number.history.rawValue)
             try history.encode(into: &writer)
+        case .headSet(let serial): write(.headSet, serial, into: &writer)
+        case .head(let head):
+            writer.uint8(Number.head.rawValue)
+            try head.encode(into: &writer)
         case .thawed(let serial): write(.thawed, serial, into: &writer)
         case .waiting(let serial, let allowed):
             write(.waiting, serial, into: &writer)

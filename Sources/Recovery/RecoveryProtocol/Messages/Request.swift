@@ -40,12 +40,13 @@ package enum Operation: Equatable, Sendable {
     case delete(DeleteRequest)
     case forgive(ForgiveRequest)
     case history(HistoryRequest)
+    case setHead(SetHeadRequest)
+    case getHead(GetHeadRequest)
     case thaw(ThawRequest)
     case requestDeletion(DeletionRequest)
 }
 
 extension Operation: ByteCodable {
-    /// 10 and 11 are kept for SetHead and GetHead.
     private enum Number: UInt8 {
         case status = 1
         case prepare = 2
@@ -56,6 +57,8 @@ extension Operation: ByteCodable {
         case delete = 7
         case forgive = 8
         case history = 9
+        case setHead = 10
+        case getHead = 11
         case thaw = 12
         case requestDeletion = 13
     }
@@ -71,6 +74,8 @@ extension Operation: ByteCodable {
         case .delete: self = .delete(try DeleteRequest(from: &reader))
         case .forgive: self = .forgive(try ForgiveRequest(from: &reader))
         case .history: self = .history(try HistoryRequest(from: &reader))
+        case .setHead: self = .setHead(try SetHeadRequest(from: &reader))
+        case .getHead: self = .getHead(try GetHeadRequest(from: &reader))
         case .thaw: self = .thaw(try ThawRequest(from: &reader))
         case .requestDeletion: self = .requestDeletion(try DeletionRequest(from: &reader))
         case nil: throw .invalidValue
@@ -88,6 +93,8 @@ extension Operation: ByteCodable {
         case .delete(let body): try write(.delete, body, into: &writer)
         case .forgive(let body): try write(.forgive, body, into: &writer)
         case .history(let body): try write(.history, body, into: &writer)
+        case .setHead(let body): try write(.setHead, body, into: &writer)
+        case .getHead(let body): try write(.getHead, body, into: &writer)
         case .thaw(let body): try write(.thaw, body, into: &writer)
         case .requestDeletion(let body): try write(.requestDeletion, body, into: &writer)
         }

@@ -103,6 +103,23 @@ package enum SignedBytes {
         try at(context, .signHistory) { writer throws(ByteCodingError) in try registrationID.encode(into: &writer) }
     }
 
+    /// By the management key: has this vault keep a head.
+    package static func setHead(
+        _ context: SigningContext, registrationID: RegistrationID, head: SealedHead
+    ) throws(ByteCodingError) -> [UInt8] {
+        try at(context, .signSetHead) { writer throws(ByteCodingError) in
+            try registrationID.encode(into: &writer)
+            try head.encode(into: &writer)
+        }
+    }
+
+    /// By the management key: asks for the head.
+    package static func getHead(
+        _ context: SigningContext, registrationID: RegistrationID
+    ) throws(ByteCodingError) -> [UInt8] {
+        try at(context, .signGetHead) { writer throws(ByteCodingError) in try registrationID.encode(into: &writer) }
+    }
+
     /// By the management key: lets a vault that came back from a backup go on.
     package static func thaw(
         _ context: SigningContext, registrationID: RegistrationID, nonce: ThawNonce

@@ -36,6 +36,8 @@ package enum Command: Equatable, Sendable {
     case delete(DeleteRequest)
     case forgive(ForgiveRequest)
     case history(HistoryRequest)
+    case setHead(SetHeadRequest)
+    case getHead(GetHeadRequest)
     case thaw(ThawRequest)
     case requestDeletion(DeletionRequest)
 }
@@ -84,6 +86,7 @@ package enum VaultEvent: Equatable, Sendable {
     case prepared, activated, retired, charged, repeated, deleted, expired, destroyed
     case confirmed(attempts: Int), forgiven(attempts: Int)
     case replacementRequested, deletionRequested, cancelled, replacedWithoutKey, deletedWithoutKey, shown, thawed
+    case headSet
 }
 
 /// One step of the machine.

@@ -54,6 +54,8 @@ package struct Machine {
         case .delete(let request): .reply(try delete(request))
         case .forgive(let request): .reply(try forgive(request))
         case .history(let request): .reply(try history(request))
+        case .setHead(let request): .reply(try setHead(request))
+        case .getHead(let request): .reply(try getHead(request))
         case .thaw(let request): .reply(try thaw(request))
         case .requestDeletion(let request): .reply(try requestDeletion(request))
         }

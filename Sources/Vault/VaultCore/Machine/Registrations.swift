@@ -88,9 +88,11 @@ extension Machine {
                     signing, oldRegistrationID: replacement.oldRegistrationID, newRecordHash: request.recordHash)
             }
         }
-        let old = record.active
+        let (old, head) = (record.active, record.head)
         become(new)
         record.previous = old
+        // A new password is for the same backups.
+        record.head = head
         note(.activated, as: .activated)
         return .activated(serial: record.serial)
     }
@@ -148,8 +150,10 @@ extension Machine {
     private mutating func leavePlace(to certificate: SuccessionCertificate, destroyedSeconds: UInt64?) {
         let successor = [record.pendingSigned, record.pending].compactMap { $0 }
             .first { $0.registration.recordHash == certificate.newRecordHash }
+        let head = record.head
         record.eraseRegistrations()
         record.pendingSigned = successor
+        record.head = head
         record.tombstone = Tombstone(
             destroyedSeconds: destroyedSeconds, registrationID: certificate.oldRegistrationID,
             managementKey: certificate.newManagementKey, successor: certificate.newRecordHash)

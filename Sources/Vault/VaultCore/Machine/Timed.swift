@@ -34,13 +34,14 @@ extension AccountRecord {
         return events
     }
 
-    /// Shares and envelopes go, of every registration; the serial stays.
+    /// Shares and envelopes go, of every registration, and the head; the serial stays.
     mutating func eraseRegistrations() {
         active = nil
         previous = nil
         pending = nil
         pendingSigned = nil
         requestedChange = nil
+        head = nil
         budget = 0
         charges = []
         destroyServingSeconds = nil

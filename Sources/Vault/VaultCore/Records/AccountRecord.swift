@@ -152,6 +152,9 @@ package struct AccountRecord: Equatable, Sendable {
     package private(set) var spent: [RegistrationID]
     /// Set when the record came back from a backup; nothing is evaluated until the management key signs over it.
     package var thawNonce: ThawNonce?
+    /// What the owner's devices say of their newest backup; opaque here. It outlives a change of registration that
+    /// the old key signed.
+    package var head: KeptHead?
     package var history: AccountHistory
 
     package init(serial: UInt64) {
@@ -198,20 +201,24 @@ package struct AccountRecord: Equatable, Sendable {
     package mutating func freeze(nonce: ThawNonce, batchesMissed: UInt64) {
         passSerials(ofBatches: batchesMissed)
         requestedChange = nil
+        // A later one may have been acknowledged.
+        head = head.map { KeptHead(head: $0.head, isRestored: true) }
         guard active != nil || tombstone != nil else { return }
         thawNonce = nonce
     }
 }
 
 extension AccountRecord: ByteCodable {
-    /// Of the structure below, so that a later one can be told apart.
+    /// Of the structure below. Version 1 has no head: a record without one is written as it was before there were any.
     private static let version: UInt8 = 1
+    private static let versionWithHead: UInt8 = 2
     private static let chargesLimits = 0...Charge.byteCount * Limits.receiptsMax
     private static let spentLimits = 0...RegistrationID.byteCount * spentMax
     private static let certificatesLimits = 0...SuccessionCertificate.byteCount * Limits.certificatesMax
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {
-        guard try reader.uint8() == Self.version else { throw .invalidValue }
+        let version = try reader.uint8()
+        guard version == Self.version || version == Self.versionWithHead else { throw .invalidValue }
         serial = try reader.uint64()
         active = try Self.optional(from: &reader)
         previous = try Self.optional(from: &reader)
@@ -226,12 +233,13 @@ extension AccountRecord: ByteCodable {
         changedWithoutKeySeconds = try reader.optional { reader throws(ByteCodingError) in try reader.uint64() }
         spent = try reader.list(Self.spentLimits)
         thawNonce = try Self.optional(from: &reader)
+        head = version == Self.versionWithHead ? try KeptHead(from: &reader) : nil
         history = try AccountHistory(from: &reader)
         guard charges.count <= budget else { throw .invalidValue }
     }
 
     package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
-        writer.uint8(Self.version)
+        writer.uint8(head == nil ? Self.version : Self.versionWithHead)
         writer.uint64(serial)
         try Self.encode(active, into: &writer)
         try Self.encode(previous, into: &writer)
@@ -250,6 +258,7 @@ extension AccountRecord: ByteCodable {
         }
         try writer.list(spent, Self.spentLimits)
         try Self.encode(thawNonce, into: &writer)
+        try head?.encode(into: &writer)
         try history.encode(into: &writer)
     }
 

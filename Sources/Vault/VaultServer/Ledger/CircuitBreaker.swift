@@ -39,7 +39,7 @@ struct CircuitBreaker: Sendable {
             // Its owner has the management key: these attempts are nobody's loss.
             case .deleted: charges -= accountMax
             case .prepared, .activated, .retired, .repeated, .expired, .replacementRequested,
-                .deletionRequested, .cancelled, .replacedWithoutKey, .deletedWithoutKey, .shown, .thawed:
+                .deletionRequested, .cancelled, .replacedWithoutKey, .deletedWithoutKey, .shown, .thawed, .headSet:
                 break
             }
         }

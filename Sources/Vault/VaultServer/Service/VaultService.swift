@@ -167,6 +167,8 @@ package final class VaultService: Sendable {
         case .delete(let request): .delete(request)
         case .forgive(let request): .forgive(request)
         case .history(let request): .history(request)
+        case .setHead(let request): .setHead(request)
+        case .getHead(let request): .getHead(request)
         case .thaw(let request): .thaw(request)
         case .requestDeletion(let request): .requestDeletion(request)
         }
@@ -189,7 +191,7 @@ extension Operation {
         switch self {
         case .status, .requestDeletion: false
         case .prepare(let request): request.replacement != nil
-        case .activate, .retire, .evaluate, .confirm, .delete, .forgive, .history, .thaw: true
+        case .activate, .retire, .evaluate, .confirm, .delete, .forgive, .history, .setHead, .getHead, .thaw: true
         }
     }
 }

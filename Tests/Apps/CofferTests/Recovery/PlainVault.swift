@@ -128,7 +128,7 @@ final class PlainVault: Sendable {
             (state.active, state.previous, state.pending) = (nil, nil, nil)
             state.serial += 1
             return .deleted(serial: state.serial)
-        case .forgive, .history, .thaw, .requestDeletion: return .refused(.malformed)
+        case .forgive, .history, .setHead, .getHead, .thaw, .requestDeletion: return .refused(.malformed)
         }
     }
 

@@ -138,6 +138,29 @@ struct TestClient {
                 signature: registration.managementKey.sign(signed)))
     }
 
+    func setHead(
+        _ head: SealedHead, of registration: NewRegistration, serial: UInt64
+    ) throws -> RecoveryProtocol.Operation {
+        let id = registration.record.header.registrationID
+        let signed = try SignedBytes.setHead(context(serial), registrationID: id, head: head)
+        return .setHead(
+            SetHeadRequest(
+                serial: serial, registrationID: id, head: head, signature: registration.managementKey.sign(signed)))
+    }
+
+    /// What the owner is shown.
+    func head(of registration: NewRegistration) async throws -> KeptHead? {
+        let serial = try await status().serial
+        let id = registration.record.header.registrationID
+        let signed = try SignedBytes.getHead(context(serial), registrationID: id)
+        let reply = try await ask(
+            .getHead(
+                GetHeadRequest(
+                    serial: serial, registrationID: id, signature: registration.managementKey.sign(signed))))
+        guard case .head(let head) = reply else { throw Unexpected(reply: reply) }
+        return head.kept
+    }
+
     func delete(_ registration: NewRegistration, serial: UInt64) throws -> RecoveryProtocol.Operation {
         let id = registration.record.header.registrationID
         let signed = try SignedBytes.delete(context(serial), registrationID: id)
