@@ -66,6 +66,7 @@ extension Device {
         folder.delete(StandingFile.name)
         folder.delete(FleetAccess.fileName)
         folder.delete(Device.knownFilesName)
+        folder.delete(Device.ledgerName)
         folder.delete(DeviceSettings.fileName)
     }
 

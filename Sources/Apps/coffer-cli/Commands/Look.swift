@@ -1,28 +1,81 @@
 import ArgumentParser
 import Coffer
+import Foundation
 
 struct Verify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Prove the newest snapshot restorable.",
-        discussion: "Checks that everything it needs is there and in order; with --deep, reads and proves every byte.")
+        discussion: """
+            Checks that everything it needs is there and in order; with --deep, reads and proves every byte. What a restore \
+            does besides, a drill shows: coffer drill.
+            """)
 
     @Flag(help: "Read every byte.") var deep = false
+    @Option(
+        help: ArgumentHelp(
+            "Read this part of the packs, those that were read longest ago first: daily runs read everything in turn.",
+            valueName: "percent"))
+    var sample: Percentage?
     @OptionGroup var unlock: UnlockOptions
     @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        guard !deep || sample == nil else { throw ValidationError("Say --deep or --sample, not both.") }
+    }
 
     func run() async throws {
         let backup = try await unlock.open(common)
         let display = ProgressDisplay(silent: common.json)
         let summary: VerifySummary
+        var part: SampleSummary?
         do {
             summary = try await backup.verify(deep: deep, progress: display.handler)
+            if let sample {
+                part = try await backup.readSample(
+                    percent: sample.value, ledger: unlock.from == nil ? common.device.ledger : nil,
+                    progress: display.handler)
+            }
         } catch {
             display.finish()
             throw error
         }
         display.finish()
-        if common.json { try Output.json(summary) } else { describe(summary) }
-        guard summary.findings.isEmpty else { throw ExitCode(CofferError.Code.damageFound.exitStatus) }
+        if common.json {
+            try Output.json(Report(summary: summary, sample: part))
+        } else {
+            describe(summary)
+            if let part { describe(part) }
+        }
+        guard summary.findings.isEmpty, part?.damaged.isEmpty ?? true else {
+            throw ExitCode(CofferError.Code.damageFound.exitStatus)
+        }
+    }
+
+    /// What was found, and with `--sample` what was read.
+    private struct Report: Encodable {
+        let summary: VerifySummary
+        let sample: SampleSummary?
+
+        private enum Keys: String, CodingKey { case sample }
+
+        func encode(to encoder: any Encoder) throws {
+            try summary.encode(to: encoder)
+            var container = encoder.container(keyedBy: Keys.self)
+            try container.encodeIfPresent(sample, forKey: .sample)
+        }
+    }
+
+    private func describe(_ part: SampleSummary) {
+        let share = part.bytes == 0 ? 100 : Double(part.bytesRead) * 100 / Double(part.bytes)
+        let today = share >= 10 ? "\(Int(share.rounded()))" : String(format: "%.1f", share)
+        let found = part.damaged.isEmpty ? "all sound" : "\(Words.count(part.damaged.count, "pack")) damaged"
+        Output.line(
+            "\(part.coveredPercent) % of the packs were read in the last \(part.coveredDays) days; "
+                + "\(today) % now (\(Words.bytes(part.bytesRead))), \(found).")
+        for name in part.damaged { Output.line("  \(name): damaged.") }
+        if !part.damaged.isEmpty {
+            Output.line("coffer repair says which files it costs, and mends what can be mended.")
+        }
     }
 
     private func describe(_ summary: VerifySummary) {

@@ -59,7 +59,7 @@ private final class SlotFile: CopySlots {
     }
 }
 
-private func writeFully(_ file: Int32, _ bytes: UnsafeRawBufferPointer, at offset: off_t) -> Bool {
+func writeFully(_ file: Int32, _ bytes: UnsafeRawBufferPointer, at offset: off_t) -> Bool {
     var done = 0
     while done < bytes.count {
         let written = pwrite(file, bytes.baseAddress.map { $0 + done }, bytes.count - done, offset + off_t(done))
