@@ -673,7 +673,7 @@ class Store:
                 continue
             self.removed_snapshots |= snapshots
             named |= packs
-        self.packs_gone = {id for id in named if not os.path.exists(self.pack_path(id))}
+        self.packs_named = named
 
     def add_listing(self, listing):
         known = self.listings.setdefault(listing.pack, listing)
@@ -729,9 +729,11 @@ class Store:
         """Puts pieces together from the front; a piece that cannot be read gives way to another that covers it."""
         stored, left = bytearray(), list(places)
         while len(stored) < stored_bytes:
-            fitting = [place for place in left if place[2].piece_start <= len(stored)]
-            best = max(fitting, key=lambda place: place[2].piece_start + place[2].piece_bytes, default=None)
-            if best is None or best[2].piece_start + best[2].piece_bytes <= len(stored):
+            fitting = [p for p in left if p[2].piece_start <= len(stored) < p[2].piece_start + p[2].piece_bytes]
+            # A pack that a removal names may be damaged: others come first.
+            best = max(fitting, default=None,
+                       key=lambda p: (p[0] not in self.packs_named, p[2].piece_start + p[2].piece_bytes))
+            if best is None:
                 raise Damaged("a piece of a chunk is missing")
             left.remove(best)
             try:
@@ -1074,7 +1076,7 @@ class Verification:
         for snapshot in wanted:
             self.check_tree(snapshot)
         packs = self.store.listings if number is None else self.store.packs_used
-        for id in sorted(set(packs) - self.store.packs_gone):
+        for id in sorted(set(packs) - self.store.packs_named):
             self.attempt("", lambda: self.check_pack(id))
         self.problems += [what for what in self.store.complaints if what not in self.problems]
         for problem in self.problems:

@@ -63,7 +63,9 @@ package struct Verify {
         var verify = Verify(
             repository: repository, loaded: loaded, deep: deep, reportProgress: report,
             reader: ChunkReader(repository, loaded.index))
-        verify.report.findings += loaded.damaged.map(VerifyReport.Finding.init(damaged:))
+        let condemned = Set(loaded.removals.condemned.map { ObjectName.pack($0).path })
+        verify.report.findings += loaded.damaged.filter { !condemned.contains($0) }
+            .map(VerifyReport.Finding.init(damaged:))
         verify.report.findings += repository.damagedKeyringCopies.map { .copyDamaged($0) }
         try await verify.measurePacks()
         if deep { try await verify.readFooters() }
@@ -92,13 +94,16 @@ package struct Verify {
             do { size = try await repository.store.size(of: name) } catch  where error.isLoss { size = nil }
             guard size != ObjectCipher.objectBytes(plaintextBytes: pack.plaintextBytes) else { continue }
             cutPacks[number] = name.path
-            report.findings.append(.packDamaged(name.path))
+            // One that a repair has named is missed only by the files that need it.
+            if !isCondemned(pack) { report.findings.append(.packDamaged(name.path)) }
         }
     }
 
+    private func isCondemned(_ pack: ChunkIndex.Pack) -> Bool { loaded.removals.condemned.contains(pack.id) }
+
     /// Indexes repeat the footers, so that nothing else would notice a damaged one until the indexes are lost too.
     private mutating func readFooters() async throws(ObjectStoreError) {
-        for (number, pack) in loaded.index.packs.enumerated() where cutPacks[number] == nil {
+        for (number, pack) in loaded.index.packs.enumerated() where cutPacks[number] == nil && !isCondemned(pack) {
             if try await repository.packFooter(pack.id) == nil {
                 report.findings.append(.packDamaged(ObjectName.pack(pack.id).path))
             }
@@ -238,7 +243,7 @@ package struct Verify {
 
 extension Repository {
     /// Whether one of the two copies inside a snapshot object does not open while the other does.
-    fileprivate func hasDamagedCopy(_ object: [UInt8]) -> Bool {
+    func hasDamagedCopy(_ object: [UInt8]) -> Bool {
         let half = object.count / 2
         return [object[..<half], object[half...]].contains { copy in
             guard let preamble = try? readPreamble(of: copy, kind: .snapshot),

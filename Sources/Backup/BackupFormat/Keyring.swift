@@ -26,6 +26,15 @@ package struct Keyring: ByteCodable, Sendable {
         epochs = [Epoch(number: 1, createdSeconds: createdSeconds, key: .random(32, using: &generator))]
     }
 
+    /// The same keys under another number: what is damaged is not written over.
+    package func renumbered(_ number: UInt32) -> Keyring { Keyring(number, chunkIDKey, epochs) }
+
+    private init(_ number: UInt32, _ chunkIDKey: SecretBytes, _ epochs: [Epoch]) {
+        self.number = number
+        self.chunkIDKey = chunkIDKey
+        self.epochs = epochs
+    }
+
     package init(from reader: inout ByteReader) throws(ByteCodingError) {
         number = try reader.uint32()
         chunkIDKey = try reader.secret(32)

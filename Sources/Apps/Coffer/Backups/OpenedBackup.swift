@@ -9,14 +9,17 @@ public struct OpenedBackup: Sendable {
     /// Where the store is.
     public let place: String
     let repository: Repository
+    let key: BackupKey
 
     init(store: any ObjectStore, key: BackupKey) async throws(CofferError) {
         place = store.place
+        self.key = key
         do { repository = try await Repository.open(store, key: key) } catch { throw CofferError(error, place: place) }
     }
 
-    init(_ repository: Repository) {
+    init(_ repository: Repository, key: BackupKey) {
         self.repository = repository
+        self.key = key
         place = repository.store.place
     }
 

@@ -74,7 +74,7 @@ public struct ClaimedStore: Sendable {
             throw CofferError(error == .wrongKey ? .headerAltered : error, place: place)
         }
         let notes = notes(on: recovery) + (await mend(recovery, key, normalised, access))
-        return UnlockedStore(backup: OpenedBackup(repository), key: key, notes: notes)
+        return UnlockedStore(backup: OpenedBackup(repository, key: key), key: key, notes: notes)
     }
 
     private func recover(

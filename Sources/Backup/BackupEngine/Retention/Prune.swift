@@ -52,6 +52,8 @@ package struct Prune {
     private let now: UInt64
     private var generator: any RandomNumberGenerator & Sendable
     private var removals: Removals
+    /// Removals whose packs are all gone.
+    private var spent: [Removals.Item] = []
     private var report = PruneReport()
 
     /// - Parameter keeping: which of the store's snapshots stay.
@@ -123,7 +125,7 @@ package struct Prune {
         var needed = NeededChunks(ChunkReader(repository, loaded.index))
         for snapshot in snapshots { try await add(snapshot, to: &needed) }
         var use = PackUse(loaded.index, needing: needed.chunks, condemned: removals.condemned)
-        let isSwept = try await sweep(use)
+        let isSwept = try await sweep(use, loaded.index)
         let waste = use.wasteful(percentMax: options.wastePercentMax, leavingOut: removals.condemned)
         if !waste.isEmpty, !options.isTrial {
             report.repackedBytes = try await repack(waste, needed.chunks, loaded.index)
@@ -144,10 +146,21 @@ package struct Prune {
     private var duePacks: Set<ObjectID> { Set(removals.due(atSeconds: now).flatMap(\.removal.packs)) }
 
     /// Removes what was named long enough ago and is needed by nobody. True if anything went.
-    private mutating func sweep(_ use: PackUse) async throws(PruneError) -> Bool {
+    ///
+    /// What is named and needed stays named, so that no backup builds upon it: a repair has found it damaged, and what needs it are
+    /// backups from before.
+    private mutating func sweep(_ use: PackUse, _ index: ChunkIndex) async throws(PruneError) -> Bool {
         let due = duePacks
-        for pack in use.unneeded where due.contains(pack.id) { try await remove(pack) }
-        return !due.isEmpty && !options.isTrial
+        let unneeded = use.unneeded.filter { due.contains($0.id) }
+        for pack in unneeded { try await remove(pack) }
+        // Nobody can find anything in a pack that no index and no footer lists. Most of these are gone already.
+        let unlisted = due.filter { !index.knows(pack: $0) }
+        if !options.isTrial {
+            for pack in unlisted { try await delete(.pack(pack)) }
+        }
+        let gone = unlisted.union(unneeded.map(\.id))
+        spent = removals.due(atSeconds: now).filter { gone.isSuperset(of: $0.removal.packs) }
+        return (!unneeded.isEmpty || !spent.isEmpty) && !options.isTrial
     }
 
     private mutating func remove(_ pack: ChunkIndex.Pack) async throws(PruneError) {
@@ -233,7 +246,7 @@ package struct Prune {
             } catch { throw .backup(error) }
         }
         for name in old { try await delete(name) }
-        for item in removals.due(atSeconds: now) { try await delete(.removal(item.id)) }
+        for item in spent { try await delete(.removal(item.id)) }
     }
 
     private func delete(_ name: ObjectName) async throws(PruneError) {
