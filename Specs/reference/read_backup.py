@@ -509,6 +509,7 @@ class Snapshot:
     ended_seconds: int
     previous: bytes
     source: str
+    left_out: str
     files: int
     directories: int
     symbolic_links: int
@@ -522,15 +523,15 @@ class Snapshot:
 def decode_snapshot(decoder):
     fixed = decoder.uint(4), decoder.opaque(16), decoder.uint(8), decoder.uint(8), decoder.opaque(32)
     try:
-        source = decoder.vector(0, 2**16 - 1).decode("utf-8")
+        source, left_out = (decoder.vector(0, 2**16 - 1).decode("utf-8") for _ in range(2))
     except UnicodeDecodeError:
-        raise Damaged("the source of a snapshot is not UTF-8")
+        raise Damaged("the source of a snapshot, or what was left out, is not UTF-8")
     counts = [decoder.uint(8) for _ in range(5)]
     skipped = decoder.structures(0, 2**16 - 1, lambda d: (d.vector(1, 2**16 - 1), d.one_of(1, 2, 3, 4, 5)))
     require(len(skipped) <= counts[4], "more entries were skipped than counted")
     root = decode_entry(decoder, is_root=True)
     require(root.kind == DIRECTORY, "the root of a snapshot is not a directory")
-    return Snapshot(*fixed, source, *counts, skipped, root)
+    return Snapshot(*fixed, source, left_out, *counts, skipped, root)
 
 
 # -------------------------------------------------------------------------------------------------- 11. Removals
@@ -929,6 +930,8 @@ def list_snapshots(store):
         when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(min(s.ended_seconds, 253_402_300_799)))
         counts = f"{s.files} files, {s.directories} folders, {s.symbolic_links} links, {s.content_bytes:,} bytes"
         print(f"{s.number:>6}  {when}  {counts}, {s.skipped_count} skipped  {show(s.source.encode())}")
+        if s.left_out:
+            print(f"        without {show(', '.join(s.left_out.splitlines()).encode())}")
     return problems
 
 
@@ -1052,6 +1055,8 @@ def extract(store, number, folder):
     print(f"restored snapshot {snapshot.number}: {counts}; {extraction.problems} not restored")
     if snapshot.skipped_count:
         print(f"note: {snapshot.skipped_count} entries were left out when the backup was made")
+    if snapshot.left_out:
+        print(f"note: the backup was made without {show(', '.join(snapshot.left_out.splitlines()).encode())}")
     return extraction.problems
 
 

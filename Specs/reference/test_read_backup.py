@@ -180,6 +180,7 @@ class Writer:
         id = self.random.randbytes(16)
         structure = struct.pack(">I", number) + id + struct.pack(">QQ", 1_700_000_000, 1_700_000_009)
         structure += (self.previous if previous is None else previous) + vector(2, "/home/é/Chats".encode())
+        structure += vector(2, "videos\n*.tmp".encode())
         structure += struct.pack(">QQQQQ", *counts, 1) + vector(2, vector(2, b"socket") + b"\4") + root
         self.previous = hashlib.sha256(b"coffer-v1 snapshot" + structure).digest()
         plaintext = plaintext or padded(structure)

@@ -35,6 +35,7 @@ public struct CofferError: Error, Equatable, Sendable {
         case tokenRefused = "token-refused"
         case tokenExpired = "token-expired"
         case vaultRefused = "vault-refused"
+        case badPattern = "bad-pattern"
         case badFleetFile = "bad-fleet-file"
         case badPassword = "bad-password"
         case notEnabled = "not-enabled"
@@ -91,6 +92,7 @@ extension CofferError.Code {
         case .tokenExpired: 53
         case .vaultRefused: 54
         case .badFleetFile: 55
+        case .badPattern: 65
         case .notEnabled: 60
         case .alreadyEnabled: 61
         case .notConfirmed: 62

@@ -57,7 +57,8 @@ struct CofferCommand: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Enable.self, BackUp.self, Restore.self, Status.self, Verify.self, Drill.self, Snapshots.self, List.self,
+            Enable.self, Include.self, Exclude.self, BackUp.self, Restore.self, Status.self, Verify.self, Drill.self,
+            Snapshots.self, List.self,
             Prune.self, Repair.self, Attempts.self,
             KeyCommand.self, Disable.self,
         ])

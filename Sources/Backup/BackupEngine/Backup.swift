@@ -65,7 +65,7 @@ package struct Backup: ~Copyable {
             let snapshot = Snapshot(
                 number: link.number, id: .random(using: &backup.writer.generator), beganSeconds: began,
                 endedSeconds: max(began, now()), previous: link.previous, source: source.label,
-                totals: backup.totals, skipped: backup.skipped, root: root)
+                leftOut: source.leftOut, totals: backup.totals, skipped: backup.skipped, root: root)
             let stored = try await repository.write(snapshot, using: &backup.writer.generator)
             backup.databases.publishCopies()
             backup.known.finish()

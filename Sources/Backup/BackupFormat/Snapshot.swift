@@ -56,13 +56,15 @@ package struct Snapshot: Equatable, Sendable {
     package var endedSeconds: UInt64
     package var previous: SnapshotHash
     package var source: String
+    /// What the person chose not to save, a category or a pattern on a line; empty if nothing.
+    package var leftOut: String
     package var totals: Totals
     package var skipped: [Skipped]
     package var root: Entry
 
     package init(
         number: UInt32, id: ObjectID, beganSeconds: UInt64, endedSeconds: UInt64, previous: SnapshotHash,
-        source: String, totals: Totals, skipped: [Skipped], root: Entry
+        source: String, leftOut: String = "", totals: Totals, skipped: [Skipped], root: Entry
     ) {
         self.number = number
         self.id = id
@@ -70,6 +72,7 @@ package struct Snapshot: Equatable, Sendable {
         self.endedSeconds = endedSeconds
         self.previous = previous
         self.source = source
+        self.leftOut = leftOut
         self.totals = totals
         self.skipped = skipped
         self.root = root
@@ -89,6 +92,7 @@ extension Snapshot: ByteCodable {
         endedSeconds = try reader.uint64()
         previous = try SnapshotHash(from: &reader)
         source = try reader.text(0...0xffff)
+        leftOut = try reader.text(0...0xffff)
         totals = Totals()
         totals.files = try reader.uint64()
         totals.directories = try reader.uint64()
@@ -107,6 +111,7 @@ extension Snapshot: ByteCodable {
         writer.uint64(endedSeconds)
         try previous.encode(into: &writer)
         try writer.text(source, 0...0xffff)
+        try writer.text(leftOut, 0...0xffff)
         let counts = [totals.files, totals.directories, totals.symbolicLinks, totals.contentBytes, totals.skipped]
         for count in counts { writer.uint64(count) }
         try writer.list(skipped, 0...Skipped.listBytesMax)

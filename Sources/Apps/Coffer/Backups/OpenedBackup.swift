@@ -10,6 +10,8 @@ public struct OpenedBackup: Sendable {
     public let place: String
     let repository: Repository
     let key: BackupKey
+    /// What a backup does not save.
+    var leftOut = LeftOut.nothing
 
     init(store: any ObjectStore, key: BackupKey) async throws(CofferError) {
         place = store.place
@@ -27,6 +29,8 @@ public struct OpenedBackup: Sendable {
     public enum Selection: Sendable, Equatable {
         case newest
         case number(Int)
+        /// The newest that was complete at this time, in seconds since 1970.
+        case at(UInt64)
     }
 
     /// Makes a snapshot of a folder.
@@ -39,8 +43,11 @@ public struct OpenedBackup: Sendable {
     public func backUp(
         _ folder: String, copies: String? = nil, knownFiles: String? = nil, progress: @escaping ProgressHandler
     ) async throws(CofferError) -> BackupSummary {
-        let source: FolderSource
-        do { source = try FolderSource(path: folder) } catch { throw CofferError(.source(error), place: place) }
+        let selection = try leftOut.selection()
+        let source: SelectedSource
+        do { source = SelectedSource(try FolderSource(path: folder), selection) } catch {
+            throw CofferError(.source(error), place: place)
+        }
         func run() async throws(BackupError) -> BackupReport {
             try await Backup.run(
                 source, into: repository, generator: SystemRandomNumberGenerator(), now: secondsSince1970,
@@ -50,7 +57,9 @@ public struct OpenedBackup: Sendable {
         do {
             let report: BackupReport
             do { report = try await run() } catch .removedMeanwhile { report = try await run() }
-            return BackupSummary(snapshot: SnapshotSummary(report.snapshot), storedBytes: report.storedBytes)
+            return BackupSummary(
+                snapshot: SnapshotSummary(report.snapshot), storedBytes: report.storedBytes,
+                messagesLeftOut: source.messagesLeftOut.map { String(decoding: $0, as: UTF8.self) })
         } catch {
             throw CofferError(error, place: place)
         }
@@ -84,13 +93,16 @@ public struct OpenedBackup: Sendable {
     ///
     /// - Parameters:
     ///   - intoExisting: allow a folder that holds something; what is there is kept.
-    ///   - path: the file or folder that alone is restored, at its own path below the folder; empty for everything.
+    ///   - paths: the files and folders that alone are restored, each at its own path below the folder; none for everything.
+    ///   - categories: what alone is restored there; none for everything.
     public func restore(
-        _ selection: Selection = .newest, to folder: String, intoExisting: Bool = false, only path: String = "",
+        _ selection: Selection = .newest, to folder: String, intoExisting: Bool = false, only paths: [String] = [],
+        categories: Set<FileCategory> = [],
         progress: @escaping ProgressHandler
     ) async throws(CofferError) -> RestoreSummary {
         let snapshot = try await snapshot(selection)
         let index = try await index()
+        let choice = try await choice(of: categories, paths, in: snapshot, index)
         let target: FolderTarget
         do {
             target = try FolderTarget(path: folder, intoExisting: intoExisting)
@@ -99,12 +111,23 @@ public struct OpenedBackup: Sendable {
         }
         do {
             let report = try await Restore.run(
-                snapshot, from: repository, index,
-                choosing: RestoreChoice(paths: path.isEmpty ? [] : [Array(path.utf8)]), into: target
+                snapshot, from: repository, index, choosing: choice, into: target
             ) {
                 progress(ProgressUpdate($0))
             }
             return RestoreSummary(report, of: snapshot)
+        } catch {
+            throw CofferError(error, place: place)
+        }
+    }
+
+    private func choice(
+        of categories: Set<FileCategory>, _ paths: [String], in snapshot: Snapshot, _ index: ChunkIndex
+    ) async throws(CofferError) -> RestoreChoice {
+        let paths = paths.map { Array($0.utf8) }
+        guard !categories.isEmpty else { return RestoreChoice(paths: paths) }
+        do {
+            return try await repository.choice(of: Set(categories.map(\.category)), paths: paths, in: snapshot, index)
         } catch {
             throw CofferError(error, place: place)
         }
@@ -150,17 +173,40 @@ public struct OpenedBackup: Sendable {
 
     func snapshot(_ selection: Selection) async throws(CofferError) -> Snapshot {
         let names = try await names()
-        let name =
-            switch selection {
-            case .newest: names.last
-            case .number(let number): names.last { Int($0.number) == number }
-            }
+        let name: SnapshotName?
+        switch selection {
+        case .newest: name = names.last
+        case .number(let number): name = names.last { Int($0.number) == number }
+        case .at(let seconds): return try await snapshot(among: names, at: seconds)
+        }
         guard let name else {
             throw CofferError(
                 .noSnapshot, names.isEmpty ? "There is no backup in \(place) yet." : "There is no such snapshot.",
                 advice: names.isEmpty ? "Run `coffer backup` first." : "`coffer snapshots` shows which there are.")
         }
         do { return try await repository.snapshot(name) } catch { throw CofferError(error, place: place) }
+    }
+
+    /// Those that cannot be read are passed over.
+    private func snapshot(among names: [SnapshotName], at seconds: UInt64) async throws(CofferError) -> Snapshot {
+        var found: Snapshot?
+        for name in names {
+            do {
+                let snapshot = try await repository.snapshot(name)
+                // Numbers rise with time only as far as all devices' clocks are right.
+                if snapshot.endedSeconds <= seconds, snapshot.endedSeconds >= found?.endedSeconds ?? 0 {
+                    found = snapshot
+                }
+            } catch {
+                if case .store(let failure) = error { throw CofferError(failure, place: place) }
+            }
+        }
+        guard let found else {
+            throw CofferError(
+                .noSnapshot, "There is no snapshot from before that time.",
+                advice: "`coffer snapshots` shows which there are.")
+        }
+        return found
     }
 
     func index() async throws(CofferError) -> ChunkIndex {

@@ -40,6 +40,8 @@ public struct SnapshotSummary: Sendable, Equatable, Codable {
     public let began: UInt64
     public let ended: UInt64
     public let source: String
+    /// What the person chose not to save, categories and patterns; the snapshot is not all that was there.
+    public let leftOut: [String]
     public let files: UInt64
     public let directories: UInt64
     public let symbolicLinks: UInt64
@@ -54,6 +56,7 @@ public struct SnapshotSummary: Sendable, Equatable, Codable {
         began = snapshot.beganSeconds
         ended = snapshot.endedSeconds
         source = snapshot.source
+        leftOut = snapshot.leftOut.split(separator: "\n").map(String.init)
         files = snapshot.totals.files
         directories = snapshot.totals.directories
         symbolicLinks = snapshot.totals.symbolicLinks
@@ -95,6 +98,8 @@ public struct BackupSummary: Sendable, Equatable, Codable {
     public let snapshot: SnapshotSummary
     /// Bytes written to the store by this backup.
     public let storedBytes: UInt64
+    /// The first files with messages that a pattern left out.
+    public let messagesLeftOut: [String]
 }
 
 /// What a restore did.

@@ -39,7 +39,8 @@ public struct Device: Sendable {
     public func backUp(progress: @escaping ProgressHandler) async throws(CofferError) -> BackupSummary {
         let settings = try enabledSettings()
         removeDrillRemains()
-        let backup = try await open()
+        var backup = try await open()
+        backup.leftOut = settings.leftOut ?? .nothing
         await deliverMissingShares(settings)
         return try await backup.backUp(
             settings.source, copies: folder.copies, knownFiles: "\(folder.path)/\(Self.knownFilesName)",

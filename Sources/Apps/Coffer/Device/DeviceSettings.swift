@@ -20,6 +20,8 @@ struct DeviceSettings: Codable, Equatable, Sendable {
     var signIn: SignIn?
     /// Whether vaults may hold shares of this key: then the key must not be forgotten before they have erased them.
     var mayBeRegistered = false
+    /// What the person chose not to save; nil if everything is saved.
+    var leftOut: LeftOut?
 }
 
 /// A way to unlock the backup key.

@@ -28,6 +28,8 @@ public struct DeviceStatus: Sendable, Codable {
     public let keyStorage: String
     public let snapshotCount: Int
     public let newest: SnapshotSummary?
+    /// What is not saved, categories and patterns.
+    public let leftOut: [String]
     /// nil where no vaults hold the key.
     public let vaults: Vaults?
 }
@@ -54,6 +56,7 @@ extension Device {
         return DeviceStatus(
             source: settings.source, store: settings.store, protections: settings.protections,
             keyStorage: settings.keyStorage.rawValue, snapshotCount: snapshots.count, newest: snapshots.last,
+            leftOut: (settings.leftOut ?? .nothing).items,
             vaults: try await vaults(settings))
     }
 

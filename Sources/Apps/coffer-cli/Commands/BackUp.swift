@@ -32,6 +32,13 @@ struct BackUp: AsyncParsableCommand {
             "Snapshot \(snapshot.number): \(Words.count(snapshot.files, "file")) in "
                 + "\(Words.count(snapshot.directories, "folder")), \(Words.bytes(snapshot.contentBytes)); "
                 + "\(Words.bytes(summary.storedBytes)) written to the store.")
+        if !snapshot.leftOut.isEmpty {
+            Output.line("Left out, as you chose: \(Words.list(snapshot.leftOut)). coffer include shows what that is.")
+        }
+        if snapshot.leftOut.contains(FileCategory.messages.rawValue) { Output.note("Warning: messages are not saved.") }
+        for path in summary.messagesLeftOut {
+            Output.note("Warning: not saved, since a pattern leaves it out: \(Output.printable(name: path))")
+        }
         for item in snapshot.skipped { Output.note(describe(item)) }
         let unlisted = snapshot.skippedCount - min(snapshot.skippedCount, UInt64(snapshot.skipped.count))
         if unlisted > 0 { Output.note("… and \(unlisted) more.") }

@@ -110,7 +110,8 @@ struct Snapshots: AsyncParsableCommand {
             for snapshot in readable {
                 Output.line(
                     "\(snapshot.number)  \(Words.time(snapshot.began))  \(Words.count(snapshot.files, "file")), "
-                        + "\(Words.bytes(snapshot.contentBytes))  \(snapshot.source)")
+                        + "\(Words.bytes(snapshot.contentBytes))  \(snapshot.source)"
+                        + (snapshot.leftOut.isEmpty ? "" : "  without \(Words.list(snapshot.leftOut))"))
             }
             if readable.isEmpty { Output.line("There is no backup yet.") }
             for name in damaged { Output.note("\(name) cannot be read: it is damaged.") }
@@ -165,6 +166,9 @@ struct Status: AsyncParsableCommand {
                     + "\(Words.bytes(newest.contentBytes)); \(Words.count(status.snapshotCount, "snapshot")) kept")
         } else {
             Output.line("Last backup: none yet. Run coffer backup.")
+        }
+        if !status.leftOut.isEmpty {
+            Output.line("Left out: \(Words.list(status.leftOut)). coffer include shows what that is.")
         }
         let names = status.protections.map { $0 == .password ? "password" : "64-digit key" }
         Output.line("Protected by: \(names.joined(separator: ", "))")

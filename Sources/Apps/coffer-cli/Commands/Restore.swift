@@ -1,5 +1,6 @@
 import ArgumentParser
 import Coffer
+import Foundation
 
 struct Restore: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,14 +13,35 @@ struct Restore: AsyncParsableCommand {
     @Argument(help: "The folder to restore to; it is made if it is not there.") var folder: String
     @Option(help: ArgumentHelp("Which snapshot; without it the newest.", valueName: "number")) var snapshot: Int?
     @Option(
-        name: [.customLong("only"), .customLong("path")],
+        help: ArgumentHelp(
+            "The newest snapshot of that time, as 2026-11-21 or '2026-11-21 18:30'.", valueName: "time"))
+    var at: Moment?
+    @Option(
         help: ArgumentHelp("Restore this file or folder of the snapshot alone, at its own path.", valueName: "path"))
-    var only: String?
+    var path: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "Restore these alone: \(FileCategory.allCases.map(\.rawValue).joined(separator: ", ")).",
+            valueName: "categories"))
+    var category: [CategoryList] = []
+    @Option(help: ArgumentHelp("The same as --category, or else as --path.", valueName: "what")) var only: [String] = []
     @Flag(help: "Restore into a folder that holds something; what is there is kept.") var intoExisting = false
     @OptionGroup var unlock: UnlockOptions
     @OptionGroup var common: CommonOptions
 
+    func validate() throws {
+        guard snapshot == nil || at == nil else { throw ValidationError("Say --snapshot or --at, not both.") }
+    }
+
+    private var selection: OpenedBackup.Selection {
+        if let at { return .at(at.seconds) }
+        return snapshot.map { .number($0) } ?? .newest
+    }
+
     func run() async throws {
+        let named = only.map { (CategoryList(argument: $0), $0) }
+        let categories = Set((category + named.compactMap(\.0)).flatMap(\.categories))
+        let paths = path + named.filter { $0.0 == nil }.map(\.1)
         // Before a password costs an attempt.
         try OpenedBackup.requireTarget(folder, intoExisting: intoExisting)
         let backup = try await unlock.open(common)
@@ -27,7 +49,7 @@ struct Restore: AsyncParsableCommand {
         let summary: RestoreSummary
         do {
             summary = try await backup.restore(
-                snapshot.map { .number($0) } ?? .newest, to: folder, intoExisting: intoExisting, only: only ?? "",
+                selection, to: folder, intoExisting: intoExisting, only: paths, categories: categories,
                 progress: display.handler)
         } catch {
             display.finish()
@@ -43,6 +65,9 @@ struct Restore: AsyncParsableCommand {
             "Restored snapshot \(summary.snapshot.number) of \(Words.time(summary.snapshot.began)) to \(folder): "
                 + "\(Words.count(summary.files, "file")) in \(Words.count(summary.directories, "folder")), "
                 + "\(Words.bytes(summary.contentBytes)).")
+        if !summary.snapshot.leftOut.isEmpty {
+            Output.line("That backup was made without \(Words.list(summary.snapshot.leftOut)).")
+        }
         guard !summary.missing.isEmpty else { return }
         Output.note("Not restored:")
         for item in summary.missing {
@@ -50,5 +75,38 @@ struct Restore: AsyncParsableCommand {
         }
         let rest = summary.files > 0 ? "Everything else is whole. " : ""
         Output.note("\(rest)An older snapshot may still have what is missing: coffer snapshots")
+    }
+}
+
+/// `photos,videos`.
+struct CategoryList: ExpressibleByArgument {
+    let categories: [FileCategory]
+
+    init?(argument: String) {
+        let named = argument.split(separator: ",").map { FileCategory(rawValue: String($0)) }
+        categories = named.compactMap { $0 }
+        guard !categories.isEmpty, categories.count == named.count else { return nil }
+    }
+}
+
+/// A time as people write it, in this device's time zone; a day alone is all of it.
+struct Moment: ExpressibleByArgument {
+    let seconds: UInt64
+
+    init?(argument: String) {
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.isLenient = false
+        let patterns = [
+            "yyyy-MM-dd HH:mm:ss", "yyyy-MM-dd HH:mm", "yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd'T'HH:mm", "yyyy-MM-dd",
+        ]
+        for pattern in patterns {
+            formatter.dateFormat = pattern
+            guard let date = formatter.date(from: argument), date.timeIntervalSince1970 >= 0 else { continue }
+            let units: Double = pattern.hasSuffix("ss") ? 1 : pattern.hasSuffix("mm") ? 60 : 86_400
+            seconds = UInt64(date.timeIntervalSince1970 + units - 1)
+            return
+        }
+        return nil
     }
 }

@@ -80,6 +80,11 @@ enum Words {
         number == 1 ? "1 \(one)" : "\(number) \(many ?? one + "s")"
     }
 
+    /// On one line; what people wrote is shown and not obeyed.
+    static func list(_ items: [String]) -> String {
+        items.map { Output.printable(name: $0) }.joined(separator: ", ")
+    }
+
     static func duration(_ seconds: Int) -> String {
         switch seconds {
         case ..<60: "\(seconds) s"

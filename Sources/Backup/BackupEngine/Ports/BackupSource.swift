@@ -4,6 +4,8 @@ package import BackupFormat
 package protocol BackupSource: Sendable {
     /// Where it is, for people; stands in the snapshot.
     var label: String { get }
+    /// What the person chose not to save, a category or a pattern on a line; empty if nothing. Stands in the snapshot.
+    var leftOut: String { get }
     /// The source's own folder.
     func root() throws(SourceError) -> SourceNode
     /// What a folder holds, sorted by name as bytes.
@@ -21,6 +23,8 @@ package protocol BackupSource: Sendable {
 }
 
 extension BackupSource {
+    package var leftOut: String { "" }
+
     package func node(at path: [UInt8]) -> SourceNode? {
         var node = try? root()
         for name in path.split(separator: UInt8(ascii: "/")) {
