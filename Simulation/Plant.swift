@@ -88,6 +88,7 @@ enum Plant: String, CaseIterable {
         case (.changeOnChange, _): 7
         case (.destructionForgets, _), (.destructionNeverComes, _): 8
         case (.proofsUnchecked, _): 10
+        case (.firstHeadBelieved, _): 45
         case (.commitBeforeSync, .neverLost): 60
         default: 1
         }

@@ -26,6 +26,8 @@ public struct CofferError: Error, Equatable, Sendable {
         case noSnapshot = "no-snapshot"
         case damagedSnapshot = "damaged-snapshot"
         case noSuchPath = "no-such-path"
+        case olderState = "older-state"
+        case otherHistory = "other-history"
         case targetNotEmpty = "target-not-empty"
         case targetFailed = "target-failed"
         case restoreIncomplete = "restore-incomplete"
@@ -84,6 +86,8 @@ extension CofferError.Code {
         case .noSnapshot: 31
         case .damagedSnapshot: 32
         case .noSuchPath: 33
+        case .olderState: 34
+        case .otherHistory: 35
         case .targetNotEmpty: 40
         case .targetFailed: 41
         case .tooFewVaults: 50

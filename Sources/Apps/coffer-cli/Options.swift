@@ -78,7 +78,9 @@ struct UnlockOptions: ParsableArguments {
         guard let from else { return try await common.device.open() }
         let store = try await ClaimedStore.at(from)
         guard !key, keyFile == nil, let fleet = try store.fleet else {
-            return try await store.open(with: try SecretInput.sixtyFourDigitKey(file: keyFile))
+            return try await store.open(
+                with: try SecretInput.sixtyFourDigitKey(file: keyFile),
+                signIn: signIn.tokenFile ?? signIn.tokenCommand == nil ? nil : try signIn.signIn())
         }
         let signIn = try signIn.signIn()
         if !common.json {

@@ -44,17 +44,18 @@ package struct Backup: ~Copyable {
     ///   - now: seconds since 1970, asked twice.
     ///   - copies: where this device keeps copies of databases, if it does.
     ///   - packBytes: the plaintext of a full pack; a store may ask for less than the format allows.
+    ///   - above: the new snapshot's number is higher than this one.
     ///   - knownFiles: what this device remembers, so that files that look as they did are not read again.
     package static func run(
         _ source: any BackupSource, into repository: Repository,
         generator: any RandomNumberGenerator & Sendable, now: @Sendable () -> UInt64,
         copies: (any PreviousCopies)? = nil, knownFiles: (any KnownFilesStorage)? = nil,
-        packBytes: Int = packBytesMax, report: @escaping ProgressReport
+        packBytes: Int = packBytesMax, above: UInt32 = 0, report: @escaping ProgressReport
     ) async throws(BackupError) -> BackupReport {
         let began = now()
         let loaded: LoadedIndex
         do { loaded = try await repository.indexForWriting() } catch { throw .store(error) }
-        let link = try await ChainLink.next(in: repository)
+        let link = try await ChainLink.next(in: repository, above: above)
         var backup = Backup(
             source, into: repository, loaded, generator: generator, copies: copies, knownFiles: knownFiles,
             packBytes: packBytes, began: began, report: report)

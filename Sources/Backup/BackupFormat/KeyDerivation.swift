@@ -5,6 +5,9 @@ enum Label {
     static let header = Array("coffer-v1 header".utf8)
     static let object = Array("coffer-v1 object".utf8)
     static let snapshot = Array("coffer-v1 snapshot".utf8)
+    /// Not in the store: kept by vaults (section 13).
+    static let head = Array("coffer-v1 head".utf8)
+    static let headNonce = Array("coffer-v1 head nonce".utf8)
     /// Nothing in a store is sealed under it: a device's own copies are.
     static let copy = Array("coffer-v1 copy".utf8)
 }

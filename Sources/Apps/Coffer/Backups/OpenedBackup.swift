@@ -12,6 +12,8 @@ public struct OpenedBackup: Sendable {
     let key: BackupKey
     /// What a backup does not save.
     var leftOut = LeftOut.nothing
+    /// Nil where nothing is known of what the store should show.
+    var heads: HeadSource?
 
     init(store: any ObjectStore, key: BackupKey) async throws(CofferError) {
         place = store.place
@@ -43,6 +45,16 @@ public struct OpenedBackup: Sendable {
     public func backUp(
         _ folder: String, copies: String? = nil, knownFiles: String? = nil, progress: @escaping ProgressHandler
     ) async throws(CofferError) -> BackupSummary {
+        let (report, messagesLeftOut) = try await makeSnapshot(
+            of: folder, copies: copies, knownFiles: knownFiles, progress: progress)
+        return BackupSummary(report, messagesLeftOut: messagesLeftOut)
+    }
+
+    /// - Parameter above: the new snapshot's number is higher than this one.
+    /// - Returns: also the first files with messages that a pattern left out.
+    func makeSnapshot(
+        of folder: String, copies: String?, knownFiles: String?, above: UInt32 = 0, progress: @escaping ProgressHandler
+    ) async throws(CofferError) -> (report: BackupReport, messagesLeftOut: [String]) {
         let selection = try leftOut.selection()
         let source: SelectedSource
         do { source = SelectedSource(try FolderSource(path: folder), selection) } catch {
@@ -52,14 +64,13 @@ public struct OpenedBackup: Sendable {
             try await Backup.run(
                 source, into: repository, generator: SystemRandomNumberGenerator(), now: secondsSince1970,
                 copies: copies.map { CopyFolder(path: $0) },
-                knownFiles: knownFiles.map { KnownFilesFile(path: $0) }, report: { progress(ProgressUpdate($0)) })
+                knownFiles: knownFiles.map { KnownFilesFile(path: $0) }, above: above,
+                report: { progress(ProgressUpdate($0)) })
         }
         do {
             let report: BackupReport
             do { report = try await run() } catch .removedMeanwhile { report = try await run() }
-            return BackupSummary(
-                snapshot: SnapshotSummary(report.snapshot), storedBytes: report.storedBytes,
-                messagesLeftOut: source.messagesLeftOut.map { String(decoding: $0, as: UTF8.self) })
+            return (report, source.messagesLeftOut.map { String(decoding: $0, as: UTF8.self) })
         } catch {
             throw CofferError(error, place: place)
         }
@@ -95,11 +106,16 @@ public struct OpenedBackup: Sendable {
     ///   - intoExisting: allow a folder that holds something; what is there is kept.
     ///   - paths: the files and folders that alone are restored, each at its own path below the folder; none for everything.
     ///   - categories: what alone is restored there; none for everything.
+    ///   - acceptingOlder: restore even if the store does not show the newest backup that the vaults or this device know of.
+    ///     A snapshot that is asked for by its number is restored anyway.
     public func restore(
         _ selection: Selection = .newest, to folder: String, intoExisting: Bool = false, only paths: [String] = [],
-        categories: Set<FileCategory> = [],
+        categories: Set<FileCategory> = [], acceptingOlder: Bool = false,
         progress: @escaping ProgressHandler
     ) async throws(CofferError) -> RestoreSummary {
+        var isNamed = false
+        if case .number = selection { isNamed = true }
+        let check = try await requireCurrent(unless: acceptingOlder || isNamed, .restore)
         let snapshot = try await snapshot(selection)
         let index = try await index()
         let choice = try await choice(of: categories, paths, in: snapshot, index)
@@ -115,7 +131,7 @@ public struct OpenedBackup: Sendable {
             ) {
                 progress(ProgressUpdate($0))
             }
-            return RestoreSummary(report, of: snapshot)
+            return RestoreSummary(report, of: snapshot, notes: check.notes)
         } catch {
             throw CofferError(error, place: place)
         }
@@ -136,11 +152,12 @@ public struct OpenedBackup: Sendable {
     /// Proves the newest snapshot restorable: its structure, or every byte.
     public func verify(deep: Bool, progress: @escaping ProgressHandler) async throws(CofferError) -> VerifySummary {
         let newest = try await names().last
+        let check = try await checkHeads()
         do {
             let report = try await Verify.run(repository, snapshot: newest, deep: deep) {
                 progress(ProgressUpdate($0))
             }
-            return VerifySummary(report, deep: deep)
+            return VerifySummary(report, deep: deep, check, in: place)
         } catch {
             throw CofferError(error, place: place)
         }

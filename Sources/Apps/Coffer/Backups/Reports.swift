@@ -100,6 +100,20 @@ public struct BackupSummary: Sendable, Equatable, Codable {
     public let storedBytes: UInt64
     /// The first files with messages that a pattern left out.
     public let messagesLeftOut: [String]
+    /// How many vaults know of this backup; nil where no vaults hold the key, or they are not asked.
+    public let vaults: HeadAcknowledgement?
+    /// What else the person should know, a sentence each.
+    public let notes: [String]
+
+    init(
+        _ report: BackupReport, messagesLeftOut: [String], vaults: HeadAcknowledgement? = nil, notes: [String] = []
+    ) {
+        snapshot = SnapshotSummary(report.snapshot)
+        storedBytes = report.storedBytes
+        self.messagesLeftOut = messagesLeftOut
+        self.vaults = vaults
+        self.notes = notes
+    }
 }
 
 /// What a restore did.
@@ -116,8 +130,11 @@ public struct RestoreSummary: Sendable, Equatable, Codable {
     public let contentBytes: UInt64
     /// What could not be restored; everything else is whole.
     public let missing: [Missing]
+    /// What else the person should know, a sentence each.
+    public let notes: [String]
 
-    init(_ report: RestoreReport, of snapshot: Snapshot) {
+    init(_ report: RestoreReport, of snapshot: Snapshot, notes: [String]) {
+        self.notes = notes
         self.snapshot = SnapshotSummary(snapshot)
         files = report.files
         directories = report.directories
@@ -145,14 +162,21 @@ public struct VerifySummary: Sendable, Equatable, Codable {
     public let deep: Bool
     /// What is wrong, a sentence each; empty when the backups are sound.
     public let findings: [String]
+    /// What else the person should know, a sentence each.
+    public let notes: [String]
 
-    init(_ report: VerifyReport, deep: Bool) {
+    init(_ report: VerifyReport, deep: Bool, _ heads: OpenedBackup.HeadCheck, in place: String) {
         snapshots = report.snapshots
         files = report.files
         chunks = report.chunks
         contentBytesRead = report.bytesRead
         self.deep = deep
-        findings = report.findings.map(Self.words)
+        // A damaged snapshot is among the findings already.
+        var isNamed = false
+        if case .damaged = heads.verdict { isNamed = true }
+        let missing = isNamed ? nil : heads.verdict?.finding(in: place)
+        findings = report.findings.map(Self.words) + [missing].compactMap { $0 }
+        notes = heads.notes
     }
 
     private static func words(_ finding: VerifyReport.Finding) -> String {

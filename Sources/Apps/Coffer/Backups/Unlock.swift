@@ -28,8 +28,19 @@ public struct ClaimedStore: Sendable {
     }
 
     /// Opens it with the 64-digit key.
-    public func open(with key: SixtyFourDigitKey) async throws(CofferError) -> OpenedBackup {
-        try await OpenedBackup(store: store, key: key.key)
+    /// - Parameter signIn: with one, the vaults that the store names are asked whether it shows the newest backup.
+    public func open(with key: SixtyFourDigitKey, signIn: SignIn? = nil) async throws(CofferError) -> OpenedBackup {
+        var backup = try await OpenedBackup(store: store, key: key.key)
+        let fleetText = backup.repository.header.fleet
+        backup.heads = HeadSource(key: key.key) { () throws(CofferError) in
+            guard let fleetText else { return nil }
+            guard let signIn else {
+                throw CofferError(
+                    .tokenRefused, "No sign-in was given.", advice: "Give --token-file or --token-command.")
+            }
+            return try FleetAccess(fleetText: fleetText, signIn: signIn)
+        }
+        return backup
     }
 
     /// How often the password may still be tried, or nil if too few vaults agree; never charged.
@@ -74,7 +85,9 @@ public struct ClaimedStore: Sendable {
             throw CofferError(error == .wrongKey ? .headerAltered : error, place: place)
         }
         let notes = notes(on: recovery) + (await mend(recovery, key, normalised, access))
-        return UnlockedStore(backup: OpenedBackup(repository, key: key), key: key, notes: notes)
+        var backup = OpenedBackup(repository, key: key)
+        backup.heads = HeadSource(key: key) { access }
+        return UnlockedStore(backup: backup, key: key, notes: notes)
     }
 
     private func recover(

@@ -35,16 +35,24 @@ public struct Device: Sendable {
         case password(Password, fleetFile: String, signIn: SignIn, replacingLostKey: Bool = false)
     }
 
-    /// Backs up the folder that was enabled.
-    public func backUp(progress: @escaping ProgressHandler) async throws(CofferError) -> BackupSummary {
+    /// Backs up the folder that was enabled, and has the vaults keep which backup is the newest.
+    ///
+    /// - Parameter acceptingOlder: go on from what the store shows, even if it lacks the newest backup that the vaults or
+    ///   this device know of.
+    public func backUp(
+        acceptingOlder: Bool = false, progress: @escaping ProgressHandler
+    ) async throws(CofferError) -> BackupSummary {
         let settings = try enabledSettings()
         removeDrillRemains()
         var backup = try await open()
         backup.leftOut = settings.leftOut ?? .nothing
         await deliverMissingShares(settings)
-        return try await backup.backUp(
-            settings.source, copies: folder.copies, knownFiles: "\(folder.path)/\(Self.knownFilesName)",
-            progress: progress)
+        let check = try await backup.requireCurrent(unless: acceptingOlder, .backUp)
+        let (report, messagesLeftOut) = try await backup.makeSnapshot(
+            of: settings.source, copies: folder.copies, knownFiles: "\(folder.path)/\(Self.knownFilesName)",
+            above: check.newest?.number ?? 0, progress: progress)
+        let told = await setHead(report.snapshot, in: backup.repository, settings, key: try key(settings).key)
+        return BackupSummary(report, messagesLeftOut: messagesLeftOut, vaults: told, notes: check.notes)
     }
 
     /// Opens this device's store with the key that the device keeps.
@@ -54,7 +62,9 @@ public struct Device: Sendable {
 
     func open(_ settings: DeviceSettings) async throws(CofferError) -> OpenedBackup {
         let store = try StoreLocation.open(settings.store)
-        let backup = try await OpenedBackup(store: store, key: try key(settings).key)
+        let key = try key(settings).key
+        var backup = try await OpenedBackup(store: store, key: key)
+        backup.heads = headSource(settings, key)
         guard backup.repository.header.store.hex == settings.storeID else {
             throw CofferError(
                 .wrongKey, "\(settings.store) holds another backup than the one that this device made.",

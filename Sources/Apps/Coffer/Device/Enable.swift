@@ -61,6 +61,7 @@ extension Device {
     }
 
     func forget(_ settings: DeviceSettings) {
+        folder.delete(DeviceHead.fileName)
         settings.keyStorage.delete(storeID: settings.storeID, from: folder)
         folder.delete(UndeliveredFile.name)
         folder.delete(StandingFile.name)

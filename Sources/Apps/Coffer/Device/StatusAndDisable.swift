@@ -19,6 +19,8 @@ public struct DeviceStatus: Sendable, Codable {
         public let failedAttempts: [FailedAttemptsSummary]
         /// What else the owner must know, a sentence each.
         public let notices: [String]
+        /// How many of them know of this device's last backup; nil before there is one.
+        public let lastBackup: HeadAcknowledgement?
     }
 
     public let source: String
@@ -71,7 +73,7 @@ extension Device {
             // Without a sign-in the vaults say nothing, but what is backed up does not depend on it.
             return DeviceStatus.Vaults(
                 fleet: fleet, up: nil, attemptsLeft: nil, problems: ["\(error.message) \(error.advice)"],
-                sharesUndelivered: undelivered, failedAttempts: [], notices: [])
+                sharesUndelivered: undelivered, failedAttempts: [], notices: [], lastBackup: acknowledgement())
         }
         guard let access else { return nil }
         let history = await access.client.history(backupKey: try key(settings).key.secret)
@@ -83,7 +85,8 @@ extension Device {
             fleet: fleet, up: status.answered.count + status.problems.count { $0.isAnswer },
             attemptsLeft: status.registration == nil ? nil : status.attemptsLeft,
             problems: (history.problems + impairments).map { "\($0.words)." }, sharesUndelivered: undelivered,
-            failedAttempts: history.failed.map(FailedAttemptsSummary.init), notices: history.notices)
+            failedAttempts: history.failed.map(FailedAttemptsSummary.init), notices: history.notices,
+            lastBackup: acknowledgement())
     }
 
     /// Turns backup off: erases the key's shares at the vaults, forgets key and settings, and on request deletes the store's objects.

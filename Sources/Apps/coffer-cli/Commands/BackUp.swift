@@ -7,13 +7,14 @@ struct BackUp: AsyncParsableCommand {
         discussion:
             "Apps may go on writing: databases are read as of one moment. What is in the store is not sent again.")
 
+    @Flag(help: "Go on from what the store shows, even if it lacks your last backup.") var acceptOlder = false
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
         let display = ProgressDisplay(silent: common.json)
         let summary: BackupSummary
         do {
-            summary = try await common.device.backUp(progress: display.handler)
+            summary = try await common.device.backUp(acceptingOlder: acceptOlder, progress: display.handler)
         } catch {
             display.finish()
             throw error
@@ -42,6 +43,7 @@ struct BackUp: AsyncParsableCommand {
         for item in snapshot.skipped { Output.note(describe(item)) }
         let unlisted = snapshot.skippedCount - min(snapshot.skippedCount, UInt64(snapshot.skipped.count))
         if unlisted > 0 { Output.note("… and \(unlisted) more.") }
+        (summary.notes + [summary.vaults?.note].compactMap { $0 }).forEach { Output.note(Output.printable($0)) }
     }
 
     /// The daily look at the vaults: it also calls off what somebody asked for without the key.

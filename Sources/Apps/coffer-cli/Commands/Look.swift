@@ -89,6 +89,7 @@ struct Verify: AsyncParsableCommand {
             Output.line("Damage was found; \(Words.count(summary.findings.count, "finding")):")
             for finding in summary.findings { Output.line("  \(Output.printable(name: finding))") }
         }
+        summary.notes.forEach { Output.note(Output.printable($0)) }
     }
 }
 
@@ -99,13 +100,16 @@ struct Snapshots: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let (readable, damaged) = try await unlock.open(common).snapshots()
+        let backup = try await unlock.open(common)
+        let (readable, damaged) = try await backup.snapshots()
+        let notes = try await backup.headNotes()
         if common.json {
             struct Report: Encodable {
                 let snapshots: [SnapshotSummary]
                 let damaged: [String]
+                let notes: [String]
             }
-            try Output.json(Report(snapshots: readable, damaged: damaged))
+            try Output.json(Report(snapshots: readable, damaged: damaged, notes: notes))
         } else {
             for snapshot in readable {
                 Output.line(
@@ -114,6 +118,7 @@ struct Snapshots: AsyncParsableCommand {
                         + (snapshot.leftOut.isEmpty ? "" : "  without \(Words.list(snapshot.leftOut))"))
             }
             if readable.isEmpty { Output.line("There is no backup yet.") }
+            notes.forEach { Output.note(Output.printable($0)) }
             for name in damaged { Output.note("\(name) cannot be read: it is damaged.") }
         }
         guard damaged.isEmpty else { throw ExitCode(CofferError.Code.damageFound.exitStatus) }
@@ -189,6 +194,7 @@ extension Status {
             Output.line("If you did not make them, choose a new password; if you did: coffer attempts --forgive")
         }
         vaults.notices.forEach(Output.line)
+        if let note = vaults.lastBackup?.note { Output.line(note) }
         if vaults.sharesUndelivered { Output.line("Some vaults lack their share; the next backup delivers it.") }
     }
 }

@@ -26,6 +26,7 @@ struct Restore: AsyncParsableCommand {
     var category: [CategoryList] = []
     @Option(help: ArgumentHelp("The same as --category, or else as --path.", valueName: "what")) var only: [String] = []
     @Flag(help: "Restore into a folder that holds something; what is there is kept.") var intoExisting = false
+    @Flag(help: "Restore what the store shows, even if it lacks your last backup.") var acceptOlder = false
     @OptionGroup var unlock: UnlockOptions
     @OptionGroup var common: CommonOptions
 
@@ -50,7 +51,7 @@ struct Restore: AsyncParsableCommand {
         do {
             summary = try await backup.restore(
                 selection, to: folder, intoExisting: intoExisting, only: paths, categories: categories,
-                progress: display.handler)
+                acceptingOlder: acceptOlder, progress: display.handler)
         } catch {
             display.finish()
             throw error
@@ -68,6 +69,7 @@ struct Restore: AsyncParsableCommand {
         if !summary.snapshot.leftOut.isEmpty {
             Output.line("That backup was made without \(Words.list(summary.snapshot.leftOut)).")
         }
+        summary.notes.forEach { Output.note(Output.printable($0)) }
         guard !summary.missing.isEmpty else { return }
         Output.note("Not restored:")
         for item in summary.missing {

@@ -2,7 +2,7 @@ package import ByteCoding
 package import Primitives
 
 /// What a device says of its newest backup, sealed under K: 64 bytes that tell a vault nothing (Specs/backup-format.md,
-/// section 12).
+/// section 13).
 package struct SealedHead: FixedBytes {
     package static let byteCount = 64
     package let bytes: [UInt8]

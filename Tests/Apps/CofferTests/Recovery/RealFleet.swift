@@ -95,20 +95,31 @@ final class RealFleet: VaultTransport {
     let clock: Clock
 
     /// As a restore from a backup does it: the account's record comes back frozen.
-    func freeze(_ indices: UInt8..., account: String = "alice") throws {
+    func freeze(_ indices: UInt8...) throws {
+        var generator = SystemRandomNumberGenerator()
+        try edit(indices) { $0.freeze(nonce: .random(using: &generator), batchesMissed: 9) }
+    }
+
+    /// As a liar would have it that serves an older head than it acknowledged.
+    func putHeadBack(_ head: SealedHead, at indices: [UInt8]) throws {
+        try edit(indices) { $0.head = KeptHead(head: head) }
+    }
+
+    private func edit(_ indices: [UInt8], account: String = "alice", _ body: (inout AccountRecord) -> Void) throws {
         var generator = SystemRandomNumberGenerator()
         for index in indices {
             let records = stores[Int(index) - 1]
             let key = records.sealer.account(try AccountName(tenant: "chat", account: account))
             let view = try records.load([key])
             guard var record = try view.account(at: 0) else { continue }
-            record.freeze(nonce: .random(using: &generator), batchesMissed: 9)
+            body(&record)
             try records.commit(
                 [SealedRecords.Change(index: 0, value: record)], time: view.time, on: view, using: &generator)
         }
     }
 
-    func takeDown(_ indices: UInt8...) { down.withLock { $0 = indices } }
+    func takeDown(_ indices: UInt8...) { takeDown(indices) }
+    func takeDown(_ indices: [UInt8]) { down.withLock { $0 = indices } }
 
     /// Drops this many replies to messages, after letting some pass; spread: at most one of each vault.
     func loseReplies(_ count: Int, after passing: Int = 0, spread: Bool = false) {

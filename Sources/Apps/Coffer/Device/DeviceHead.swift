@@ -1,0 +1,98 @@
+import BackupEngine
+import BackupFormat
+import ByteCoding
+import FleetFiles
+import RecoveryProtocol
+
+/// What this device said of its last backup, and how many vaults said that they keep it.
+struct DeviceHead: ByteCodable, Equatable, Sendable {
+    static let fileName = "head"
+
+    let head: SealedHead
+    let acknowledged: UInt8
+
+    init(head: SealedHead, acknowledged: UInt8) {
+        self.head = head
+        self.acknowledged = acknowledged
+    }
+
+    init(from reader: inout ByteReader) throws(ByteCodingError) {
+        head = try SealedHead(from: &reader)
+        acknowledged = try reader.uint8()
+    }
+
+    func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+        try head.encode(into: &writer)
+        writer.uint8(acknowledged)
+    }
+}
+
+extension Device {
+    /// A damaged or missing one is none: the vaults know too.
+    var ownHead: DeviceHead? {
+        let file = try? folder.read(DeviceHead.fileName)
+        return file.flatMap { try? DeviceHead(decoding: $0) }
+    }
+
+    func headSource(_ settings: DeviceSettings, _ key: BackupKey) -> HeadSource {
+        HeadSource(key: key, own: ownHead?.head) { () throws(CofferError) in try fleetAccess(settings) }
+    }
+
+    /// Notes a backup on this device and has the vaults keep its head. The backup stands, whatever becomes of this: the
+    /// next one does it again. Also called when K or the header was replaced.
+    ///
+    /// - Returns: nil where no vaults hold the key.
+    func setHead(
+        _ snapshot: Snapshot, in repository: Repository, _ settings: DeviceSettings, key: BackupKey
+    ) async -> HeadAcknowledgement? {
+        let store = repository.header.store
+        guard
+            let head = try? BackupHead(
+                snapshot, keyring: repository.keyring.number, header: repository.header, key: key),
+            let sealed = try? SealedHead(try head.sealed(for: store, under: key))
+        else { return nil }
+        note(DeviceHead(head: sealed, acknowledged: 0))
+        let told: HeadAcknowledgement?
+        do throws(CofferError) {
+            guard let access = try fleetAccess(settings) else { return nil }
+            let fleet = access.file.fleet
+            let (vaults, problems) = await access.client.setHead(sealed, backupKey: key.secret) { other in
+                BackupHead.open(other.bytes, for: store, under: key)?.isAsNew(as: head) ?? false
+            }
+            told = HeadAcknowledgement(
+                acknowledged: vaults.count, vaults: fleet.currentVaults.count, threshold: fleet.threshold,
+                problems: problems.map { "\($0.words)." })
+        } catch {
+            told = untold(because: error)
+        }
+        note(DeviceHead(head: sealed, acknowledged: UInt8(clamping: told?.acknowledged ?? 0)))
+        return told
+    }
+
+    /// The vaults cannot even be asked.
+    private func untold(because error: CofferError) -> HeadAcknowledgement? {
+        guard let fleet = pinnedFleet else { return nil }
+        return HeadAcknowledgement(
+            acknowledged: 0, vaults: fleet.currentVaults.count, threshold: fleet.threshold,
+            problems: ["\(error.message) \(error.advice)"])
+    }
+
+    private var pinnedFleet: Fleet? {
+        let file = try? folder.read(FleetAccess.fileName)
+        return file.flatMap { try? FleetAccess.fleet(of: String(decoding: $0, as: UTF8.self)) }
+    }
+
+    /// How many vaults know of the last backup of this device; nil where no vaults hold the key, or nothing was backed
+    /// up since there are heads.
+    func acknowledgement() -> HeadAcknowledgement? {
+        guard let fleet = pinnedFleet, let own = ownHead else { return nil }
+        return HeadAcknowledgement(
+            acknowledged: Int(own.acknowledged), vaults: fleet.currentVaults.count, threshold: fleet.threshold,
+            problems: [])
+    }
+
+    private func note(_ head: DeviceHead) {
+        guard let bytes = try? head.encoded() else { return }
+        try? folder.write(DeviceHead.fileName, bytes)
+    }
+}
