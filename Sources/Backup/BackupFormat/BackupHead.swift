@@ -20,11 +20,17 @@ package struct BackupHead: Equatable, Sendable {
     package let header: [UInt8]
 
     package init(number: UInt32, endedSeconds: UInt64, hash: SnapshotHash, keyring: UInt32, headerTag: [UInt8]) {
+        self.init(
+            number: number, endedSeconds: endedSeconds, hash: Array(hash.bytes.prefix(Self.hashBytes)),
+            keyring: keyring, header: Array(headerTag.prefix(Self.headerBytes)))
+    }
+
+    private init(number: UInt32, endedSeconds: UInt64, hash: [UInt8], keyring: UInt32, header: [UInt8]) {
         self.number = number
         self.endedSeconds = endedSeconds
-        self.hash = Array(hash.bytes.prefix(Self.hashBytes))
+        self.hash = hash
         self.keyring = keyring
-        header = Array(headerTag.prefix(Self.headerBytes))
+        self.header = header
     }
 
     /// - Parameters:
@@ -38,6 +44,15 @@ package struct BackupHead: Equatable, Sendable {
             headerTag: try header.tag(under: key))
     }
 
+    /// The same snapshot's head after K, the keyring or the header was replaced.
+    package func renewed(
+        keyring: UInt32, header: StoreHeader, key: BackupKey
+    ) throws(ByteCodingError) -> BackupHead {
+        BackupHead(
+            number: number, endedSeconds: endedSeconds, hash: hash, keyring: keyring,
+            header: Array(try header.tag(under: key).prefix(Self.headerBytes)))
+    }
+
     /// Whether this is the head of a snapshot with that hash.
     package func names(_ hash: SnapshotHash) -> Bool { hash.bytes.starts(with: self.hash) }
 
@@ -46,6 +61,10 @@ package struct BackupHead: Equatable, Sendable {
     package func isAsNew(as other: BackupHead) -> Bool {
         number == other.number ? !hash.lexicographicallyPrecedes(other.hash) : number > other.number
     }
+
+    /// Whether a vault that keeps this one need not be told `other`: of the same snapshot it would be what was known
+    /// before K, the keyring or the header was replaced.
+    package func makesNeedless(_ other: BackupHead) -> Bool { self == other || !other.isAsNew(as: self) }
 }
 
 extension BackupHead: ByteCodable {

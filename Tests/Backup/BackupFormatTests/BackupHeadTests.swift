@@ -66,7 +66,24 @@ import Testing
     @Test func `of two with one number every vault comes to keep the same one`() throws {
         let (small, large) = (head(7, hash(1)), head(7, hash(2)))
         #expect(large.isAsNew(as: small) && !small.isAsNew(as: large) && small.isAsNew(as: small))
+        #expect(large.makesNeedless(small) && !small.makesNeedless(large) && small.makesNeedless(small))
         #expect(head(8, hash(0)).isAsNew(as: large) && !large.isAsNew(as: head(8, hash(0))))
+    }
+}
+
+extension `A head` {
+    @Test func `after the key, the keyring or the header was replaced it is of the same snapshot and set anew`() throws
+    {
+        var generator = SeededGenerator(seed: 5)
+        let (key, store) = (BackupKey.random(using: &generator), try StoreID(generator.bytes(16)))
+        let header = StoreHeader(store: store, fleet: "fleet = 1")
+        let old = head(7, hash(7))
+        let new = try old.renewed(keyring: 2, header: header, key: key)
+        #expect(new.number == 7 && new.endedSeconds == old.endedSeconds && new.names(hash(7)))
+        let tag = try header.tag(under: key)
+        #expect(new.keyring == 2 && new.header == Array(tag.prefix(4)))
+        #expect(new.isAsNew(as: old) && old.isAsNew(as: new))
+        #expect(!old.makesNeedless(new), "a vault that keeps the old one is told the new one")
     }
 }
 

@@ -39,25 +39,52 @@ extension Device {
     }
 
     /// Notes a backup on this device and has the vaults keep its head. The backup stands, whatever becomes of this: the
-    /// next one does it again. Also called when K or the header was replaced.
+    /// next one does it again.
     ///
     /// - Returns: nil where no vaults hold the key.
     func setHead(
         _ snapshot: Snapshot, in repository: Repository, _ settings: DeviceSettings, key: BackupKey
     ) async -> HeadAcknowledgement? {
+        let head = try? BackupHead(
+            snapshot, keyring: repository.keyring.number, header: repository.header, key: key)
+        return await tell(head, of: repository.header.store, settings, key: key)
+    }
+
+    /// After K, the keyring or the header was replaced: what this device and the vaults know of the newest backup, sealed
+    /// under the present key. Not the newest that the store shows, lest a replacement hide that it shows an older state.
+    ///
+    /// - Parameters:
+    ///   - repository: opened with the present key.
+    ///   - earlier: the key before, if it was replaced.
+    func renewHead(
+        in repository: Repository, _ settings: DeviceSettings, key: BackupKey, earlier: BackupKey? = nil
+    ) async -> HeadAcknowledgement? {
         let store = repository.header.store
-        guard
-            let head = try? BackupHead(
-                snapshot, keyring: repository.keyring.number, header: repository.header, key: key),
-            let sealed = try? SealedHead(try head.sealed(for: store, under: key))
-        else { return nil }
+        var sealed = ownHead.map { [$0.head] } ?? []
+        if let access = try? fleetAccess(settings) {
+            sealed += await access.client.heads(backupKey: key.secret).heads
+        }
+        let known = KnownHeads(
+            heads: sealed.compactMap { sealed in
+                [key, earlier].compactMap { $0 }.lazy
+                    .compactMap { BackupHead.open(sealed.bytes, for: store, under: $0) }.first
+            })
+        let head = try? known.newest?.renewed(
+            keyring: repository.keyring.number, header: repository.header, key: key)
+        return await tell(head, of: store, settings, key: key)
+    }
+
+    private func tell(
+        _ head: BackupHead?, of store: StoreID, _ settings: DeviceSettings, key: BackupKey
+    ) async -> HeadAcknowledgement? {
+        guard let head, let sealed = try? SealedHead(try head.sealed(for: store, under: key)) else { return nil }
         note(DeviceHead(head: sealed, acknowledged: 0))
         let told: HeadAcknowledgement?
         do throws(CofferError) {
             guard let access = try fleetAccess(settings) else { return nil }
             let fleet = access.file.fleet
             let (vaults, problems) = await access.client.setHead(sealed, backupKey: key.secret) { other in
-                BackupHead.open(other.bytes, for: store, under: key)?.isAsNew(as: head) ?? false
+                BackupHead.open(other.bytes, for: store, under: key)?.makesNeedless(head) ?? false
             }
             told = HeadAcknowledgement(
                 acknowledged: vaults.count, vaults: fleet.currentVaults.count, threshold: fleet.threshold,

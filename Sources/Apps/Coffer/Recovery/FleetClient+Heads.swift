@@ -23,9 +23,11 @@ extension FleetClient {
     /// Two devices at once make each other look again; three devices would have to be unlucky.
     private static let headRoundsMax = 3
 
-    /// Asks every vault that holds a registration of this K for its head. Never charged.
+    /// Asks every vault that holds a registration of this K for its head, and thaws those that came back from a backup as
+    /// `history` does. Never charged.
     package func heads(backupKey: SecretBytes) async -> FleetHeads {
         let status = await status()
+        await thaw(status, backupKey)
         var heads = FleetHeads()
         heads.problems = status.problems
         var targets: [Target] = []

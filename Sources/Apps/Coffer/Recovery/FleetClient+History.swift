@@ -124,7 +124,7 @@ extension FleetClient {
 
     /// A vault that came back from a backup may hold a registration that was replaced since: only the one that t vaults
     /// call active is thawed.
-    private func thaw(_ status: FleetStatus, _ backupKey: SecretBytes) async {
+    func thaw(_ status: FleetStatus, _ backupKey: SecretBytes) async {
         let targets = status.answered.compactMap { vault, reply -> (vault: Fleet.Vault, serial: UInt64)? in
             guard reply.frozen != nil, managed(reply, by: backupKey) != nil, let active = reply.active else {
                 return nil
