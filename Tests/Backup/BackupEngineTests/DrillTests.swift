@@ -261,3 +261,29 @@ private final class LyingScratch: DrillScratch {
         #expect(throws: ScratchFolderError.self) { _ = try ScratchFolder(in: place("nowhere")) }
     }
 }
+
+@Suite struct `A drill over a store that fails` {
+    @Test(arguments: FaultyStore.Fault.allCases)
+    func `at any call says so, or finds everything as it was`(fault: FaultyStore.Fault) async throws {
+        let store = MemoryStore()
+        let wing = try await Wing(store)
+        let source = try TemporaryFolder()
+        for number in 0..<6 { try source.write(noise(2_000 + number, seed: UInt64(number)), to: "\(number).jpg") }
+        let database = try ChatDatabase(source("chat.db"), setUp: "PRAGMA page_size = 1024")
+        try database.add(60)
+        try database.close()
+        try await wing.backUp(source.path, packBytes: 8_192)
+        let counting = FaultyStore(store, .failure, atCall: .max)
+        #expect(try await wing.over(counting).drill().files == 7)
+        for call in stride(from: 0, to: counting.callCount, by: 5) {
+            let faulty = wing.over(FaultyStore(store, fault, atCall: call))
+            guard let report = try? await faulty.drill() else { continue }
+            #expect(report.files == 7 || !report.findings.isEmpty, "call \(call)")
+            for finding in report.findings {
+                if case .unsoundDatabase = finding { Issue.record("call \(call)") }
+                if case .otherAttributes = finding { Issue.record("call \(call)") }
+            }
+        }
+        #expect(try await wing.drill().findings == [])
+    }
+}

@@ -224,3 +224,57 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
         #expect(try names(in: Array(folder.path.utf8)) == [])
     }
 }
+
+@Suite struct `A store in a folder` {
+    @Test func `takes what is no file for no object, and waits for nothing`() async throws {
+        let folder = try TemporaryFolder()
+        let store = FolderStore(path: folder("store"))
+        let wing = try await Wing(store)
+        try await wing.backUp(MemorySource(["a": [1, 2, 3]]))
+        let packs = try await store.list(.packs)
+        for name in packs + (try await store.list(.index)) {
+            try require(unlink(folder("store/\(name.path)")) == 0, "unlink")
+            try require(mkfifo(folder("store/\(name.path)"), 0o600) == 0, "mkfifo")
+            await #expect(throws: ObjectStoreError.notFound(name.path)) { _ = try await store.read(name) }
+            await #expect(throws: ObjectStoreError.exists(name.path)) { try await store.create(name, [1]) }
+        }
+        #expect(try await !wing.verify().findings.isEmpty)
+        let socket = ObjectName.index(ObjectID(uncheckedBytes: [UInt8](repeating: 7, count: 16)))
+        try require(mkdir(folder("store/\(socket.path)"), 0o700) == 0, "mkdir")
+        await #expect(throws: ObjectStoreError.notFound(socket.path)) { _ = try await store.size(of: socket) }
+        try require(unlink(folder("store/coffer.json")) == 0, "unlink")
+        try require(mkfifo(folder("store/coffer.json"), 0o600) == 0, "mkfifo")
+        await #expect(throws: OpenError.noStoreHere) { _ = try await wing.open() }
+    }
+
+    @Test func `is rid of what killed writers left, once it is old`() async throws {
+        let folder = try TemporaryFolder()
+        let wing = try await Wing(FolderStore(path: folder("store")))
+        try await wing.backUp(MemorySource(["a": [1, 2, 3]]))
+        let packs = try #require(try await wing.store.list(.packs).first).path.split(separator: "/").dropLast()
+        let left = ["", "keyring/", "index/", "snapshots/", packs.joined(separator: "/") + "/"].map {
+            "store/\($0).writing-1"
+        }
+        for name in left {
+            try folder.write([1, 2, 3, 4], to: name)
+            try folder.setModified(name, seconds: Int(Wing.now) - 100_000, nanoseconds: 0)
+        }
+        try folder.write([5], to: "store/index/.writing-2")
+        try folder.setModified("store/index/.writing-2", seconds: Int(Wing.now) - 80_000, nanoseconds: 0)
+        try folder.write([6], to: "store/.writing")
+        func prune(graceSeconds: UInt64 = 86_400, isTrial: Bool = false) async throws -> UInt64 {
+            try await Prune.run(
+                try await wing.open(), keeping: { Set($0.map(\.name)) },
+                options: Prune.Options(graceSeconds: graceSeconds, isTrial: isTrial), now: Wing.now,
+                generator: SystemRandomNumberGenerator()
+            ).freedBytes
+        }
+        #expect(try await prune(isTrial: true) == 20)
+        #expect(try await prune() == 20)
+        for name in left { #expect(access(folder(name), F_OK) != 0) }
+        #expect(access(folder("store/index/.writing-2"), F_OK) == 0, "it may be on its way")
+        #expect(try await prune(graceSeconds: 0) == 1)
+        #expect(access(folder("store/.writing"), F_OK) == 0, "somebody else's")
+        #expect(try await wing.restored().files == ["a": [1, 2, 3]])
+    }
+}

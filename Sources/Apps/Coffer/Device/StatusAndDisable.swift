@@ -134,9 +134,10 @@ extension Device {
     /// The snapshots go first and the header last, so that a deletion that is cut leaves a store that still opens.
     private func delete(_ store: any ObjectStore) async throws(CofferError) {
         do throws(ObjectStoreError) {
-            for folder in [ObjectName.Folder.snapshots, .index, .packs, .keyring] {
+            for folder in [ObjectName.Folder.snapshots, .index, .packs, .removals, .keyring] {
                 for name in try await store.list(folder) { try await store.delete(name) }
             }
+            _ = try await store.abandoned(before: .max, removing: true)
             try await store.delete(.header)
         } catch {
             throw CofferError(error, place: store.place)

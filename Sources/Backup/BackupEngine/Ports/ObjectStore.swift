@@ -29,6 +29,13 @@ package protocol ObjectStore: Sendable {
     func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName]
     /// Removes an object; an object that is not there is no error.
     func delete(_ name: ObjectName) async throws(ObjectStoreError)
+    /// What writers that were killed left of objects that never came to be: it is no object, and takes room.
+    ///
+    /// - Parameters:
+    ///   - seconds: since 1970; what was written to later may be on its way.
+    ///   - removing: or only count it.
+    /// - Returns: its bytes.
+    func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64
 }
 
 /// An object on its way into a store: nothing stands under its name before `finish` has returned, which is `create`'s
@@ -43,6 +50,9 @@ package protocol ObjectUpload: AnyObject {
 }
 
 extension ObjectStore {
+    /// For stores in which nothing is left.
+    package func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64 { 0 }
+
     /// For stores that take objects whole.
     package func begin(_ name: ObjectName) async throws(ObjectStoreError) -> any ObjectUpload {
         GatheringUpload(store: self, name: name)

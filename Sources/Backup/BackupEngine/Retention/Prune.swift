@@ -17,7 +17,7 @@ package enum PruneError: Error, Equatable, Sendable {
 package struct PruneReport: Equatable, Sendable {
     package var kept: [SnapshotName] = []
     package var removed: [SnapshotName] = []
-    /// Bytes of packs that are gone.
+    /// Bytes of packs that are gone, and of objects that writers which were killed never finished.
     package var freedBytes: UInt64 = 0
     /// Bytes of packs that go when their grace is over, and when that is.
     package var waitingBytes: UInt64 = 0
@@ -134,6 +134,7 @@ package struct Prune {
         let isNamed = try await nameUnneeded(use)
         // Stale after a run that was cut: what it removed is still listed.
         if isSwept || isNamed || (loaded.isStale && !options.isTrial) { try await tidy() }
+        try await removeAbandoned()
     }
 
     private func add(_ snapshot: Snapshot, to needed: inout NeededChunks) async throws(PruneError) {
@@ -231,6 +232,16 @@ package struct Prune {
     }
 
     // MARK: Tidying up
+
+    /// After everything else: with no grace it may be what this very run has just written.
+    private mutating func removeAbandoned() async throws(PruneError) {
+        let before = now - min(now, options.graceSeconds)
+        do {
+            report.freedBytes += try await repository.store.abandoned(before: before, removing: !options.isTrial)
+        } catch {
+            throw .store(error)
+        }
+    }
 
     /// One index of the packs that are there takes the place of all; then what was said of packs that are gone goes.
     private mutating func tidy() async throws(PruneError) {

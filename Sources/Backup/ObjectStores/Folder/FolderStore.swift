@@ -63,6 +63,35 @@ package struct FolderStore: ObjectStore {
         guard unlink(path(name)) == 0 || errno == ENOENT else { throw storeError(errno, name) }
     }
 
+    /// A file under a temporary name that nobody has written to since.
+    package func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64 {
+        var folders = [root] + ObjectName.Folder.allCases.map { "\(root)/\($0.rawValue)" }
+        folders += try entries(ObjectName.Folder.packs.rawValue).filter { $0.count == 2 }
+            .map { "\(root)/\(ObjectName.Folder.packs.rawValue)/\($0)" }
+        var bytes: UInt64 = 0
+        for folder in folders {
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            for name in names where name.hasPrefix(FolderUpload.temporaryPrefix) {
+                var status = stat()
+                guard lstat("\(folder)/\(name)", &status) == 0,
+                    mode_t(status.st_mode) & mode_t(S_IFMT) == S_IFREG,
+                    UInt64(clamping: Self.modifiedSeconds(status)) < seconds
+                else { continue }
+                if removing, unlink("\(folder)/\(name)") != 0, errno != ENOENT { continue }
+                bytes += UInt64(clamping: status.st_size)
+            }
+        }
+        return bytes
+    }
+
+    private static func modifiedSeconds(_ status: stat) -> Int {
+        #if canImport(Darwin)
+            status.st_mtimespec.tv_sec
+        #else
+            status.st_mtim.tv_sec
+        #endif
+    }
+
     // MARK: System calls
 
     private func path(_ name: ObjectName) -> String { "\(root)/\(name.path)" }
@@ -111,9 +140,15 @@ package struct FolderStore: ObjectStore {
         return folder
     }
 
+    /// What has the name but is no file is no object: a pipe must not make anyone wait for ever.
     private func open(_ name: ObjectName) throws(ObjectStoreError) -> Int32 {
-        let file = Foundation.open(path(name), O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw storeError(errno, name) }
+        let file = Foundation.open(path(name), O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        guard file >= 0 else { throw errno == ENXIO ? .notFound(name.path) : storeError(errno, name) }
+        var status = stat()
+        guard fstat(file, &status) == 0, mode_t(status.st_mode) & mode_t(S_IFMT) == S_IFREG else {
+            close(file)
+            throw .notFound(name.path)
+        }
         return file
     }
 

@@ -4,6 +4,8 @@ import Foundation
 
 /// A file under a temporary name that becomes an object when it is complete.
 final class FolderUpload: ObjectUpload {
+    static let temporaryPrefix = ".writing-"
+
     private let name: ObjectName
     private let path: String
     private let folder: String
@@ -15,7 +17,7 @@ final class FolderUpload: ObjectUpload {
         self.name = name
         self.path = path
         self.folder = folder
-        temporary = "\(folder)/.writing-\(UUID().uuidString)"
+        temporary = "\(folder)/\(Self.temporaryPrefix)\(UUID().uuidString)"
         file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw storeError(errno, name) }
     }
