@@ -1,9 +1,10 @@
 """Stores that show an older state, or another one, than the last backup: found out by what the vaults keep."""
 
 import shutil
+import subprocess
 
 from fleet import FleetSession
-from session import Session
+from session import BINARIES, Session
 
 OLDER, OTHER = 34, 35
 
@@ -173,6 +174,37 @@ class Heads(Store, FleetSession):
         said = self.coffer(*self.restore_arguments("R"), device="new-phone")
         self.assertNotIn("vaults could", said)
         self.compare(notes, self.folder / "R")
+
+    def test_two_devices_that_back_up_in_turn_and_at_once_raise_no_alarm(self):
+        notes = self.make_notes()
+        self.enable(notes)
+        self.coffer("backup")
+        other = self.folder / "Other"
+        shutil.copytree(notes, other)
+        self.coffer("enable", other, "--to", "cloud", "--join", "--password-file", "password", "--token-file",
+                    "anna-tokens.json", device="tablet")
+        for device in ("tablet", "phone", "tablet"):
+            self.change(notes if device == "phone" else other, device)
+            self.assertEqual(self.coffer_json("backup", device=device)["vaults"]["acknowledged"], 5)
+        for round in range(3):
+            running = []
+            for device, source in (("phone", notes), ("tablet", other)):
+                self.change(source, f"{device} {round}")
+                running.append(subprocess.Popen(
+                    [str(BINARIES / "coffer"), "backup"], env=self.environment(device), cwd=self.folder,
+                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+            for process in running:
+                said, _ = process.communicate(timeout=120)
+                self.assertEqual(process.returncode, 0, said)
+        self.assertEqual(len(self.snapshots()), 10)
+        self.coffer("verify", "--deep")
+        said = self.coffer(*self.restore_arguments("R"), device="new-phone")
+        self.assertNotIn("older state", said)
+        # Whichever is the newest: without it, and with all that was written at the same moment, it is missed.
+        newest = self.snapshots()[-1][:8]
+        while self.snapshots()[-1].startswith(newest):
+            self.hide_newest()
+        self.error(*self.restore_arguments("R1"), expect=OLDER, device="new-phone")
 
     def test_an_expired_sign_in_stops_no_backup(self):
         notes = self.make_notes()
