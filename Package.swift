@@ -102,7 +102,7 @@ let package = Package(
         // Backup wing
         room("BackupFormat", in: "Backup", uses: ["ByteCoding", "Primitives"]),
         room("BackupEngine", in: "Backup", uses: ["ByteCoding", "Primitives", "BackupFormat"]),
-        room("ObjectStores", in: "Backup", uses: ["BackupFormat", "BackupEngine"]),
+        room("ObjectStores", in: "Backup", uses: ["BackupFormat", "BackupEngine", "CCofferSystem"]),
         room(
             "BackupSources", in: "Backup",
             uses: ["ByteCoding", "Primitives", "BackupFormat", "BackupEngine", "CCofferSystem", grdb]),

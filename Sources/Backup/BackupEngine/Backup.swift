@@ -26,9 +26,11 @@ package struct Backup: ~Copyable {
     private var skippedBytes = 0
     private let buffer = ScratchBuffer(byteCount: FileContent.singleBlockBytesMax)
     private let known: KnownFiles
+    /// How many packs were full when `known` was written last.
+    private var packsAtCheckpoint = 0
 
     private init(
-        _ source: any BackupSource, into repository: Repository, _ loaded: LoadedIndex,
+        _ source: any BackupSource, into repository: Repository, _ loaded: consuming LoadedIndex,
         generator: any RandomNumberGenerator & Sendable, copies: (any PreviousCopies)?,
         knownFiles: (any KnownFilesStorage)?, packBytes: Int, began: UInt64, report: @escaping ProgressReport
     ) {
@@ -36,7 +38,7 @@ package struct Backup: ~Copyable {
         self.source = source
         self.report = report
         writer = ChunkWriter(repository, loaded, generator: generator, packBytes: packBytes)
-        databases = DatabaseHistory(repository, loaded.index, source: source.label, copies: copies)
+        databases = DatabaseHistory(repository, source: source.label, copies: copies)
         known = KnownFiles(knownFiles, of: repository, began: began, using: &writer.generator)
     }
 
@@ -55,14 +57,16 @@ package struct Backup: ~Copyable {
         let began = now()
         let loaded: LoadedIndex
         do { loaded = try await repository.indexForWriting() } catch { throw .store(error) }
+        let removals = loaded.removals
         let link = try await ChainLink.next(in: repository, above: above)
+        // Consumed, or else the first chunk that is added would make a copy of the index.
         var backup = Backup(
-            source, into: repository, loaded, generator: generator, copies: copies, knownFiles: knownFiles,
+            source, into: repository, consume loaded, generator: generator, copies: copies, knownFiles: knownFiles,
             packBytes: packBytes, began: began, report: report)
         do {
             try backup.expect(link.totals, of: link.source)
             let root = try await backup.store()
-            try await repository.requireNothingNamed(since: loaded.removals)
+            try await repository.requireNothingNamed(since: removals)
             let snapshot = Snapshot(
                 number: link.number, id: .random(using: &backup.writer.generator), beganSeconds: began,
                 endedSeconds: max(began, now()), previous: link.previous, source: source.label,
@@ -90,17 +94,19 @@ package struct Backup: ~Copyable {
     private mutating func scan() throws(BackupError) {
         var pending: [SourceNode]
         do { pending = [try source.root()] } catch { throw .source(error) }
-        while let node = pending.popLast() {
-            switch node.kind {
-            case .directory:
-                // Unreadable folders are reported when they are stored.
-                pending += (try? source.children(of: node)) ?? []
-            case .file(let bytes, _):
-                progress.filesTotal += 1
-                progress.bytesTotal += bytes
-            case .symbolicLink, .other, .unreadable: break
+        while let folder = pending.popLast() {
+            // Unreadable folders are reported when they are stored.
+            guard let children = try? source.children(of: folder) else { continue }
+            for node in children {
+                switch node.kind {
+                case .directory: pending.append(node)
+                case .file(let bytes, _):
+                    progress.filesTotal += 1
+                    progress.bytesTotal += bytes
+                    if progress.filesTotal.isMultiple(of: 1_000) { report(progress) }
+                case .symbolicLink, .other, .unreadable: break
+                }
             }
-            if progress.filesTotal.isMultiple(of: 1_000) { report(progress) }
         }
         progress.phase = .backingUp
         report(progress)
@@ -120,7 +126,7 @@ package struct Backup: ~Copyable {
 
     /// Stores what a folder holds; nil if it cannot be read.
     private mutating func storeDirectory(_ node: SourceNode) async throws(BackupError) -> ChunkList? {
-        let children: [SourceNode]
+        let children: AnySequence<SourceNode>
         do {
             children = try source.children(of: node)
         } catch {
@@ -199,13 +205,15 @@ package struct Backup: ~Copyable {
 
     /// Reads and stores a file, again if it changes meanwhile; nil if it cannot be read.
     private mutating func storeFile(_ node: SourceNode, linkGroup: UInt64) async throws(BackupError) -> FileContent? {
-        if let content = try await knownContent(of: node, linkGroup: linkGroup) { return content }
+        let known = known.files(at: node.path)
+        if let content = try await knownContent(of: node, known, linkGroup: linkGroup) { return content }
         let bytesBefore = progress.bytes
         for attempt in 0..<Self.retriesMax {
             progress.bytes = bytesBefore
             let last = attempt == Self.retriesMax - 1
             do throws(BackupError) {
-                let (content, intact) = try await storeContent(of: node, attempt: attempt, linkGroup: linkGroup)
+                let (content, intact) = try await storeContent(
+                    of: node, attempt == 0 ? known : [], attempt: attempt, linkGroup: linkGroup)
                 if !intact, !last { continue }
                 if !intact { note(node, .changedWhileRead) }
                 return content
@@ -221,26 +229,28 @@ package struct Backup: ~Copyable {
 
     /// The content of a file that looks as it did when it was read, if all of it is in the store.
     private mutating func knownContent(
-        of node: SourceNode, linkGroup: UInt64
+        of node: SourceNode, _ known: [KnownFile], linkGroup: UInt64
     ) async throws(BackupError) -> FileContent? {
-        guard node.version != nil, let file = known.file(at: node.path),
-            let version = source.version(of: node, form: file.content.form), version.bytes == file.version,
-            try await isStored(file)
-        else { return nil }
-        known.remember(file, changedSeconds: version.changedSeconds)
-        progress.bytes += file.content.contentBytes
-        var content = file.content
-        content.linkGroup = linkGroup
-        return content
+        guard node.version != nil else { return nil }
+        for file in known {
+            guard var content = file.content, let version = source.version(of: node, form: content.form),
+                version.bytes == file.version, try await isStored(file, content)
+            else { continue }
+            self.known.remember(file, changedSeconds: version.changedSeconds)
+            progress.bytes += content.contentBytes
+            content.linkGroup = linkGroup
+            return content
+        }
+        return nil
     }
 
     /// Whether every chunk of the file is in the store, or on its way into it.
-    private mutating func isStored(_ file: KnownFile) async throws(BackupError) -> Bool {
-        guard file.content.form == .sqlitePages else {
+    private mutating func isStored(_ file: KnownFile, _ content: FileContent) async throws(BackupError) -> Bool {
+        guard content.form == .sqlitePages else {
             return file.chunks.allSatisfy { $0 == .zeros || writer.has($0) }
         }
         do throws(ObjectStoreError) {
-            return try await databases.holds(file.content, at: file.path)
+            return try await databases.holds(content, at: file.path, &writer.reader)
         } catch {
             throw .store(error)
         }
@@ -255,9 +265,10 @@ package struct Backup: ~Copyable {
         known.remember(file, changedSeconds: version.changedSeconds)
     }
 
+    /// - Parameter known: of which a large file's first blocks need not be read again.
     /// - Returns: also whether what was read is the file of one moment.
     private mutating func storeContent(
-        of node: SourceNode, attempt: Int, linkGroup: UInt64
+        of node: SourceNode, _ known: [KnownFile], attempt: Int, linkGroup: UInt64
     ) async throws(BackupError) -> (content: FileContent, intact: Bool) {
         let file: any SourceFile
         do { file = try source.open(node, attempt: attempt) } catch { throw .source(error) }
@@ -272,28 +283,58 @@ package struct Backup: ~Copyable {
         let total = file.contentBytes
         let blockBytes =
             total <= UInt64(FileContent.singleBlockBytesMax) ? Int(total) : FileContent.largeFileBlockBytes
-        var blocks: [ChunkID] = []
-        var left = total
-        while left > 0 {
-            let count = Int(min(left, UInt64(blockBytes)))
-            let block = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<count])
-            if file.skipHole(count) {
-                blocks.append(.zeros)
-            } else {
-                do { try file.read(into: block) } catch { throw .source(error) }
-                blocks.append(try await storeBlock(UnsafeRawBufferPointer(block)))
-            }
-            left -= UInt64(count)
-            progress.bytes += UInt64(count)
-            progress.storedBytes = writer.storedBytes
-            report(progress)
-        }
+        let blocks = try await storeBlocks(of: file, node, version, known, blockBytes: blockBytes)
         let intact = try finish(file)
         let content = FileContent(
             form: file.form, linkGroup: linkGroup, contentBytes: total, blockBytes: UInt32(blockBytes),
             blocks: try await writer.addList(of: blocks))
         if intact, let version { remember(node, version, content, blocks) }
         return (content, intact)
+    }
+
+    private mutating func storeBlocks(
+        of file: any SourceFile, _ node: SourceNode, _ version: FileVersion?, _ known: [KnownFile], blockBytes: Int
+    ) async throws(BackupError) -> [ChunkID] {
+        let whole = blockBytes == 0 ? 0 : Int(clamping: file.contentBytes / UInt64(blockBytes))
+        var blocks = Array(firstBlocks(of: known, version).prefix(whole))
+        if !blocks.isEmpty, !file.skip(blocks.count * blockBytes) { blocks = [] }
+        progress.bytes += UInt64(blocks.count * blockBytes)
+        var remembered = 0
+        var left = file.contentBytes - UInt64(blocks.count * blockBytes)
+        while left > 0 {
+            let count = Int(min(left, UInt64(blockBytes)))
+            blocks.append(try await storeBlock(of: file, count))
+            left -= UInt64(count)
+            progress.bytes += UInt64(count)
+            progress.storedBytes = writer.storedBytes
+            report(progress)
+            if let version, left > 0, (blocks.count - remembered) * blockBytes >= packBytesMax {
+                let part = KnownFile(
+                    path: node.path, version: version.bytes, content: nil, leaves: Array(blocks[remembered...]))
+                self.known.remember(part, changedSeconds: version.changedSeconds)
+                remembered = blocks.count
+            }
+        }
+        return blocks
+    }
+
+    /// The blocks that a backup which was cut had stored of a large file that looks as it did.
+    private func firstBlocks(of known: [KnownFile], _ version: FileVersion?) -> [ChunkID] {
+        guard let cut = known.first(where: { $0.content == nil && $0.version == version?.bytes }) else { return [] }
+        return Array(cut.leaves.prefix { $0 == .zeros || writer.has($0) })
+    }
+
+    /// A block of zeros is not stored (section 7): holes cost nothing.
+    private mutating func storeBlock(of file: any SourceFile, _ count: Int) async throws(BackupError) -> ChunkID {
+        if file.skipHole(count) { return .zeros }
+        let block = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<count])
+        do { try file.read(into: block) } catch { throw .source(error) }
+        let id = isZero(UnsafeRawBufferPointer(block)) ? .zeros : try await writer.add(UnsafeRawBufferPointer(block))
+        if writer.packCount != packsAtCheckpoint {
+            known.checkpoint()
+            packsAtCheckpoint = writer.packCount
+        }
+        return id
     }
 
     /// Stores a database by pages; nil if it is not understood and is stored as a file is.
@@ -331,11 +372,6 @@ package struct Backup: ~Copyable {
             guard error == .changed else { throw .source(error) }
             return false
         }
-    }
-
-    /// A block of zeros is not stored (section 7): holes cost nothing.
-    private mutating func storeBlock(_ block: UnsafeRawBufferPointer) async throws(BackupError) -> ChunkID {
-        isZero(block) ? .zeros : try await writer.add(block)
     }
 }
 

@@ -89,7 +89,7 @@ package struct ChunkIndex: Sendable {
 
     private func forms(of chunk: ChunkID) -> [Location] {
         let others = scattered[chunk] ?? []
-        guard let place = whole.place(of: chunk) else { return others }
+        guard let place = whole.place(of: chunk), !whole[place].isPromised else { return others }
         return [Location(whole[place])] + others
     }
 
@@ -107,7 +107,7 @@ package struct ChunkIndex: Sendable {
     }
 
     private mutating func add(_ entry: PackEntry, pack: Int, packOffset: Int) {
-        let isWhole = entry.pieceBytes == entry.storedBytes
+        let isWhole = entry.pieceBytes == entry.storedBytes && pack < ChunkTable.Record.packsMax
         if isWhole, whole.insert(entry.chunk, .init(pack: pack, packOffset: packOffset, entry)) { return }
         let piece = Piece(pack: pack, packOffset: packOffset, start: entry.pieceStart, count: entry.pieceBytes)
         let fresh = Location(
@@ -133,10 +133,9 @@ package struct ChunkIndex: Sendable {
 
 extension ChunkIndex.Location {
     fileprivate init(_ record: ChunkTable.Record) {
-        let stored = Int(record.storedBytes)
         self.init(
-            compression: record.compression, contentBytes: record.contentBytes, storedBytes: stored,
-            pieces: [.init(pack: Int(record.pack), packOffset: Int(record.packOffset), start: 0, count: stored)])
+            compression: record.compression, contentBytes: record.contentBytes, storedBytes: record.storedBytes,
+            pieces: [.init(pack: record.pack, packOffset: record.packOffset, start: 0, count: record.storedBytes)])
     }
 }
 

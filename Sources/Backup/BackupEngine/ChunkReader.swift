@@ -23,8 +23,9 @@ package struct ChunkReader {
     /// 16 TiB in blocks of 4 MiB. A list that names one chunk again and again must not fill the memory.
     private static let idsMax = 1 << 22
 
-    private let repository: Repository
-    private let index: ChunkIndex
+    let repository: Repository
+    /// Its writer, if there is one, adds to it: two copies would take twice the memory.
+    var index: ChunkIndex
     /// The one that was used last is last.
     private var frames: [KeptFrame] = []
     private var ciphers: [(pack: Int, cipher: ObjectCipher)] = []

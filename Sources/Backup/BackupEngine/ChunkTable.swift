@@ -1,42 +1,58 @@
 import BackupFormat
 
-/// Chunks that lie in one piece, in 32 bytes each: a store of a million files must not fill the memory.
+/// Chunks that lie in one piece, in 24 bytes each: a store of a million files must not fill the memory.
 ///
-/// Open addressing in 256 parts that grow one at a time, so that growing costs little memory. Ids are cut to 16 bytes: they are
+/// Open addressing in 256 parts that grow one at a time, so that growing costs little memory. Ids are cut to 105 bits: they are
 /// keyed hashes, so nobody without the key can make two with the same beginning, and a chunk that is read is
 /// checked against its whole id.
 struct ChunkTable: Sendable {
+    /// Where a chunk lies, and a part of its id, in three words.
     struct Record: Sendable {
-        fileprivate var high: UInt64 = 0
-        fileprivate var low: UInt64 = 0
-        var pack: UInt32 = 0
-        var packOffset: UInt32 = 0
-        var storedBytes: UInt32 = 0
-        /// The top bit says whether it is compressed.
-        fileprivate var contentBytesAndForm: UInt32 = 0
+        private static let promisedPack: UInt64 = 0xff_ffff
+        static let packsMax = 0xff_fffe
 
-        init() {}
+        private var id: UInt64 = 0
+        /// 24 bits of the pack's number plus one, which is 0 in a free place; 24 of the offset; 16 of the id.
+        private var place: UInt64 = 0
+        /// 23 bits each of storedBytes − 1 and contentBytes − 1; 1 says whether it is compressed; 17 of the id.
+        private var sizes: UInt64 = 0
 
+        /// A free place.
+        fileprivate init() {}
+
+        /// - Parameter pack: below `packsMax`.
         init(pack: Int, packOffset: Int, _ entry: PackEntry) {
-            self.pack = UInt32(clamping: pack)
-            self.packOffset = UInt32(clamping: packOffset)
-            storedBytes = UInt32(clamping: entry.storedBytes)
-            contentBytesAndForm =
-                UInt32(clamping: entry.contentBytes) | (entry.compression == .zstandard ? Self.compressedBit : 0)
+            place = (UInt64(clamping: pack) + 1) << 40 | UInt64(clamping: packOffset) << 16
+            sizes = UInt64(clamping: entry.storedBytes - 1) << 41 | UInt64(clamping: entry.contentBytes - 1) << 18
+            if entry.compression == .zstandard { sizes |= 1 << 17 }
         }
-
-        private static let compressedBit: UInt32 = 1 << 31
 
         /// Stands for a chunk that is being written. It is never read from.
         static let promised = {
             var record = Record()
-            record.pack = .max
+            record.place = promisedPack << 40
             return record
         }()
 
-        var contentBytes: Int { Int(contentBytesAndForm & ~Self.compressedBit) }
-        var compression: Compression { contentBytesAndForm & Self.compressedBit == 0 ? .none : .zstandard }
-        fileprivate var isEmpty: Bool { high == 0 && low == 0 }
+        var isPromised: Bool { place >> 40 == Self.promisedPack }
+        var pack: Int { Int(place >> 40) - 1 }
+        var packOffset: Int { Int(place >> 16 & 0xff_ffff) }
+        var storedBytes: Int { Int(sizes >> 41) + 1 }
+        var contentBytes: Int { Int(sizes >> 18 & 0x7f_ffff) + 1 }
+        var compression: Compression { sizes >> 17 & 1 == 0 ? .none : .zstandard }
+
+        fileprivate var isEmpty: Bool { place >> 40 == 0 }
+        fileprivate var home: UInt64 { id }
+
+        fileprivate mutating func take(_ key: Key) {
+            id = key.high
+            place |= key.middle
+            sizes |= key.low
+        }
+
+        fileprivate func has(_ key: Key) -> Bool {
+            id == key.high && place & 0xffff == key.middle && sizes & 0x1_ffff == key.low
+        }
     }
 
     /// Where a record lies, as long as nothing is inserted.
@@ -58,10 +74,9 @@ struct ChunkTable: Sendable {
 
     func place(of chunk: ChunkID) -> Place? {
         let key = Key(chunk)
-        let records = parts[key.part]
-        guard !records.isEmpty else { return nil }
-        let position = Self.position(of: key, in: records)
-        return records[position].isEmpty ? nil : Place(part: key.part, position: position)
+        guard !parts[key.part].isEmpty else { return nil }
+        let position = Self.position(of: key, in: parts[key.part])
+        return parts[key.part][position].isEmpty ? nil : Place(part: key.part, position: position)
     }
 
     /// False if the chunk is there already; the table is then as it was.
@@ -71,10 +86,8 @@ struct ChunkTable: Sendable {
         if (counts[key.part] + 1) * 8 > parts[key.part].count * 7 { grow(key.part) }
         let position = Self.position(of: key, in: parts[key.part])
         guard parts[key.part][position].isEmpty else { return false }
-        var record = record
-        record.high = key.high
-        record.low = key.low
         parts[key.part][position] = record
+        parts[key.part][position].take(key)
         counts[key.part] += 1
         return true
     }
@@ -84,36 +97,44 @@ struct ChunkTable: Sendable {
         parts[part] = []
         var records = [Record](repeating: Record(), count: max(16, old.count + old.count / 8))
         for record in old where !record.isEmpty {
-            records[Self.position(of: Key(high: record.high, low: record.low), in: records)] = record
+            var position = Self.home(record.home, in: records)
+            while !records[position].isEmpty { position = Self.next(position, in: records) }
+            records[position] = record
         }
         parts[part] = records
     }
 
-    private struct Key {
-        var high: UInt64
-        var low: UInt64
-
-        init(high: UInt64, low: UInt64) {
-            self.high = high
-            self.low = low
-        }
+    /// The bits of an id that are looked at.
+    fileprivate struct Key {
+        let high: UInt64
+        let middle: UInt64
+        let low: UInt64
+        let part: Int
 
         init(_ chunk: ChunkID) {
-            (high, low) = chunk.bytes.withUnsafeBytes { bytes in
+            let (high, rest) = chunk.bytes.withUnsafeBytes { bytes in
                 (bytes.loadUnaligned(as: UInt64.self), bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
             }
+            self.high = high
+            part = Int(rest & 0xff)
+            middle = rest >> 8 & 0xffff
+            low = rest >> 24 & 0x1_ffff
         }
-
-        var part: Int { Int(high & 0xff) }
     }
 
     /// Where the key is, or the free place where it would be.
     private static func position(of key: Key, in records: [Record]) -> Int {
-        var position = Int(key.low.multipliedFullWidth(by: UInt64(records.count)).high)
-        while !records[position].isEmpty, records[position].high != key.high || records[position].low != key.low {
-            position = position + 1 == records.count ? 0 : position + 1
-        }
+        var position = home(key.high, in: records)
+        while !records[position].isEmpty, !records[position].has(key) { position = next(position, in: records) }
         return position
+    }
+
+    private static func home(_ id: UInt64, in records: [Record]) -> Int {
+        Int(id.multipliedFullWidth(by: UInt64(records.count)).high)
+    }
+
+    private static func next(_ position: Int, in records: [Record]) -> Int {
+        position + 1 == records.count ? 0 : position + 1
     }
 }
 

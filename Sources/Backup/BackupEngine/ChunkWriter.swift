@@ -23,7 +23,8 @@ struct ChunkWriter: ~Copyable {
     private static let entriesPerIndexMax = 16_384
 
     private let repository: Repository
-    private var index: ChunkIndex
+    /// Reads what was there before, by the one index.
+    var reader: ChunkReader
     private let packBytes: Int
     private let compressor = ZstandardCompressor()
     private let compressed = ScratchBuffer(byteCount: chunkBytesMax)
@@ -34,6 +35,8 @@ struct ChunkWriter: ~Copyable {
     /// The one source of ids in a backup: a copy of it would give an id twice.
     var generator: any RandomNumberGenerator & Sendable
     private(set) var storedBytes: UInt64 = 0
+    /// How many packs are full, be they in the store or on their way into it.
+    private(set) var packCount = 0
 
     init(
         _ repository: Repository, _ loaded: consuming LoadedIndex, generator: any RandomNumberGenerator & Sendable,
@@ -43,24 +46,24 @@ struct ChunkWriter: ~Copyable {
         self.packBytes = min(max(packBytes, PackLayout.capacityMin), packBytesMax)
         self.generator = generator
         listings = loaded.unlisted
-        index = loaded.index
+        reader = ChunkReader(repository, loaded.index)
         pack = PackUpload(repository, id: .random(using: &self.generator), capacity: self.packBytes, frames)
     }
 
     /// Whether a chunk is in the store, or on its way into it.
-    func has(_ chunk: ChunkID) -> Bool { index.contains(chunk) }
+    func has(_ chunk: ChunkID) -> Bool { reader.index.contains(chunk) }
 
     /// Stores a chunk's content, unless it is there already.
     mutating func add(_ content: UnsafeRawBufferPointer) async throws(BackupError) -> ChunkID {
         let id = repository.keyring.chunkID(of: content)
-        guard index.promise(id) else { return id }
+        guard reader.index.promise(id) else { return id }
         let compressed = compress(content)
         let stored = compressed ?? content
         var entry = PackEntry(
             chunk: id, compression: compressed == nil ? .none : .zstandard, contentBytes: content.count,
             storedBytes: stored.count, pieceStart: 0, pieceBytes: 0)
         while entry.pieceStart < entry.storedBytes {
-            entry.pieceStart += await pack.append(entry, stored: stored)
+            do { entry.pieceStart += try await pack.append(entry, stored: stored) } catch { throw .unrepresentable }
             if pack.roomBytes == 0 { try await flush() }
         }
         return id
@@ -112,6 +115,7 @@ struct ChunkWriter: ~Copyable {
         let full = pack
         pack = PackUpload(repository, id: .random(using: &generator), capacity: packBytes, frames)
         uploads.append(full)
+        packCount += 1
         do { try await full.complete() } catch { throw .store(error) }
         // Two packs may be on their way at a time: while one is made durable, the next one is written.
         while uploads.count > 2 { try await finishOldest() }

@@ -66,8 +66,10 @@ final class PackUpload {
     var roomBytes: Int { layout.roomBytes }
 
     /// Appends the beginning of what is left of a chunk's stored form; returns how many bytes it took.
-    func append(_ entry: PackEntry, stored: UnsafeRawBufferPointer) async -> Int {
-        let piece = layout.place(entry)
+    func append(
+        _ entry: PackEntry, stored: UnsafeRawBufferPointer
+    ) async throws(ByteCodingError) -> Int {
+        let piece = try layout.place(entry)
         await fill(UnsafeRawBufferPointer(rebasing: stored[piece]), count: piece.count)
         return piece.count
     }

@@ -63,17 +63,22 @@ package let packBytesMax = 16 << 20
 package struct PackLayout: Sendable {
     private let capacity: Int
     private var dataBytes = 0
-    package private(set) var entries: [PackEntry] = []
+    package private(set) var entries = PackEntries()
 
     /// Below this a pack is mostly footer.
     package static let capacityMin = 1_024
+    /// A writer ends a pack of very small chunks early, so that its memory is bounded.
+    package static let entriesMax = 16_384
 
     package init(capacity: Int = packBytesMax) { self.capacity = capacity }
 
-    package var isEmpty: Bool { entries.isEmpty }
+    package var isEmpty: Bool { entries.count == 0 }
 
-    /// How many bytes of one more piece fit, 0 if not even one does.
-    package var roomBytes: Int {
+    /// How many bytes of one more piece are taken, 0 if not even one is.
+    package var roomBytes: Int { entries.count < Self.entriesMax ? freeBytes : 0 }
+
+    /// Behind the pieces, with one more entry.
+    private var freeBytes: Int {
         max(0, capacity - dataBytes - (entries.count + 1) * PackEntry.encodedBytes - PackListing.footerFixedBytes)
     }
 
@@ -81,22 +86,22 @@ package struct PackLayout: Sendable {
     ///
     /// - Parameter entry: describes the chunk; its pieceBytes is set here.
     /// - Returns: which bytes of the stored form come next in the pack; none if there is no room.
-    package mutating func place(_ entry: PackEntry) -> Range<Int> {
+    package mutating func place(_ entry: PackEntry) throws(ByteCodingError) -> Range<Int> {
         var piece = entry
         piece.pieceBytes = min(roomBytes, entry.storedBytes - entry.pieceStart)
         guard piece.pieceBytes > 0 else { return entry.pieceStart..<entry.pieceStart }
+        try entries.append(piece)
         dataBytes += piece.pieceBytes
-        entries.append(piece)
         return entry.pieceStart..<entry.pieceStart + piece.pieceBytes
     }
 
     /// What follows the pieces: to the full capacity if no further piece fits, else padded.
     package func end() throws(ByteCodingError) -> (zeroBytes: Int, footer: [UInt8], plaintextBytes: Int) {
-        var footer = ByteWriter(capacity: entries.count * PackEntry.encodedBytes + PackListing.footerFixedBytes)
-        try footer.list(entries, 0...0xff_ffff)
+        var footer = ByteWriter(capacity: entries.bytes.count + PackListing.footerFixedBytes)
+        try footer.vector(entries.bytes, 0...0xff_ffff)
         footer.uint32(UInt32(footer.bytes.count))
         let needed = dataBytes + footer.bytes.count
-        let total = roomBytes == 0 ? capacity : min(capacity, paddedBytes(needed))
+        let total = freeBytes == 0 ? capacity : min(capacity, paddedBytes(needed))
         return (total - needed, footer.bytes, total)
     }
 }
@@ -106,9 +111,9 @@ package struct PackListing: ByteCodable, Equatable, Sendable {
     package var pack: ObjectID
     package var epoch: UInt32
     package var plaintextBytes: Int
-    package var entries: [PackEntry]
+    package var entries: PackEntries
 
-    package init(pack: ObjectID, epoch: UInt32, plaintextBytes: Int, entries: [PackEntry]) {
+    package init(pack: ObjectID, epoch: UInt32, plaintextBytes: Int, entries: PackEntries) {
         self.pack = pack
         self.epoch = epoch
         self.plaintextBytes = plaintextBytes
@@ -119,21 +124,21 @@ package struct PackListing: ByteCodable, Equatable, Sendable {
         pack = try ObjectID(from: &reader)
         epoch = try reader.uint32()
         plaintextBytes = Int(try reader.uint32())
-        entries = try reader.list(0...0xff_ffff)
+        entries = try PackEntries(decoding: try reader.vector(0...0xff_ffff))
         guard plaintextBytes <= packBytesMax, isConsistent else { throw .invalidValue }
     }
 
     /// Pieces lie one behind the other, so their sum must leave room for the footer that repeats them.
     private var isConsistent: Bool {
         let pieces = entries.reduce(0) { $0 + $1.pieceBytes }
-        return pieces + entries.count * PackEntry.encodedBytes + Self.footerFixedBytes <= plaintextBytes
+        return pieces + entries.bytes.count + Self.footerFixedBytes <= plaintextBytes
     }
 
     package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
         try pack.encode(into: &writer)
         writer.uint32(epoch)
         writer.uint32(UInt32(plaintextBytes))
-        try writer.list(entries, 0...0xff_ffff)
+        try writer.vector(entries.bytes, 0...0xff_ffff)
     }
 
     /// The footer's vector length and the trailing `footerBytes`.
@@ -161,7 +166,7 @@ package struct PackListing: ByteCodable, Equatable, Sendable {
         let footerBytes = try Self.footerBytes(ofTail: tail, plaintextBytes: plaintextBytes)
         guard footerBytes <= tail.count else { throw .truncated }
         var reader = ByteReader(tail.suffix(footerBytes).dropLast(4))
-        entries = try reader.list(0...0xff_ffff)
+        entries = try PackEntries(decoding: try reader.vector(0...0xff_ffff))
         try reader.finish()
         guard isConsistent else { throw .invalidValue }
     }

@@ -43,7 +43,7 @@ struct Forger {
     func publish(_ listings: ChunkList) async throws {
         var layout = PackLayout()
         var plaintext: [UInt8] = []
-        for chunk in chunks { plaintext += chunk.stored[layout.place(chunk.entry)] }
+        for chunk in chunks { plaintext += chunk.stored[try layout.place(chunk.entry)] }
         let end = try layout.end()
         plaintext += [UInt8](repeating: 0, count: end.zeroBytes) + end.footer
         var generator = SystemRandomNumberGenerator()

@@ -6,23 +6,42 @@ import ObjectStores
 import Synchronization
 import Testing
 
-/// A folder that counts which files are opened.
+/// A folder that counts which files are opened, and how much is read of those that are no databases.
 private struct CountingSource: BackupSource {
     let folder: FolderSource
     let opened = Opened()
 
-    final class Opened: Sendable { let names = Mutex<[String]>([]) }
+    final class Opened: Sendable {
+        let names = Mutex<[String]>([])
+        let bytes = Mutex(0)
+    }
+
+    private struct CountingFile: SourceFile {
+        let file: any SourceFile
+        let opened: Opened
+
+        var form: FileForm { file.form }
+        var contentBytes: UInt64 { file.contentBytes }
+        func read(into buffer: UnsafeMutableRawBufferPointer) throws(SourceError) {
+            opened.bytes.withLock { $0 += buffer.count }
+            try file.read(into: buffer)
+        }
+        func skipHole(_ count: Int) -> Bool { file.skipHole(count) }
+        func skip(_ count: Int) -> Bool { file.skip(count) }
+        func finish() throws(SourceError) { try file.finish() }
+    }
 
     init(_ path: String) throws { folder = try FolderSource(path: path) }
 
     var label: String { folder.label }
     func root() throws(SourceError) -> SourceNode { try folder.root() }
-    func children(of directory: SourceNode) throws(SourceError) -> [SourceNode] {
+    func children(of directory: SourceNode) throws(SourceError) -> AnySequence<SourceNode> {
         try folder.children(of: directory)
     }
     func open(_ file: SourceNode, attempt: Int) throws(SourceError) -> any SourceFile {
         opened.names.withLock { $0.append(String(decoding: file.path, as: UTF8.self)) }
-        return try folder.open(file, attempt: attempt)
+        let open = try folder.open(file, attempt: attempt)
+        return open is any DatabaseFile ? open : CountingFile(file: open, opened: opened)
     }
     func version(of file: SourceNode, form: FileForm) -> FileVersion? { folder.version(of: file, form: form) }
     func attributes(of node: SourceNode) -> [ExtendedAttribute] { folder.attributes(of: node) }
@@ -49,6 +68,16 @@ private struct Device {
             counting, into: try await wing.open(), generator: SystemRandomNumberGenerator(), now: { now },
             knownFiles: known, report: { _ in })
         return counting.opened.names.withLock { $0 }
+    }
+
+    /// A backup that is cut when the store fails for the first time; how much it read.
+    func backUp(failingAtCall call: Int, packBytes: Int) async throws -> (bytes: Int, isCut: Bool) {
+        let counting = try CountingSource(source.path)
+        let repository = try await wing.over(FaultyStore(wing.store, .failure, atCall: call)).open()
+        let report = try? await Backup.run(
+            counting, into: repository, generator: SystemRandomNumberGenerator(), now: { Wing.now },
+            knownFiles: known, packBytes: packBytes, report: { _ in })
+        return (counting.opened.bytes.withLock { $0 }, report == nil)
     }
 
     /// Whether the newest snapshot holds what the folder holds.
@@ -114,6 +143,50 @@ private struct Device {
         #expect(try await device.backUp() == ["sparse"])
         #expect(
             try await device.wing.verify().findings.allSatisfy { if case .entryDamaged = $0 { false } else { true } })
+    }
+
+    @Test func `go on behind the last pack of a backup that was cut`() async throws {
+        let (fileBytes, count, packBytes) = (64 << 10, 40, 256 << 10)
+        for call in stride(from: 10, to: 20, by: 3) {
+            let device = try await Device()
+            for number in 0..<count {
+                try device.source.write(noise(fileBytes, seed: UInt64(number)), to: "file \(number)")
+            }
+            let (_, isCut) = try await device.backUp(failingAtCall: call, packBytes: packBytes)
+            let packs = try await device.wing.store.list(.packs).count
+            try #require(isCut && packs > 0, "call \(call)")
+            let (bytes, isCutAgain) = try await device.backUp(failingAtCall: .max, packBytes: packBytes)
+            // A pack holds somewhat less than its size. Two that went on beside the one that failed came into the store, so
+            // files at both its ends are read again, and the last file, which was not known yet.
+            let stored = packs * (packBytes - 1_024) / fileBytes
+            #expect(!isCutAgain && bytes <= (max(0, count - stored) + 5) * fileBytes, "call \(call), \(packs) packs")
+            #expect(try await device.backUp() == [])
+            #expect(try await device.isWhole())
+        }
+    }
+
+    @Test func `of large size go on at the block where a backup was cut, and at the next one if it is cut again`()
+        async throws
+    {
+        let device = try await Device()
+        let (blockBytes, blocks) = (FileContent.largeFileBlockBytes, 11)
+        try device.source.write(noise(blocks * blockBytes - 5, seed: 1), to: "film")
+        let first = try await device.backUp(failingAtCall: 14, packBytes: blockBytes)
+        let second = try await device.backUp(failingAtCall: 32, packBytes: blockBytes)
+        let third = try await device.backUp(failingAtCall: .max, packBytes: blockBytes)
+        #expect(first.isCut && second.isCut && !third.isCut)
+        let packs = try await device.wing.store.list(.packs).count
+        // Each run remembers a large file every 16 MiB.
+        #expect(third.bytes < first.bytes + second.bytes)
+        #expect(third.bytes <= (blocks - 4) * blockBytes, "\(first) \(second) \(third) \(packs)")
+        #expect(try await device.isWhole())
+        // The file is another one with the same name: nothing of the old one counts.
+        let changed = try await Device()
+        try changed.source.write(noise(blocks * blockBytes, seed: 1), to: "film")
+        _ = try await changed.backUp(failingAtCall: 14, packBytes: blockBytes)
+        try changed.source.write(noise(blocks * blockBytes, seed: 2), to: "film")
+        #expect(try await changed.backUp(failingAtCall: .max, packBytes: blockBytes).bytes == blocks * blockBytes)
+        #expect(try await changed.isWhole())
     }
 
     @Test func `databases are read again when only their log changed`() async throws {

@@ -29,7 +29,7 @@ private func entry(_ number: Int, bytes: Int) -> PackEntry {
             var entry = entry(number, bytes: size)
             let stored = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: size)
             while entry.pieceStart < size {
-                let piece = layout.place(entry)
+                let piece = try layout.place(entry)
                 #expect(!piece.isEmpty)
                 data += stored[piece]
                 entry.pieceStart += piece.count
@@ -108,7 +108,7 @@ private func entry(_ number: Int, bytes: Int) -> PackEntry {
     @Test func `pieces that cannot lie in the pack are refused`() throws {
         var large = entry(1, bytes: 5_000)
         large.pieceBytes = 5_000
-        let listing = PackListing(pack: id, epoch: 1, plaintextBytes: 5_000, entries: [large])
+        let listing = PackListing(pack: id, epoch: 1, plaintextBytes: 5_000, entries: try PackEntries([large]))
         #expect(throws: ByteCodingError.invalidValue) { try PackListing(decoding: listing.encoded()) }
         var footer = ByteWriter()
         try footer.list([large], 0...0xff_ffff)
@@ -117,7 +117,7 @@ private func entry(_ number: Int, bytes: Int) -> PackEntry {
         #expect(throws: ByteCodingError.invalidValue) {
             try PackListing(pack: id, epoch: 1, plaintextBytes: plaintext.count, footerIn: plaintext)
         }
-        let huge = PackListing(pack: id, epoch: 1, plaintextBytes: packBytesMax + 1, entries: [])
+        let huge = PackListing(pack: id, epoch: 1, plaintextBytes: packBytesMax + 1, entries: PackEntries())
         #expect(throws: ByteCodingError.invalidValue) { try PackListing(decoding: huge.encoded()) }
     }
 
@@ -143,12 +143,21 @@ private func entry(_ number: Int, bytes: Int) -> PackEntry {
         #expect(throws: ByteCodingError.invalidValue) { try PackEntry(decoding: unknown) }
     }
 
+    @Test func `a pack of very many small chunks ends early, and is padded`() throws {
+        let packs = try pack([Int](repeating: 10, count: PackLayout.entriesMax + 5), capacity: packBytesMax)
+        #expect(packs.count == 2)
+        let footerBytes = PackLayout.entriesMax * PackEntry.encodedBytes + PackListing.footerFixedBytes
+        #expect(packs[0].count == paddedBytes(PackLayout.entriesMax * 10 + footerBytes))
+        let listing = try PackListing(pack: id, epoch: 1, plaintextBytes: packs[0].count, footerIn: packs[0])
+        #expect(listing.entries.count == PackLayout.entriesMax)
+    }
+
     @Test func `an index comes back, and every cut of it is refused`() throws {
         var piece = entry(3, bytes: 10)
         piece.pieceBytes = 10
         let index = Index(packs: [
-            PackListing(pack: id, epoch: 1, plaintextBytes: 1_024, entries: [piece, piece]),
-            PackListing(pack: id, epoch: 9, plaintextBytes: 1_024, entries: []),
+            PackListing(pack: id, epoch: 1, plaintextBytes: 1_024, entries: try PackEntries([piece, piece])),
+            PackListing(pack: id, epoch: 9, plaintextBytes: 1_024, entries: PackEntries()),
         ])
         let bytes = try index.encoded()
         #expect(try Index(decoding: bytes) == index)

@@ -59,12 +59,12 @@ struct DatabaseBackup: ~Copyable {
         guard let pages else { return nil }
         var backup = DatabaseBackup(pages, path: path, keyring: history.repository.keyring)
         do {
-            backup.chain = try await history.chain(at: path, pageBytes: pages.pageBytes)
+            backup.chain = try await history.chain(at: path, pageBytes: pages.pageBytes, &writer.reader)
         } catch {
             throw .store(error)
         }
         if let chain = backup.chain { backup.copy = history.copy(path, of: chain.content) }
-        try await backup.findChanges(&history, didRead)
+        try await backup.findChanges(&history, &writer.reader, didRead)
         var content = try await backup.store(&history, &writer, didRead)
         let list = try backup.copyForNextTime(of: content, &history, &writer)
         content.linkGroup = linkGroup
@@ -74,30 +74,32 @@ struct DatabaseBackup: ~Copyable {
     // MARK: What changed
 
     private mutating func findChanges(
-        _ history: inout DatabaseHistory, _ didRead: (Int) -> Void
+        _ history: inout DatabaseHistory, _ reader: inout ChunkReader, _ didRead: (Int) -> Void
     ) async throws(BackupError) {
         guard chain != nil else { return }
-        if try await compare(didRead) { return }
+        if try await compare(&reader, didRead) { return }
         if copy != nil {
             // The copy is damaged; the hashes in the store tell as well what changed.
             history.distrustCopy(path)
             copy = nil
             matcher = nil
             changed = PageSet(count: pages.pageCount)
-            if try await compare({ _ in }) { return }
+            if try await compare(&reader, { _ in }) { return }
         }
         chain = nil
     }
 
     /// Whether the image to go on from could be read.
-    private mutating func compare(_ didRead: (Int) -> Void) async throws(BackupError) -> Bool {
+    private mutating func compare(
+        _ reader: inout ChunkReader, _ didRead: (Int) -> Void
+    ) async throws(BackupError) -> Bool {
         guard let oldPageCount = chain?.pageCount else { return false }
         let wantsMatcher = copy != nil && !startsAnew
         if wantsMatcher { matcher = PageMatcher(pageCount: oldPageCount, pageBytes: pages.pageBytes) }
         let windowPages = Self.windowBytes / pages.pageBytes
         let end = max(pages.pageCount, oldPageCount)
         for group in 0..<PageGroup.count(pages: end) {
-            guard let resolved = try await resolved(group) else { return false }
+            guard let resolved = try await resolved(group, &reader) else { return false }
             let firstPage = group * PageGroup.pagesMax
             for start in stride(from: firstPage, to: min(firstPage + PageGroup.pagesMax, end), by: windowPages) {
                 let new = start..<max(start, min(start + windowPages, pages.pageCount))
@@ -115,8 +117,8 @@ struct DatabaseBackup: ~Copyable {
     }
 
     /// Where the pages of a group of the last image come from; nil if that cannot be read.
-    mutating func resolved(_ group: Int) async throws(BackupError) -> ResolvedGroup? {
-        do { return try await chain?.group(group) } catch { throw .store(error) }
+    func resolved(_ group: Int, _ reader: inout ChunkReader) async throws(BackupError) -> ResolvedGroup? {
+        do { return try await chain?.group(group, &reader) } catch { throw .store(error) }
     }
 
     private mutating func compare(

@@ -32,7 +32,7 @@ extension DatabaseBackup {
         let all = firstPage..<min(firstPage + PageGroup.pagesMax, pages.pageCount)
         var below: ResolvedGroup?
         if startsAnew, chain != nil {
-            below = try await resolved(group)
+            below = try await resolved(group, &writer.reader)
             // It could be read a moment ago.
             guard below != nil else { throw .source(.changed) }
         }

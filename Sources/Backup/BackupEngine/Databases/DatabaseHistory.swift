@@ -7,7 +7,6 @@ struct DatabaseHistory {
     private static let snapshotsTriedMax = 16
 
     let repository: Repository
-    let index: ChunkIndex
     let copies: (any PreviousCopies)?
     private let sourceLabel: String
     private let copyKey: SecretBytes
@@ -19,9 +18,8 @@ struct DatabaseHistory {
     /// What this backup has stored, by link group.
     var stored: [UInt64: FileContent] = [:]
 
-    init(_ repository: Repository, _ index: ChunkIndex, source: String, copies: (any PreviousCopies)?) {
+    init(_ repository: Repository, source: String, copies: (any PreviousCopies)?) {
         self.repository = repository
-        self.index = index
         self.copies = copies
         sourceLabel = source
         copyKey = repository.keyring.copyKey(of: repository.header.store)
@@ -30,13 +28,15 @@ struct DatabaseHistory {
     /// What the last snapshot says of a database; nil if it is not there, or not stored by pages.
     ///
     /// A store that cannot be reached ends the backup: it must not cost a whole database again.
-    mutating func chain(at path: [UInt8], pageBytes: Int) async throws(ObjectStoreError) -> PageChain? {
+    mutating func chain(
+        at path: [UInt8], pageBytes: Int, _ reader: inout ChunkReader
+    ) async throws(ObjectStoreError) -> PageChain? {
         if snapshot == nil { snapshot = .some(try await lastSnapshot()) }
         guard case .some(.some(let snapshot)) = snapshot else { return nil }
         do {
-            let (entry, _) = try await repository.browse(snapshot, path: path, index)
+            let entry = try await reader.entry(at: path, of: snapshot)
             guard case .file(let content) = entry.kind, Int(content.blockBytes) == pageBytes else { return nil }
-            return try await PageChain(content, repository, index)
+            return try await PageChain(content, &reader)
         } catch let error as BrowseError {
             if case .read(let failure) = error, let failure = failure.storeFailure { throw failure }
             return nil
@@ -48,12 +48,14 @@ struct DatabaseHistory {
     }
 
     /// Whether the last snapshot has this very content there, and the store all of it.
-    mutating func holds(_ content: FileContent, at path: [UInt8]) async throws(ObjectStoreError) -> Bool {
-        guard var chain = try await chain(at: path, pageBytes: Int(content.blockBytes)),
+    mutating func holds(
+        _ content: FileContent, at path: [UInt8], _ reader: inout ChunkReader
+    ) async throws(ObjectStoreError) -> Bool {
+        guard let chain = try await chain(at: path, pageBytes: Int(content.blockBytes), &reader),
             chain.content.layers == content.layers
         else { return false }
         for group in 0..<PageGroup.count(pages: chain.pageCount) {
-            guard try await chain.group(group) != nil else { return false }
+            guard try await chain.group(group, &reader) != nil else { return false }
         }
         return true
     }

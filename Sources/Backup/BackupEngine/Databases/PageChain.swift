@@ -4,16 +4,12 @@ import ByteCoding
 /// The chain of layers in the store that the next image of a database goes on from.
 struct PageChain {
     let content: FileContent
-    private var reader: ChunkReader
-    private let index: ChunkIndex
     private let groupIDs: [[ChunkID]]
 
     /// nil if a part of it is damaged: then it is no ground to build on.
-    init?(_ content: FileContent, _ repository: Repository, _ index: ChunkIndex) async throws(ObjectStoreError) {
+    init?(_ content: FileContent, _ reader: inout ChunkReader) async throws(ObjectStoreError) {
         guard content.form == .sqlitePages else { return nil }
         self.content = content
-        self.index = index
-        reader = ChunkReader(repository, index)
         var groupIDs: [[ChunkID]] = []
         do throws(ReadError) {
             for layer in content.layers { groupIDs.append(try await reader.groupIDs(of: layer)) }
@@ -27,7 +23,7 @@ struct PageChain {
     var pageCount: Int { content.layers[content.layers.count - 1].pageCount }
 
     /// Where the pages of one group of the last image come from; nil if a part of it is damaged or gone from the store.
-    mutating func group(_ number: Int) async throws(ObjectStoreError) -> ResolvedGroup? {
+    func group(_ number: Int, _ reader: inout ChunkReader) async throws(ObjectStoreError) -> ResolvedGroup? {
         var resolved = ResolvedGroup()
         for layer in content.layers.indices {
             guard number < groupIDs[layer].count else {
@@ -43,7 +39,7 @@ struct PageChain {
                 return nil
             }
             for batch in group.batches {
-                if let chunk = batch.chunk, !index.contains(chunk) { return nil }
+                if let chunk = batch.chunk, !reader.index.contains(chunk) { return nil }
                 resolved.add(batch)
             }
             resolved.cut(to: place.pages)

@@ -8,8 +8,8 @@ package protocol BackupSource: Sendable {
     var leftOut: String { get }
     /// The source's own folder.
     func root() throws(SourceError) -> SourceNode
-    /// What a folder holds, sorted by name as bytes.
-    func children(of directory: SourceNode) throws(SourceError) -> [SourceNode]
+    /// What a folder holds, sorted by name as bytes. Each node is looked at when its turn comes: a folder may hold very many.
+    func children(of directory: SourceNode) throws(SourceError) -> AnySequence<SourceNode>
     /// What is at a path now; nil if there is nothing.
     func node(at path: [UInt8]) -> SourceNode?
     /// Opens a file.
@@ -95,6 +95,8 @@ package protocol SourceFile {
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(SourceError)
     /// Goes on behind the next bytes, if it is known without reading that there is nothing but a hole.
     func skipHole(_ count: Int) -> Bool
+    /// Goes on behind the next bytes without reading them; false if it cannot.
+    func skip(_ count: Int) -> Bool
     /// Throws `.changed` if what was read may not be the file of one moment.
     func finish() throws(SourceError)
 }
@@ -108,6 +110,7 @@ package protocol DatabaseFile: SourceFile {
 
 extension SourceFile {
     package func skipHole(_ count: Int) -> Bool { false }
+    package func skip(_ count: Int) -> Bool { false }
 }
 
 /// Why a part of a source could not be read.

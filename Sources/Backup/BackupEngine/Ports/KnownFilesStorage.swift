@@ -1,9 +1,9 @@
 /// Where this device keeps what it knows of the files that it backed up. Only a cache: whatever is missing, cut or
 /// altered makes a backup slower and nothing else.
 package protocol KnownFilesStorage: Sendable {
-    /// What was kept last, or nil.
-    func reader() -> (any KnownFilesReader)?
-    /// What is to be kept from now on; nil if nothing can be written.
+    /// What was kept last, and before it what a backup left that was cut since.
+    func readers() -> [any KnownFilesReader]
+    /// What is to be kept from now on, of which each part stays even if the program is killed; nil if nothing can be written.
     func writer() -> (any KnownFilesWriter)?
 }
 

@@ -24,12 +24,11 @@ package struct FolderSource: BackupSource {
         return SourceNode(path: [], kind: .directory, metadata: status.metadata([]))
     }
 
-    package func children(of directory: SourceNode) throws(SourceError) -> [SourceNode] {
+    package func children(of directory: SourceNode) throws(SourceError) -> AnySequence<SourceNode> {
         let names = try names(in: directory)
         let companions = databaseCompanions(of: names, in: directory)
-        return names.compactMap { name in
-            companions.contains(name) ? nil : child(at: path(of: name, in: directory))
-        }
+        return AnySequence(
+            names.lazy.filter { !companions.contains($0) }.compactMap { child(at: path(of: $0, in: directory)) })
     }
 
     package func node(at path: [UInt8]) -> SourceNode? { path.isEmpty ? try? root() : child(at: path) }
@@ -68,12 +67,12 @@ package struct FolderSource: BackupSource {
         directory.path.isEmpty ? name : directory.path + [UInt8(ascii: "/")] + name
     }
 
-    private func names(in directory: SourceNode) throws(SourceError) -> [[UInt8]] {
+    private func names(in directory: SourceNode) throws(SourceError) -> NameList {
         guard let stream = opendir(systemPath(base, directory.path)) else {
             throw errno == ENOENT ? .vanished : .unreadable(systemMessage())
         }
         defer { closedir(stream) }
-        var names: [[UInt8]] = []
+        var names = NameList()
         errno = 0
         while let entry = readdir(stream) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
@@ -81,18 +80,19 @@ package struct FolderSource: BackupSource {
             errno = 0
         }
         guard errno == 0 else { throw .unreadable(systemMessage()) }
-        return names.sorted { $0.lexicographicallyPrecedes($1) }
+        names.sort()
+        return names
     }
 
     /// Names that belong to a database beside them and are folded into its image.
-    private func databaseCompanions(of names: [[UInt8]], in directory: SourceNode) -> Set<[UInt8]> {
+    private func databaseCompanions(of names: NameList, in directory: SourceNode) -> Set<[UInt8]> {
         var companions: Set<[UInt8]> = []
-        let present = Set(names)
-        for companion in DatabaseCompanion.allCases {
-            let suffix = Array(companion.rawValue.utf8)
-            for name in names where name.count > suffix.count && name.suffix(suffix.count) == suffix[...] {
+        for name in names {
+            for companion in DatabaseCompanion.allCases {
+                let suffix = Array(companion.rawValue.utf8)
+                guard name.count > suffix.count, name.suffix(suffix.count) == suffix[...] else { continue }
                 let main = Array(name.dropLast(suffix.count))
-                if present.contains(main), DatabaseImage.isDatabase(systemPath(base, path(of: main, in: directory))),
+                if names.contains(main), DatabaseImage.isDatabase(systemPath(base, path(of: main, in: directory))),
                     companion.isGenuine(systemPath(base, path(of: name, in: directory)))
                 {
                     companions.insert(name)
@@ -170,6 +170,11 @@ final class PlainFile: SourceFile {
         guard before.mayHaveHoles else { return false }
         let data = coffer_next_data(file, offset)
         guard data >= offset + off_t(count) || (data < 0 && errno == ENXIO) else { return false }
+        offset += off_t(count)
+        return true
+    }
+
+    func skip(_ count: Int) -> Bool {
         offset += off_t(count)
         return true
     }

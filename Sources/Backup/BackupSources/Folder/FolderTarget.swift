@@ -1,5 +1,6 @@
 package import BackupEngine
 package import BackupFormat
+import CCofferSystem
 import Foundation
 
 /// A folder that a snapshot is restored to.
@@ -94,7 +95,7 @@ package final class FolderTarget: RestoreTarget {
         guard let file = partial?.file else { return }
         var offset = 0
         while offset < bytes.count {
-            let written = Foundation.write(file, bytes.baseAddress.map { $0 + offset }, bytes.count - offset)
+            let written = coffer_write_once(file, bytes.baseAddress.map { $0 + offset }, bytes.count - offset, -1)
             guard written > 0 || (written < 0 && errno == EINTR) else { throw Self.lastError() }
             offset += max(0, written)
         }

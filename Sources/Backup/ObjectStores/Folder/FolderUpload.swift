@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupFormat
+import CCofferSystem
 import Foundation
 
 /// A file under a temporary name that becomes an object when it is complete.
@@ -27,7 +28,7 @@ final class FolderUpload: ObjectUpload {
     func append(_ bytes: UnsafeRawBufferPointer) throws(ObjectStoreError) {
         var offset = 0
         while offset < bytes.count {
-            let written = write(file, bytes.baseAddress.map { $0 + offset }, bytes.count - offset)
+            let written = coffer_write_once(file, bytes.baseAddress.map { $0 + offset }, bytes.count - offset, -1)
             guard written > 0 || (written < 0 && errno == EINTR) else { throw storeError(errno, name) }
             offset += max(0, written)
         }

@@ -50,7 +50,7 @@ struct MemorySource: BackupSource {
         return SourceNode(path: [], kind: .directory, metadata: Self.metadata())
     }
 
-    func children(of directory: SourceNode) throws(SourceError) -> [SourceNode] {
+    func children(of directory: SourceNode) throws(SourceError) -> AnySequence<SourceNode> {
         let folder = String(decoding: directory.path, as: UTF8.self)
         if unreadableFolders.contains(folder) { throw .unreadable("for the test") }
         let prefix = folder.isEmpty ? "" : folder + "/"
@@ -63,7 +63,7 @@ struct MemorySource: BackupSource {
                 kind: parts.count > 1 ? .directory : .file(bytes: UInt64(file.content.count), linkGroup: 0),
                 metadata: Self.metadata(parts.count > 1 ? [] : file.attributes))
         }
-        return nodes.values.sorted { $0.path.lexicographicallyPrecedes($1.path) }
+        return AnySequence(nodes.values.sorted { $0.path.lexicographicallyPrecedes($1.path) })
     }
 
     func open(_ node: SourceNode, attempt: Int) throws(SourceError) -> any SourceFile {
