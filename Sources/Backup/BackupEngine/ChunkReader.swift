@@ -16,8 +16,16 @@ package struct ChunkReader {
         var count: Int
     }
 
+    /// A frame that is read and opened beside the caller.
+    private struct FrameAhead {
+        let key: FrameKey
+        let buffer: ScratchBuffer
+        let reading: Task<Void, any Error>
+    }
+
     /// Frames of 1 MiB: the one that is read, and those of the listings above it.
     private static let framesKeptMax = 3
+    private static let framesAheadMax = 2
     private static let ciphersKeptMax = 8
 
     /// 16 TiB in blocks of 4 MiB. A list that names one chunk again and again must not fill the memory.
@@ -28,6 +36,10 @@ package struct ChunkReader {
     var index: ChunkIndex
     /// The one that was used last is last.
     private var frames: [KeptFrame] = []
+    private var free: [ScratchBuffer] = []
+    /// What is likely to be asked for next.
+    private var ahead: [FrameAhead] = []
+    private var lastRead = FrameKey(pack: -1, frame: -1)
     private var ciphers: [(pack: Int, cipher: ObjectCipher)] = []
     private let stored = ScratchBuffer(byteCount: chunkBytesMax)
     private let decompressed = ScratchBuffer(byteCount: chunkBytesMax)
@@ -145,48 +157,62 @@ package struct ChunkReader {
             frames.append(found)
             return UnsafeRawBufferPointer(rebasing: found.buffer.bytes[..<found.count])
         }
-        let pack = index.pack(number)
-        let buffer =
-            frames.count < Self.framesKeptMax
-            ? ScratchBuffer(byteCount: ObjectCipher.sealedFrameBytes) : frames.removeFirst().buffer
-        let range = ObjectCipher.frameRange(frame, plaintextBytes: pack.plaintextBytes)
-        guard range.count > AES256GCM.tagBytes else { throw .damaged(ObjectName.pack(pack.id).path) }
-        let sealed = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<range.count])
+        let reading = if let begun = ahead(key) { begun } else { try begin(key) }
+        // Frames that follow each other are asked for one after the other: the next ones come while this one is used.
+        let isRun = lastRead == FrameKey(pack: number, frame: frame - 1)
+        lastRead = key
+        if isRun { try readAhead(of: key) }
         do {
-            try await fill(sealed, frame: frame, ofPack: number, pack, at: range.lowerBound)
+            try await reading.reading.value
         } catch {
-            return try giveBack(buffer, error)
+            free.append(reading.buffer)
+            throw error as? ReadError ?? .damaged(ObjectName.pack(index.pack(number).id).path)
         }
-        let count = range.count - AES256GCM.tagBytes
-        frames.append(KeptFrame(key: key, buffer: buffer, count: count))
-        return UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count])
+        if frames.count == Self.framesKeptMax { free.append(frames.removeFirst().buffer) }
+        let count = Self.plaintextBytes(of: key, in: index.pack(number))
+        frames.append(KeptFrame(key: key, buffer: reading.buffer, count: count))
+        return UnsafeRawBufferPointer(rebasing: reading.buffer.bytes[..<count])
     }
 
-    /// Keeps the memory of a frame that could not be read for the next one.
-    private mutating func giveBack(
-        _ buffer: ScratchBuffer, _ error: ReadError
-    ) throws(ReadError) -> UnsafeRawBufferPointer {
-        frames.insert(KeptFrame(key: FrameKey(pack: -1, frame: -1), buffer: buffer, count: 0), at: 0)
-        throw error
+    private mutating func ahead(_ key: FrameKey) -> FrameAhead? {
+        ahead.firstIndex { $0.key == key }.map { ahead.remove(at: $0) }
     }
 
-    private mutating func fill(
-        _ buffer: UnsafeMutableRawBufferPointer, frame: Int, ofPack number: Int, _ pack: ChunkIndex.Pack, at offset: Int
-    ) async throws(ReadError) {
+    private mutating func readAhead(of key: FrameKey) throws(ReadError) {
+        let end = ObjectCipher.frameCount(plaintextBytes: index.pack(key.pack).plaintextBytes)
+        let next = (key.frame + 1..<max(key.frame + 1, min(key.frame + 1 + Self.framesAheadMax, end)))
+            .map { FrameKey(pack: key.pack, frame: $0) }
+        // What was guessed wrong is let go, with its memory, which may still be written to.
+        ahead.removeAll { !next.contains($0.key) }
+        for key in next where !ahead.contains(where: { $0.key == key }) { ahead.append(try begin(key)) }
+    }
+
+    private static func plaintextBytes(of key: FrameKey, in pack: ChunkIndex.Pack) -> Int {
+        ObjectCipher.frameRange(key.frame, plaintextBytes: pack.plaintextBytes).count - AES256GCM.tagBytes
+    }
+
+    /// Reads and opens a frame, beside the caller.
+    private mutating func begin(_ key: FrameKey) throws(ReadError) -> FrameAhead {
+        let pack = index.pack(key.pack)
         let name = ObjectName.pack(pack.id)
-        do throws(ObjectStoreError) {
-            try await repository.store.read(name, at: offset, into: buffer)
-        } catch {
-            switch error {
-            case .notFound, .truncated: throw .damaged(name.path)
-            default: throw .store(error)
+        let range = ObjectCipher.frameRange(key.frame, plaintextBytes: pack.plaintextBytes)
+        guard range.count > AES256GCM.tagBytes, let cipher = try? cipher(ofPack: key.pack)
+        else { throw .damaged(name.path) }
+        let buffer = free.popLast() ?? ScratchBuffer(byteCount: ObjectCipher.sealedFrameBytes)
+        let store = repository.store
+        let reading = Task {
+            let sealed = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<range.count])
+            do throws(ObjectStoreError) {
+                try await store.read(name, at: range.lowerBound, into: sealed)
+            } catch {
+                switch error {
+                case .notFound, .truncated: throw ReadError.damaged(name.path)
+                default: throw ReadError.store(error)
+                }
             }
+            try cipher.openFrame(key.frame, in: sealed, plaintextBytes: pack.plaintextBytes)
         }
-        do {
-            try cipher(ofPack: number).openFrame(frame, in: buffer, plaintextBytes: pack.plaintextBytes)
-        } catch {
-            throw .damaged(name.path)
-        }
+        return FrameAhead(key: key, buffer: buffer, reading: reading)
     }
 
     private mutating func cipher(ofPack number: Int) throws(SealedObjectError) -> ObjectCipher {

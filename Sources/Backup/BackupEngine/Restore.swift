@@ -29,6 +29,8 @@ package struct RestoreReport: Sendable, Equatable {
     }
 
     package var files = 0
+    /// Of the files those that were there already, byte for byte: a restore that was cut goes on.
+    package var filesKept = 0
     package var directories = 0
     package var symbolicLinks = 0
     package var bytes: UInt64 = 0
@@ -44,6 +46,11 @@ package struct Restore {
     private let choice: RestoreChoice
     /// The folders on the way that were not entered yet, since nothing in them was chosen so far.
     private var waiting: [(entry: Entry, path: [UInt8])] = []
+    private let beganSeconds: UInt64
+    private var round = RestoreRound.messages
+    /// Those that have anything in them, as the first one finds.
+    private var rounds: Set<RestoreRound> = [.rest]
+    private let comparison = ContentComparison()
     private var progress = Progress(phase: .restoring)
     private var report = RestoreReport()
 
@@ -55,7 +62,7 @@ package struct Restore {
     ) async throws(RestoreError) -> RestoreReport {
         var restore = Restore(
             reader: ChunkReader(repository, index), keyring: repository.keyring, target: target,
-            reportProgress: report, choice: choice)
+            reportProgress: report, choice: choice, beganSeconds: snapshot.beganSeconds)
         restore.progress.filesTotal = Int(clamping: snapshot.totals.files)
         restore.progress.bytesTotal = snapshot.totals.contentBytes
         guard case .directory(let listings) = snapshot.root.kind else { return restore.report }
@@ -65,7 +72,10 @@ package struct Restore {
                 if error == .noSuchPath { throw .noSuchPath }
             }
         }
-        try await restore.contents(of: listings, path: [])
+        for round in RestoreRound.allCases where round == .messages || restore.rounds.contains(round) {
+            restore.round = round
+            try await restore.contents(of: listings, path: [])
+        }
         try restore.complete([]) { target throws(TargetError) in try target.leaveDirectory(snapshot.root.metadata) }
         return restore.report
     }
@@ -73,14 +83,14 @@ package struct Restore {
     private mutating func contents(of listings: ChunkList, path: [UInt8]) async throws(RestoreError) {
         var run = ListingRun()
         let ids: [ChunkID]
-        do { ids = try await reader.ids(of: listings) } catch { return try damaged(path, error) }
+        do { ids = try await reader.ids(of: listings) } catch { return try damagedFolder(path, error) }
         for id in ids {
             let entries: [Entry]
             do {
                 entries = try run.entries(in: try await reader.read(id))
             } catch {
                 // Another listing of the folder may be whole.
-                try damaged(path, error)
+                try damagedFolder(path, error)
                 continue
             }
             for entry in entries { try await restore(entry, in: path) }
@@ -93,8 +103,10 @@ package struct Restore {
         if choice.paths == [path] { expect(entry) }
         do {
             try await restore(entry, path: path)
-        } catch .target(let failure, _) where failure != .full {
+        } catch .target(let failure, let failed) where failure != .full {
             if waiting.last?.path == path { waiting.removeLast() }
+            // A folder that cannot be made fails in each round; the last one comes to everything that is missing for it.
+            guard round == .rest || failed == path else { return }
             report.missing.append(.init(path: path, reason: Self.reason(failure)))
         }
     }
@@ -118,16 +130,20 @@ package struct Restore {
         switch entry.kind {
         case .directory(let listings):
             waiting.append((entry, path))
-            if choice.wants == nil, choice.covers(path) { try enterWaiting() }
+            if round == .rest, choice.wants == nil, choice.covers(path) { try enterWaiting() }
             try await contents(of: listings, path: path)
             // Nothing in it was chosen.
             if waiting.popLast() != nil { return }
-            try complete(path) { target throws(TargetError) in try target.leaveDirectory(entry.metadata) }
-            report.directories += 1
+            let metadata = round == .rest ? entry.metadata : nil
+            try complete(path) { target throws(TargetError) in try target.leaveDirectory(metadata) }
+            if round == .rest { report.directories += 1 }
         case .symbolicLink, .file:
             guard choice.covers(path), choice.wants?(path, entry) ?? true else { return }
-            try enterWaiting()
-            try await restoreLeaf(entry, path: path)
+            let own = RestoreRound(of: entry, at: path, beganSeconds: beganSeconds)
+            rounds.insert(own)
+            // The last round gives every folder its attributes.
+            if own == round || round == .rest { try enterWaiting() }
+            if own == round { try await restoreLeaf(entry, path: path) }
         }
     }
 
@@ -143,8 +159,10 @@ package struct Restore {
         switch entry.kind {
         case .directory: break
         case .symbolicLink(let link):
-            try complete(path) { target throws(TargetError) in
-                try target.symbolicLink(entry.name, target: link, metadata: entry.metadata)
+            if target.existingLink(entry.name) != link {
+                try complete(path) { target throws(TargetError) in
+                    try target.symbolicLink(entry.name, target: link, metadata: entry.metadata)
+                }
             }
             report.symbolicLinks += 1
         case .file(let content):
@@ -155,30 +173,59 @@ package struct Restore {
     private mutating func restore(
         _ content: FileContent, of entry: Entry, path: [UInt8]
     ) async throws(RestoreError) {
-        let linked = try at(path) { target throws(TargetError) in
-            content.linkGroup == 0 ? false : try target.link(entry.name, linkGroup: content.linkGroup)
-        }
-        if linked {
+        if let existing = target.existingFile(entry.name) {
+            guard try await isSame(existing, as: content) else { throw .target(.exists, path: path) }
+            target.keepFile(entry.name, linkGroup: content.linkGroup)
+            report.filesKept += 1
+            progress.bytes += content.contentBytes
+        } else if content.linkGroup != 0,
+            try at(
+                path,
+                { target throws(TargetError) in
+                    try target.link(entry.name, linkGroup: content.linkGroup)
+                })
+        {
             progress.bytes += content.contentBytes
         } else {
-            try at(path) { target throws(TargetError) in try target.beginFile(entry.name) }
-            do {
-                let isWhole =
-                    content.form == .sqlitePages
-                    ? try await writeDatabase(content, path: path) : try await write(content, path: path)
-                guard isWhole else { return target.abandonFile() }
-                try complete(path) { target throws(TargetError) in
-                    try target.finishFile(entry.metadata, linkGroup: content.linkGroup)
-                }
-            } catch {
-                target.abandonFile()
-                throw error
-            }
+            guard try await restoreContent(content, of: entry, path: path) else { return }
         }
         report.files += 1
         report.bytes += content.contentBytes
         progress.files += 1
         reportProgress(progress)
+    }
+
+    /// False if a part of it is damaged, which is then noted.
+    private mutating func restoreContent(
+        _ content: FileContent, of entry: Entry, path: [UInt8]
+    ) async throws(RestoreError) -> Bool {
+        try at(path) { target throws(TargetError) in try target.beginFile(entry.name) }
+        do {
+            let isWhole =
+                content.form == .sqlitePages
+                ? try await writeDatabase(content, path: path) : try await write(content, path: path)
+            guard isWhole else {
+                target.abandonFile()
+                return false
+            }
+            try complete(path) { target throws(TargetError) in
+                try target.finishFile(entry.metadata, linkGroup: content.linkGroup)
+            }
+            return true
+        } catch {
+            target.abandonFile()
+            throw error
+        }
+    }
+
+    /// False also if that cannot be told.
+    private mutating func isSame(_ file: any SourceFile, as content: FileContent) async throws(RestoreError) -> Bool {
+        do {
+            return try await comparison.isSame(file, as: content, &reader)
+        } catch {
+            if let failure = error.storeFailure { throw .store(failure) }
+            return false
+        }
     }
 
     /// Writes all blocks; false if one is damaged, which is then noted.
@@ -249,6 +296,11 @@ package struct Restore {
             report.missing.append(
                 .init(path: path, reason: .refused("it is there, but without some of its attributes: \(detail)")))
         }
+    }
+
+    /// As `damaged`, once for all rounds.
+    private mutating func damagedFolder(_ path: [UInt8], _ error: ReadError) throws(RestoreError) {
+        if round == .rest || error.storeFailure != nil { try damaged(path, error) }
     }
 
     /// Notes damage and lets the restore go on; a store that cannot be read at all ends it.

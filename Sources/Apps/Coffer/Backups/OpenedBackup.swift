@@ -96,11 +96,14 @@ public struct OpenedBackup: Sendable {
         guard !folder.isEmpty else {
             throw CofferError(.targetFailed, "The folder to restore to has no name.", advice: "Name it.")
         }
-        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else { return }
-        guard names.isEmpty || intoExisting else { throw CofferError(FolderTargetError.notEmpty, path: folder) }
+        guard intoExisting || FolderTarget.isReady(folder) else {
+            throw CofferError(FolderTargetError.notEmpty, path: folder)
+        }
     }
 
-    /// Restores a snapshot into a folder, which is made if it is not there.
+    /// Restores a snapshot into a folder, which is made if it is not there: messages first, then recent media, then the rest.
+    ///
+    /// A restore that was cut goes on when it is begun again: what is there and is the same, byte for byte, is kept.
     ///
     /// - Parameters:
     ///   - intoExisting: allow a folder that holds something; what is there is kept.

@@ -125,6 +125,8 @@ public struct RestoreSummary: Sendable, Equatable, Codable {
 
     public let snapshot: SnapshotSummary
     public let files: Int
+    /// Of the files those that were there already, byte for byte.
+    public let filesKept: Int
     public let directories: Int
     public let symbolicLinks: Int
     public let contentBytes: UInt64
@@ -137,6 +139,7 @@ public struct RestoreSummary: Sendable, Equatable, Codable {
         self.notes = notes
         self.snapshot = SnapshotSummary(snapshot)
         files = report.files
+        filesKept = report.filesKept
         directories = report.directories
         symbolicLinks = report.symbolicLinks
         contentBytes = report.bytes

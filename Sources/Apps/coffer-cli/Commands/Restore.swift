@@ -66,6 +66,9 @@ struct Restore: AsyncParsableCommand {
             "Restored snapshot \(summary.snapshot.number) of \(Words.time(summary.snapshot.began)) to \(folder): "
                 + "\(Words.count(summary.files, "file")) in \(Words.count(summary.directories, "folder")), "
                 + "\(Words.bytes(summary.contentBytes)).")
+        if summary.filesKept > 0 {
+            Output.line("\(Words.count(summary.filesKept, "file")) of them had been there already, and the same.")
+        }
         if !summary.snapshot.leftOut.isEmpty {
             Output.line("That backup was made without \(Words.list(summary.snapshot.leftOut)).")
         }

@@ -9,12 +9,11 @@ struct DrillComparison {
     private static let windowBytes = 1 << 20
 
     private let snapshot: Snapshot
-    private let repository: Repository
-    private let index: ChunkIndex
     private let scratch: any DrillScratch
     private let source: (any BackupSource)?
     private var reader: ChunkReader
-    private let buffer = ScratchBuffer(byteCount: chunkBytesMax)
+    private let comparison = ContentComparison()
+    private let buffer = ScratchBuffer(byteCount: windowBytes)
     private let other = ScratchBuffer(byteCount: windowBytes)
 
     init(
@@ -22,8 +21,6 @@ struct DrillComparison {
         _ source: (any BackupSource)?
     ) {
         self.snapshot = snapshot
-        self.repository = repository
-        self.index = index
         self.scratch = scratch
         self.source = source
         reader = ChunkReader(repository, index)
@@ -74,51 +71,13 @@ struct DrillComparison {
     // MARK: With the snapshot
 
     private mutating func isAsSnapshot(_ path: [UInt8], _ content: FileContent) async throws(ObjectStoreError) -> Bool {
-        guard let file = try? scratch.open(path), file.contentBytes == content.contentBytes else { return false }
+        guard let file = try? scratch.open(path) else { return false }
         do throws(ReadError) {
-            return content.form == .sqlitePages
-                ? try await hasPages(file, content) : try await hasBlocks(file, content)
+            return try await comparison.isSame(file, as: content, &reader)
         } catch {
             if let failure = error.storeFailure { throw failure }
             return false
         }
-    }
-
-    private mutating func hasBlocks(_ file: any SourceFile, _ content: FileContent) async throws(ReadError) -> Bool {
-        var left = content.contentBytes
-        for id in try await reader.ids(of: content.blocks) {
-            let count = Int(min(left, UInt64(content.blockBytes)))
-            let block = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<count])
-            if id == .zeros, file.skipHole(count) {
-                left -= UInt64(count)
-                continue
-            }
-            guard (try? file.read(into: block)) != nil else { return false }
-            let bytes = UnsafeRawBufferPointer(block)
-            guard id == .zeros ? isZero(bytes) : repository.keyring.chunkID(of: bytes) == id else { return false }
-            left -= UInt64(count)
-        }
-        return left == 0
-    }
-
-    /// Each page by its hash, which the store has for full pages too.
-    private mutating func hasPages(_ file: any SourceFile, _ content: FileContent) async throws(ReadError) -> Bool {
-        let pageBytes = Int(content.blockBytes)
-        let chain: PageChain?
-        do { chain = try await PageChain(content, repository, index) } catch { throw .store(error) }
-        guard var chain else { return false }
-        for group in 0..<PageGroup.count(pages: chain.pageCount) {
-            let resolved: ResolvedGroup?
-            do { resolved = try await chain.group(group) } catch { throw .store(error) }
-            guard let resolved else { return false }
-            for page in 0..<min(PageGroup.pagesMax, chain.pageCount - group * PageGroup.pagesMax) {
-                let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<pageBytes])
-                guard (try? file.read(into: bytes)) != nil,
-                    resolved.holds(page, UnsafeRawBufferPointer(bytes), repository.keyring)
-                else { return false }
-            }
-        }
-        return true
     }
 
     // MARK: With the source

@@ -1,6 +1,6 @@
 package import BackupFormat
 
-/// Where a snapshot is restored to: a folder that is walked down and up once.
+/// Where a snapshot is restored to: a folder that is walked down and up, in a few rounds.
 ///
 /// Nothing stands under its final name before it is complete. What is there already is never replaced. Attributes that
 /// the file system does not take (an owner, a security label) are reported by `.attributes` after everything else is done:
@@ -8,8 +8,14 @@ package import BackupFormat
 package protocol RestoreTarget: AnyObject {
     /// Goes into a folder, which is made if it is not there.
     func enterDirectory(_ name: [UInt8]) throws(TargetError)
-    /// Leaves the folder and gives it its attributes.
-    func leaveDirectory(_ metadata: Metadata) throws(TargetError)
+    /// Leaves the folder and gives it its attributes; without them if it is entered again later.
+    func leaveDirectory(_ metadata: Metadata?) throws(TargetError)
+    /// The file that has the name already, perhaps from a restore that was cut; nil if there is none.
+    func existingFile(_ name: [UInt8]) -> (any SourceFile)?
+    /// The file that has the name already is the one that was to be restored; the key names it for `link`.
+    func keepFile(_ name: [UInt8], linkGroup: UInt64)
+    /// The target of the symbolic link that has the name already; nil if there is none.
+    func existingLink(_ name: [UInt8]) -> [UInt8]?
     /// Begins a file under a temporary name.
     func beginFile(_ name: [UInt8]) throws(TargetError)
     /// Appends to the file that was begun.

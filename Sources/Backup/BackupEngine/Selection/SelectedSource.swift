@@ -20,9 +20,9 @@ package final class SelectedSource: BackupSource {
     /// Messages that a pattern left out so far: nobody should lose them without a word.
     package var messagesLeftOut: [[UInt8]] { messages.withLock { $0 } }
 
-    package func children(of directory: SourceNode) throws(SourceError) -> [SourceNode] {
+    package func children(of directory: SourceNode) throws(SourceError) -> AnySequence<SourceNode> {
         let children = try base.children(of: directory)
-        return selection.isEverything ? children : children.filter(isSaved)
+        return selection.isEverything ? children : AnySequence(children.lazy.filter(isSaved))
     }
 
     private func isSaved(_ node: SourceNode) -> Bool {

@@ -119,11 +119,7 @@ package struct FolderSource: BackupSource {
         switch status.type {
         case S_IFDIR: return .directory
         case S_IFREG: return .file(bytes: status.bytes, linkGroup: status.links > 1 ? linkGroup(status) : 0)
-        case S_IFLNK:
-            var target = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
-            let count = readlink(path, &target, target.count)
-            return count > 0
-                ? .symbolicLink(target: target[..<count].map { UInt8(bitPattern: $0) }) : .unreadable
+        case S_IFLNK: return linkTarget(path).map { .symbolicLink(target: $0) } ?? .unreadable
         default: return .other
         }
     }
@@ -135,6 +131,13 @@ package struct FolderSource: BackupSource {
     }
 }
 
+/// What a symbolic link says; nil if there is none.
+func linkTarget(_ path: [CChar], in folder: Int32 = AT_FDCWD) -> [UInt8]? {
+    var target = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+    let count = readlinkat(folder, path, &target, target.count)
+    return count > 0 ? target[..<count].map { UInt8(bitPattern: $0) } : nil
+}
+
 /// The system's words for the last error.
 func systemMessage(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }
 
@@ -144,9 +147,10 @@ final class PlainFile: SourceFile {
     private let before: FileStatus
     private var offset: off_t = 0
 
-    init(path: [CChar]) throws(SourceError) {
+    /// - Parameter folder: what the path is relative to; without it the working directory.
+    init(path: [CChar], in folder: Int32 = AT_FDCWD) throws(SourceError) {
         // O_NONBLOCK: a pipe that took the file's place must not make a backup wait for ever.
-        file = Foundation.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        file = openat(folder, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard file >= 0 else { throw errno == ENOENT || errno == ELOOP ? .vanished : .unreadable(systemMessage()) }
         guard let status = FileStatus.of(file), status.type == S_IFREG else {
             close(file)

@@ -21,12 +21,26 @@ package final class FolderTarget: RestoreTarget {
     }
 
     private static let temporaryPrefix = ".coffer-restoring-"
+    /// Lies in a folder that was empty or not there when a restore to it began, until the restore has ended: if it is cut, the next
+    /// one goes on.
+    private static let unfinishedName = ".coffer-unfinished-restore"
 
     private var levels: [Level]
     private var path: [[UInt8]] = []
     private var partial: PartialFile?
     private var linkGroups: [UInt64: [UInt8]] = [:]
+    /// Whether everything in the folder comes from a restore.
+    private let isOwn: Bool
+    private var isMarked = false
+    /// The folders that were made, by inode: they get their attributes when they are left for the last time.
+    private var madeFolders: Set<UInt64> = []
     private let setsOwner = geteuid() == 0
+
+    /// Whether a folder can be restored to: it is not there, holds nothing, or an unfinished restore.
+    package static func isReady(_ path: String) -> Bool {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else { return true }
+        return names.isEmpty || names.contains(unfinishedName)
+    }
 
     /// - Parameter intoExisting: whether the folder may hold something already; it is kept.
     package init(path: String, intoExisting: Bool) throws(FolderTargetError) {
@@ -35,15 +49,14 @@ package final class FolderTarget: RestoreTarget {
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { throw .cannotMake(systemMessage()) }
         levels = [Level(folder: folder, wasMade: made)]
-        if !made {
-            guard let names = try? FileManager.default.contentsOfDirectory(atPath: path), names.isEmpty || intoExisting
-            else {
-                close(folder)
-                levels = []
-                throw .notEmpty
-            }
-            levels[0].wasMade = names.isEmpty
+        isOwn = Self.isReady(path)
+        guard isOwn || intoExisting else {
+            close(folder)
+            levels = []
+            throw .notEmpty
         }
+        if isOwn { levels[0].wasMade = true }
+        removeAbandoned()
     }
 
     deinit {
@@ -53,34 +66,79 @@ package final class FolderTarget: RestoreTarget {
 
     private var folder: Int32 { levels.last?.folder ?? -1 }
 
+    /// Before anything is put into the folder. Without it a restore that is cut asks for --into-existing.
+    private func markUnfinished() {
+        guard isOwn, !isMarked, let root = levels.first?.folder else { return }
+        isMarked = true
+        let mark = openat(root, Self.unfinishedName, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        if mark >= 0 { close(mark) }
+    }
+
     // MARK: Folders
 
     package func enterDirectory(_ name: [UInt8]) throws(TargetError) {
+        markUnfinished()
         let systemName = systemPath(name)
         let made = mkdirat(folder, systemName, 0o700) == 0
         guard made || errno == EEXIST else { throw Self.lastError() }
         let opened = openat(folder, systemName, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         guard opened >= 0 else { throw made ? Self.lastError() : .exists }
-        levels.append(Level(folder: opened, wasMade: made))
+        let inode = FileStatus.of(opened)?.inode
+        if made, let inode { madeFolders.insert(inode) }
+        let wasMade = made || isOwn || inode.map { madeFolders.contains($0) } == true
+        levels.append(Level(folder: opened, wasMade: wasMade))
         path.append(name)
+        if !made { removeAbandoned() }
     }
 
-    package func leaveDirectory(_ metadata: Metadata) throws(TargetError) {
+    package func leaveDirectory(_ metadata: Metadata?) throws(TargetError) {
         guard let level = levels.popLast() else { return }
         _ = path.popLast()
         defer { close(level.folder) }
+        guard let metadata else { return }
+        if levels.isEmpty, isOwn { unlinkat(level.folder, Self.unfinishedName, 0) }
         // A folder that was there before keeps its own attributes.
         if level.wasMade, let refused = apply(metadata, to: level.folder) { throw .attributes(refused) }
+    }
+
+    /// Removes what a restore that was killed left half written; what one is writing just now is locked.
+    private func removeAbandoned() {
+        let copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard copy >= 0 else { return }
+        guard let stream = fdopendir(copy) else {
+            close(copy)
+            return
+        }
+        defer { closedir(stream) }
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            guard name.starts(with: Self.temporaryPrefix.utf8) else { continue }
+            let file = openat(folder, systemPath(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+            guard file >= 0 else { continue }
+            if flock(file, LOCK_EX | LOCK_NB) == 0 { unlinkat(folder, systemPath(name), 0) }
+            close(file)
+        }
     }
 
     // MARK: Files
 
     package func beginFile(_ name: [UInt8]) throws(TargetError) {
         abandonFile()
+        markUnfinished()
         let temporary = systemPath(Array("\(Self.temporaryPrefix)\(UUID().uuidString)".utf8))
         let file = openat(folder, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw Self.lastError() }
+        // So that nobody takes it for one that was abandoned.
+        flock(file, LOCK_EX | LOCK_NB)
         partial = PartialFile(file: file, name: temporary, finalName: name)
+    }
+
+    package func existingFile(_ name: [UInt8]) -> (any SourceFile)? {
+        try? PlainFile(path: systemPath(name), in: folder)
+    }
+
+    package func keepFile(_ name: [UInt8], linkGroup: UInt64) {
+        if linkGroup != 0 { linkGroups[linkGroup] = Array((path + [name]).joined(separator: [0x2f])) }
     }
 
     package func write(_ bytes: [UInt8]) throws(TargetError) {
@@ -147,7 +205,7 @@ package final class FolderTarget: RestoreTarget {
             guard renameat(folder, current.name, folder, finalName) == 0 else { throw Self.lastError() }
         }
         abandonFile()
-        if linkGroup != 0 { linkGroups[linkGroup] = Array((path + [current.finalName]).joined(separator: [0x2f])) }
+        keepFile(current.finalName, linkGroup: linkGroup)
         if let refused { throw .attributes(refused) }
     }
 
@@ -168,6 +226,8 @@ package final class FolderTarget: RestoreTarget {
         guard code == EPERM || code == EOPNOTSUPP || code == ENOSYS || code == EMLINK else { throw Self.error(code) }
         return false
     }
+
+    package func existingLink(_ name: [UInt8]) -> [UInt8]? { linkTarget(systemPath(name), in: folder) }
 
     package func symbolicLink(
         _ name: [UInt8], target: [UInt8], metadata: Metadata

@@ -104,6 +104,8 @@ struct MemorySource: BackupSource {
 /// Takes a restore in memory.
 final class MemoryTarget: RestoreTarget {
     private(set) var files: [String: [UInt8]] = [:]
+    /// The files' names as they came.
+    private(set) var order: [String] = []
     private(set) var folders: Set<String> = []
     private(set) var isFileOpen = false
     private var path: [String] = []
@@ -121,7 +123,13 @@ final class MemoryTarget: RestoreTarget {
         path.append(String(decoding: name, as: UTF8.self))
     }
 
-    func leaveDirectory(_ metadata: Metadata) throws(TargetError) { _ = path.popLast() }
+    func leaveDirectory(_ metadata: Metadata?) throws(TargetError) { _ = path.popLast() }
+
+    func existingFile(_ name: [UInt8]) -> (any SourceFile)? { nil }
+
+    func keepFile(_ name: [UInt8], linkGroup: UInt64) {}
+
+    func existingLink(_ name: [UInt8]) -> [UInt8]? { nil }
 
     func beginFile(_ name: [UInt8]) throws(TargetError) {
         self.name = full(name)
@@ -159,6 +167,7 @@ final class MemoryTarget: RestoreTarget {
     func finishFile(_ metadata: Metadata, linkGroup: UInt64) throws(TargetError) {
         guard files[name] == nil else { throw .exists }
         files[name] = content
+        order.append(name)
         isFileOpen = false
     }
 
