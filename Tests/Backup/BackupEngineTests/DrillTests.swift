@@ -257,7 +257,10 @@ private final class LyingScratch: DrillScratch {
         let place = try TemporaryFolder()
         try place.makeFolder("elsewhere")
         try require(symlink(place("elsewhere"), place(ScratchFolder.name)) == 0, "symlink")
+        try place.write([1], to: "elsewhere/kept")
         #expect(throws: ScratchFolderError.self) { _ = try ScratchFolder(in: place.path) }
+        for evenInUse in [false, true] { ScratchFolder.removeRemains(in: place.path, evenInUse: evenInUse) }
+        #expect(try place.read("elsewhere/kept") == [1])
         #expect(throws: ScratchFolderError.self) { _ = try ScratchFolder(in: place("nowhere")) }
     }
 }

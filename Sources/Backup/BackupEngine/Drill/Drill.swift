@@ -187,7 +187,8 @@ package struct Drill {
     /// A folder that was damaged takes what is in it along.
     private func isBelowDamage(_ path: [UInt8]) -> Bool {
         report.findings.contains { finding in
-            if case .folderDamaged(let folder, _) = finding { path.starts(with: folder) } else { false }
+            guard case .folderDamaged(let folder, _) = finding else { return false }
+            return folder.isEmpty || path.starts(with: folder + [UInt8(ascii: "/")])
         }
     }
 

@@ -60,7 +60,11 @@ package final class ScratchFolder: DrillScratch {
         let path = "\(parent)/\(name)"
         if evenInUse {
             // The drill goes on writing until its folders are gone.
-            for _ in 0..<removalsMax where FileStatus.ofLink(systemPath(Array(path.utf8))) != nil {
+            for _ in 0..<removalsMax {
+                // Never through a link, nor what is somebody else's.
+                guard let status = FileStatus.ofLink(systemPath(Array(path.utf8))), status.type == S_IFDIR,
+                    status.owner == geteuid()
+                else { return }
                 try? empty(path)
                 rmdir(path)
             }
