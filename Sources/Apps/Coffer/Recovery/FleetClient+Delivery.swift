@@ -11,14 +11,16 @@ extension FleetClient {
     /// there is none in use, since any t others have one of them among them. What this one replaces ends when all vaults
     /// are seen to have it.
     package func deliver(
-        _ undelivered: UndeliveredShares, backupKey: SecretBytes, notes: RegistrationNotes = RegistrationNotes()
+        _ undelivered: UndeliveredShares, backupKey: SecretBytes, earlierKeys: [SecretBytes] = [],
+        notes: RegistrationNotes = RegistrationNotes()
     ) async throws(EnrolmentError) -> Enrolment {
         guard let recordHash = try? undelivered.record.recordHash() else { throw .brokenMachine }
         let status = await statusForChange()
+        let managers = await managers(backupKey, earlierKeys, status)
         let change = Change(
-            record: undelivered.record, recordHash: recordHash, shares: undelivered.shares, backupKey: backupKey,
+            record: undelivered.record, recordHash: recordHash, shares: undelivered.shares, managers: managers,
             certificates: undelivered.certificates)
-        let succession = succession(status, backupKey, notes)
+        let succession = succession(status, managers, notes)
         let already = status.answered.filter { $0.reply.active?.recordHash == recordHash }.map(\.vault)
         if succession.isFollowed(change.name, ending: change.certificates) {
             return Enrolment(

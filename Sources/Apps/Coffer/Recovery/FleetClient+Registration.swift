@@ -61,7 +61,8 @@ package struct RegistrationNotes: Sendable {
 
 extension FleetClient {
     /// Puts K behind a password. K must be safe on disk before: an interrupted registration is continued by whoever
-    /// holds K, and by nobody else. `withoutOldKey` asks vaults that hold another key's registration to replace it after
+    /// holds K, and by nobody else. `earlierKeys` are those that this K takes the place of: their registrations end by their
+    /// word, as one of this K would. `withoutOldKey` asks vaults that hold another key's registration to replace it after
     /// the tenant's delay.
     ///
     /// An earlier registration ends when all vaults have acknowledged the new one, and not before: with t−1 liars among
@@ -71,15 +72,17 @@ extension FleetClient {
     /// `missing` and `undelivered` of what comes back matter even where `register` only mends an earlier registration:
     /// the shares of vaults that are down now are in `undelivered` and nowhere else.
     package func register(
-        backupKey: SecretBytes, password: SecretBytes, argon2: Argon2Parameters = .standard,
-        withoutOldKey: Bool = false, notes: RegistrationNotes = RegistrationNotes()
+        backupKey: SecretBytes, earlierKeys: [SecretBytes] = [], password: SecretBytes,
+        argon2: Argon2Parameters = .standard, withoutOldKey: Bool = false,
+        notes: RegistrationNotes = RegistrationNotes()
     ) async throws(EnrolmentError) -> Enrolment {
         var status = await statusForChange()
         guard status.answered.count >= needed else {
             throw failure(status.problems, answered: status.answered.count)
         }
-        let succession = succession(status, backupKey, notes)
-        let change = change(to: try newRegistration(backupKey, password, argon2), backupKey, succession)
+        let managers = await managers(backupKey, earlierKeys, status)
+        let succession = succession(status, managers, notes)
+        let change = change(to: try newRegistration(backupKey, password, argon2), managers, succession)
         if !withoutOldKey { status.leaveOut(change.isForeign, because: .refused(.oldKeyNeeded)) }
         var prepared = await prepare(change, status: status)
         guard prepared.vaults.count >= needed else {
@@ -105,12 +108,33 @@ extension FleetClient {
     }
 
     /// Which registration must not be lost, by what the vaults say and this device noted.
-    func succession(_ status: FleetStatus, _ backupKey: SecretBytes, _ notes: RegistrationNotes) -> Succession {
+    func succession(_ status: FleetStatus, _ managers: Managers, _ notes: RegistrationNotes) -> Succession {
         Succession(
-            status.answered.map(\.reply), fleet: fleet, name: name, backupKey: backupKey, noted: notes.standing)
+            status.answered.map(\.reply), fleet: fleet, name: name, managers: managers, noted: notes.standing)
     }
 
-    private func change(to new: NewRegistration, _ backupKey: SecretBytes, _ succession: Succession) -> Change {
+    /// Who manages what the vaults hold. Status shows the record of what is active; where an earlier K may manage something
+    /// that is not, the vaults that hold it are asked for it.
+    func managers(_ backupKey: SecretBytes, _ earlierKeys: [SecretBytes], _ status: FleetStatus) async -> Managers {
+        guard !earlierKeys.isEmpty else { return Managers(current: backupKey) }
+        var headers = status.answered.compactMap(\.reply.record?.header)
+        let shown = headers.map(\.registrationID)
+        let questions = status.answered.flatMap { vault, reply in
+            reply.evaluable.filter { !shown.contains($0.id) }.map { held in
+                (vault: vault, operation: Operation.status(StatusRequest(registrationID: held.id)))
+            }
+        }
+        for (_, answer) in await ask(questions) {
+            guard case .success(.status(let reply)) = answer, let header = reply.record?.header else { continue }
+            headers.append(header)
+        }
+        let ended = status.answered.compactMap(\.reply.ended).map { (id: $0.registrationID, key: $0.managementKey) }
+        return Managers(
+            current: backupKey, earlier: earlierKeys,
+            shown: headers.map { (id: $0.registrationID, key: $0.managementKey) } + ended)
+    }
+
+    private func change(to new: NewRegistration, _ managers: Managers, _ succession: Succession) -> Change {
         let shares = new.record.header.holders.compactMap { holder in
             new.share(for: holder.vaultID).map {
                 UndeliveredShares.Share(vaultID: holder.vaultID, value: $0)
@@ -118,7 +142,7 @@ extension FleetClient {
         }
         let name = RegistrationName(id: new.record.header.registrationID, recordHash: new.recordHash)
         return Change(
-            record: new.record, recordHash: new.recordHash, shares: shares, backupKey: backupKey,
+            record: new.record, recordHash: new.recordHash, shares: shares, managers: managers,
             certificates: succession.certificates(for: name).suffix(UndeliveredShares.certificatesMax))
     }
 

@@ -13,9 +13,15 @@ package struct Removal: Sendable {
 }
 
 extension FleetClient {
-    /// Erases the account's registrations wherever this K manages them. It can be repeated for vaults that were down.
-    package func remove(backupKey: SecretBytes) async -> Removal {
-        let status = await statusForChange()
+    /// Erases the account's registrations wherever this K manages them, or one that it takes the place of. It can be
+    /// repeated for vaults that were down.
+    /// - Parameter spared: vaults that are left as they are, since a newer fleet file has them too.
+    package func remove(
+        backupKey: SecretBytes, earlierKeys: [SecretBytes] = [], sparing spared: [VaultID] = []
+    ) async -> Removal {
+        var status = await statusForChange()
+        status.spare(spared)
+        let managers = await managers(backupKey, earlierKeys, status)
         var removal = Removal()
         removal.problems = status.problems
         var targets: [(vault: Fleet.Vault, serial: UInt64)] = []
@@ -32,9 +38,9 @@ extension FleetClient {
             guard let id = registrations[context.vaultID],
                 let bytes = try? SignedBytes.delete(context, registrationID: id)
             else { return nil }
-            let key = managementKey(backupKey: backupKey, registrationID: id)
             return .delete(
-                DeleteRequest(serial: context.serial, registrationID: id, signature: key.sign(bytes)))
+                DeleteRequest(
+                    serial: context.serial, registrationID: id, signature: managers.key(id).sign(bytes)))
         }
         for (vault, answer) in answers {
             do throws(VaultProblem) {

@@ -7,7 +7,7 @@ struct Change: Sendable {
     let recordHash: RecordHash
     /// Those to hand out.
     let shares: [UndeliveredShares.Share]
-    let backupKey: SecretBytes
+    let managers: Managers
     /// What ends the registrations that this one replaces, the latest last.
     let certificates: [SuccessionCertificate]
 
@@ -15,10 +15,10 @@ struct Change: Sendable {
 
     var name: RegistrationName { RegistrationName(id: registrationID, recordHash: recordHash) }
 
-    var newKey: SigningKey { managementKey(backupKey: backupKey, registrationID: registrationID) }
+    var newKey: SigningKey { managers.key(registrationID) }
 
     /// The key that manages an earlier registration. After a change that was cut short, vaults have different ones.
-    func oldKey(_ id: RegistrationID) -> SigningKey { managementKey(backupKey: backupKey, registrationID: id) }
+    func oldKey(_ id: RegistrationID) -> SigningKey { managers.key(id) }
 
     /// What this vault has to give up; nil if it has nothing, or the new registration already.
     func oldRegistration(_ reply: StatusReply?) -> RegistrationID? {
@@ -31,7 +31,7 @@ struct Change: Sendable {
     /// Whether another key manages what this vault has: then the new registration can only wait there.
     func isForeign(_ reply: StatusReply?) -> Bool {
         guard let reply else { return false }
-        if reply.active != nil { return reply.isActiveForeign(to: backupKey) }
+        if reply.active != nil { return reply.isActiveForeign(to: managers) }
         guard let ended = reply.ended else { return false }
         // Where a certificate names this registration as the successor, no other key's word is wanted.
         return ended.managementKey != newKey.verifyingKey && managing(ended) == nil

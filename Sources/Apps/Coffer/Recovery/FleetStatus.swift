@@ -64,6 +64,12 @@ package struct FleetStatus: Sendable {
         answered.removeAll { isMeant($0.reply) }
     }
 
+    /// Leaves vaults alone, whatever they said.
+    mutating func spare(_ vaults: [VaultID]) {
+        answered.removeAll { vaults.contains($0.vault.id) }
+        problems.removeAll { vaults.contains($0.vault.id) }
+    }
+
     func reply(of vaultID: VaultID) -> StatusReply? { answered.first { $0.vault.id == vaultID }?.reply }
 }
 

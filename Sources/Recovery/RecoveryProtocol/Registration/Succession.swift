@@ -41,7 +41,7 @@ package struct Succession: Sendable {
 
     private let fleet: Fleet
     private let name: AccountName
-    private let backupKey: SecretBytes
+    private let managers: Managers
     private let replies: [StatusReply]
 
     /// - Parameters:
@@ -49,24 +49,31 @@ package struct Succession: Sendable {
     ///   - noted: what stood when this device looked last. A device that has noted nothing goes by the vaults' word,
     ///     and t vaults must have it: up to t−1 liars may then choose for it between what there is.
     package init(
-        _ replies: [StatusReply], fleet: Fleet, name: AccountName, backupKey: SecretBytes, noted: RegistrationName?
+        _ replies: [StatusReply], fleet: Fleet, name: AccountName, managers: Managers, noted: RegistrationName?
     ) {
         self.fleet = fleet
         self.name = name
-        self.backupKey = backupKey
+        self.managers = managers
         self.replies = replies
         var shown: [SuccessionCertificate] = []
         for certificate in replies.flatMap(\.certificates) where !shown.contains(certificate) {
-            let oldKey = managementKey(backupKey: backupKey, registrationID: certificate.oldRegistrationID)
-            let isValid = try? certificate.isValid(
-                fleetID: fleet.id, name: name, oldManagementKey: oldKey.verifyingKey)
-            if isValid == true { shown.append(certificate) }
+            let isOwn = managers.possibleKeys(certificate.oldRegistrationID).contains { oldKey in
+                (try? certificate.isValid(fleetID: fleet.id, name: name, oldManagementKey: oldKey.verifyingKey)) == true
+            }
+            if isOwn { shown.append(certificate) }
         }
         self.shown = shown
-        let own = replies.filter { !$0.isActiveForeign(to: backupKey) }
+        let own = replies.filter { !$0.isActiveForeign(to: managers) }
         standing =
             noted.flatMap { Self.followed($0, by: shown, own, threshold: fleet.threshold) }
             ?? Self.chosen(own, without: shown.map(\.oldRegistrationID), threshold: fleet.threshold)
+    }
+
+    /// For those who have never had another K.
+    package init(
+        _ replies: [StatusReply], fleet: Fleet, name: AccountName, backupKey: SecretBytes, noted: RegistrationName?
+    ) {
+        self.init(replies, fleet: fleet, name: name, managers: Managers(current: backupKey), noted: noted)
     }
 
     /// What took the noted one's place, by this K's word; nil if t vaults say that they have it no more: one of them is
@@ -105,7 +112,7 @@ package struct Succession: Sendable {
     /// which the vault keeps as previous, and the next Activate would push that out.
     package func begun(at reply: StatusReply) -> RegistrationID? {
         guard let standing, let active = reply.active, active.registrationID != standing.id,
-            !reply.isActiveForeign(to: backupKey),
+            !reply.isActiveForeign(to: managers),
             reply.held.contains(where: { $0.role == .previous && $0.recordHash == standing.recordHash })
         else { return nil }
         return active.registrationID
@@ -120,7 +127,7 @@ package struct Succession: Sendable {
     /// ones: a vault that missed several changes is brought up to date with it.
     package func certificates(for new: RegistrationName) -> [SuccessionCertificate] {
         var olds: [RegistrationID] = []
-        for reply in replies where !reply.isActiveForeign(to: backupKey) {
+        for reply in replies where !reply.isActiveForeign(to: managers) {
             for held in reply.evaluable where held.id != new.id && !olds.contains(held.id) { olds.append(held.id) }
         }
         if let standing, olds.contains(standing.id) {
@@ -147,7 +154,7 @@ package struct Succession: Sendable {
         if shown.contains(where: { $0.oldRegistrationID == name.id }) { return true }
         let ended = (certificates + shown).map(\.oldRegistrationID)
         return replies.contains { reply in
-            guard let active = reply.active, !reply.isActiveForeign(to: backupKey) else { return false }
+            guard let active = reply.active, !reply.isActiveForeign(to: managers) else { return false }
             return active.recordHash != name.recordHash && !ended.contains(active.registrationID)
         }
     }
@@ -155,8 +162,7 @@ package struct Succession: Sendable {
     private func certificate(_ old: RegistrationID, endsFor new: RegistrationName) -> SuccessionCertificate? {
         try? SuccessionCertificate(
             fleetID: fleet.id, name: name, oldRegistrationID: old, newRecordHash: new.recordHash,
-            oldKey: managementKey(backupKey: backupKey, registrationID: old),
-            newKey: managementKey(backupKey: backupKey, registrationID: new.id))
+            oldKey: managers.key(old), newKey: managers.key(new.id))
     }
 }
 
@@ -171,10 +177,13 @@ extension StatusReply {
 
     /// Whether what is active here is shown to be managed by another K's key.
     package func isActiveForeign(to backupKey: SecretBytes) -> Bool {
+        isActiveForeign(to: Managers(current: backupKey))
+    }
+
+    package func isActiveForeign(to managers: Managers) -> Bool {
         guard let active, let header = record?.header, header.registrationID == active.registrationID else {
             return false
         }
-        let own = managementKey(backupKey: backupKey, registrationID: active.registrationID)
-        return own.verifyingKey != header.managementKey
+        return managers.key(active.registrationID).verifyingKey != header.managementKey
     }
 }
