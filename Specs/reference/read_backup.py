@@ -552,7 +552,7 @@ def decode_removal(decoder):
 class Header:
     store_id: bytes
     fleet: str | None
-    tag: bytes
+    tags: list  # two while the key is replaced
 
     def authenticated(self):
         if self.fleet is None:
@@ -575,9 +575,9 @@ def read_header(path):
         require(set(members) == {"format", "version", "store", "fleet", "tag"}, "coffer.json has other members")
         require(members["format"] == "coffer-backup", "coffer.json is not the header of a backup")
         require(type(members["version"]) is int and members["version"] == 1, "this reader knows version 1 only")
-        for name, digits in (("store", 32), ("tag", 64)):
-            valid = type(members[name]) is str and re.fullmatch(f"[0-9a-f]{{{digits}}}", members[name])
-            require(valid, f"`{name}` in coffer.json is not {digits} hexadecimal digits")
+        for name, digits in (("store", "[0-9a-f]{32}"), ("tag", "([0-9a-f]{64}){1,2}")):
+            valid = type(members[name]) is str and re.fullmatch(digits, members[name])
+            require(valid, f"`{name}` in coffer.json does not have its number of hexadecimal digits")
         fleet = members["fleet"]
         require(fleet is None or type(fleet) is str, "`fleet` in coffer.json is not a text")
         require(fleet is None or len(fleet.encode("utf-8")) < 2**24, "`fleet` in coffer.json is too long")
@@ -585,7 +585,8 @@ def read_header(path):
         raise Damaged(f"coffer.json is not valid JSON in UTF-8: {error}")
     except OSError as error:
         raise Damaged(f"coffer.json cannot be read: {error.strerror}")
-    return Header(bytes.fromhex(members["store"]), fleet, bytes.fromhex(members["tag"]))
+    tags = bytes.fromhex(members["tag"])
+    return Header(bytes.fromhex(members["store"]), fleet, [tags[place : place + 32] for place in range(0, len(tags), 32)])
 
 
 # ------------------------------------------------------------------------------------------------------ a store
@@ -601,7 +602,7 @@ class Store:
         self.header = read_header(os.path.join(folder, "coffer.json"))
         store_id = self.header.store_id
         tag = hmac.digest(hkdf(backup_key, b"coffer-v1 header", store_id), self.header.authenticated(), "sha256")
-        tag_is_right = hmac.compare_digest(tag, self.header.tag)
+        tag_is_right = any(hmac.compare_digest(tag, known) for known in self.header.tags)
         self.keyring = self.open_keyring(lambda _, preamble: hkdf(backup_key, b"coffer-v1 object" + preamble, store_id))
         if self.keyring is None and tag_is_right:
             raise Damaged("the key is right, but no keyring opens: " + "; ".join(self.complaints))
@@ -633,6 +634,8 @@ class Store:
     def open_keyring(self, key_of):
         names = self.names("keyring", r"([0-9]{8})-([ab])")
         for number in sorted({int(match[1]) for match in names}, reverse=True):
+            if len(self.header.tags) > 1:
+                self.complaints.clear()  # a higher number is the other key's, not damaged
             copies = []
             for letter in "ab":
                 path = os.path.join(self.folder, "keyring", f"{number:08}-{letter}")

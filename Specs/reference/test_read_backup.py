@@ -494,6 +494,24 @@ class KeysAndHeaders(StoreCase):
         for text in (b"", b"[]", b"{", b"\xff{}", whole["coffer.json"] + b"x"):
             self.assert_damaged({**whole, "coffer.json": text}, "coffer.json", ("list",))
 
+    def test_while_the_key_is_replaced_both_open_the_store_and_nothing_is_damaged(self):
+        w = sample()
+        first, second = KEY, bytes(range(1, 33))
+        tags = [json.loads(w.objects["coffer.json"])["tag"]]
+        w.key = second
+        w.write_keyring(2)
+        w.write_header()
+        tags.append(json.loads(w.objects["coffer.json"])["tag"])
+        header = {**json.loads(w.objects["coffer.json"]), "tag": "".join(tags)}
+        objects = {**w.objects, "coffer.json": json.dumps(header).encode()}
+        for key in (first, second):
+            status, *_ = self.run_reader(objects, "verify", key=key)
+            self.assertEqual(status, 0)
+        self.assertEqual(self.run_reader(objects, "verify", key=bytes(32))[0], 3)
+        for length in (63, 65, 127, 129, 192):
+            header["tag"] = ("0" * 192)[:length]
+            self.assert_damaged({**objects, "coffer.json": json.dumps(header).encode()}, "`tag`", ("list",))
+
     def test_the_highest_keyring_that_opens_is_used(self):
         w = sample()
         w.write_keyring(2)

@@ -64,6 +64,48 @@ extension CofferError {
         }
     }
 
+    init(keyReplacedIn place: String) {
+        self.init(
+            .keyReplaced,
+            "The key of the backup in \(place) was replaced: the one that is used here opens it no more. Nothing was changed.",
+            advice:
+                "If you did that on another device, go on from this one with the new key: coffer disable --leave-shares, then "
+                + "coffer enable FOLDER --to STORE --join. If you did not, type no password for this place: somebody altered it."
+        )
+    }
+
+    init(_ error: KeyReplacementError, place: String) {
+        switch error {
+        case .underWay:
+            self.init(
+                .changePending, "Another device is replacing the key of the backup in \(place). Nothing was changed.",
+                advice:
+                    "Run `coffer key rotate` on that device again: it goes on. The old key opens the backup until then."
+            )
+        case .overtaken: self.init(keyReplacedIn: place)
+        case .tooMany:
+            self.init(
+                .internalError, "The key was replaced as often as the format counts. Nothing was changed.",
+                advice: "Back up to a new store.")
+        case .open(let error): self.init(error, place: place)
+        }
+    }
+
+    init(_ error: StoreCopyError, from source: String, to target: String) {
+        switch error {
+        case .taken:
+            self.init(
+                .storeTaken, "There is something in \(target) already that is not this backup. It was left as it is.",
+                advice: "Name another folder.")
+        case .differs(let name):
+            self.init(
+                .storeFailed, "\(name) has another size in \(target) than in \(source). The backup stays where it is.",
+                advice: "Delete \(target), which is no store yet, and move again.")
+        case .source(let error): self.init(error, place: source)
+        case .target(let error): self.init(error, place: target)
+        }
+    }
+
     init(_ error: OpenError, place: String) {
         switch error {
         case .noStoreHere:
@@ -85,6 +127,7 @@ extension CofferError {
                 advice:
                     "Compare the 64 digits group by group with what you wrote down, and check that this is the place they belong to."
             )
+        case .keyReplaced: self.init(keyReplacedIn: place)
         case .headerAltered:
             self.init(
                 .headerAltered,

@@ -63,7 +63,7 @@ extension CofferError {
         case .tooFewVaults(let needed, let answered, let problems):
             self.init(
                 .tooFewVaults,
-                "Enabling needs \(needed) vaults; \(answered) took part.\(Self.list(problems))",
+                "This needs \(needed) vaults; \(answered) took part.\(Self.list(problems))",
                 advice: "Run the same command again when they can be reached; it goes on with the same key.")
         case .signIn(let fault): self.init(fault)
         case .anotherKeyRegistered(let vaults):

@@ -7,6 +7,7 @@ public struct CofferError: Error, Equatable, Sendable {
         case internalError = "internal-error"
         case wrongKey = "wrong-key"
         case malformedKey = "malformed-key"
+        case keyReplaced = "key-replaced"
         case wrongPassword = "wrong-password"
         case keyDestroyed = "key-destroyed"
         case notRegistered = "not-registered"
@@ -44,6 +45,7 @@ public struct CofferError: Error, Equatable, Sendable {
         case alreadyEnabled = "already-enabled"
         case notConfirmed = "not-confirmed"
         case damagedState = "damaged-state"
+        case changePending = "change-pending"
     }
 
     public let code: Code
@@ -67,7 +69,7 @@ extension CofferError.Code {
         case .sourceIncomplete: 2
         case .restoreIncomplete: 3
         case .damageFound: 4
-        case .wrongKey, .malformedKey: 10
+        case .wrongKey, .malformedKey, .keyReplaced: 10
         case .wrongPassword, .badPassword: 11
         case .keyDestroyed: 12
         case .notRegistered: 13
@@ -101,6 +103,7 @@ extension CofferError.Code {
         case .alreadyEnabled: 61
         case .notConfirmed: 62
         case .damagedState: 63
+        case .changePending: 65
         }
     }
 }

@@ -60,6 +60,6 @@ struct CofferCommand: AsyncParsableCommand {
             Enable.self, Include.self, Exclude.self, BackUp.self, Restore.self, Status.self, Verify.self, Drill.self,
             Snapshots.self, List.self,
             Prune.self, Repair.self, Attempts.self,
-            KeyCommand.self, Disable.self,
+            Protections.self, PasswordCommand.self, KeyCommand.self, Move.self, Disable.self,
         ])
 }

@@ -33,6 +33,9 @@ struct SignInOptions: ParsableArguments {
         }
     }
 
+    /// For a device that has a sign-in already.
+    func givenSignIn() throws -> SignIn? { tokenFile == nil && tokenCommand == nil ? nil : try signIn() }
+
     /// The password of a backup that there is already.
     func password() throws -> Password {
         var text =

@@ -5,6 +5,7 @@ import Foundation
 /// `coffer.json` as text (spec: backup format, section 10).
 struct HeaderFile: Codable {
     static let format = "coffer-backup"
+    private static let tagBytes = 32
 
     var format: String
     var version: Int
@@ -16,12 +17,15 @@ struct HeaderFile: Codable {
         case format, version, store, fleet, tag
     }
 
-    init(_ header: StoreHeader, key: BackupKey) throws(ByteCodingError) {
+    /// - Parameter keys: those that the header is authentic to: one, or two while the second takes the place of the first.
+    init(_ header: StoreHeader, keys: [BackupKey]) throws(ByteCodingError) {
         format = Self.format
         version = Int(formatVersion)
         store = header.store.hex
         fleet = header.fleet
-        tag = Hex.encode(try header.tag(under: key))
+        var tags: [UInt8] = []
+        for key in keys { tags += try header.tag(under: key) }
+        tag = Hex.encode(tags)
     }
 
     /// `null` is written out, so that the members are always the same.
@@ -40,8 +44,8 @@ struct HeaderFile: Codable {
         return Array(try encoder.encode(self)) + Array("\n".utf8)
     }
 
-    /// Reads the text; the tag is checked when the key is known.
-    static func parse(_ text: [UInt8]) throws(OpenError) -> (header: StoreHeader, tag: [UInt8]) {
+    /// Reads the text; the tags are checked when the key is known.
+    static func parse(_ text: [UInt8]) throws(OpenError) -> (header: StoreHeader, tags: [[UInt8]]) {
         struct Version: Codable {
             var format: String
             var version: Int
@@ -51,8 +55,12 @@ struct HeaderFile: Codable {
         else { throw .damagedHeader }
         guard version.version == Int(formatVersion) else { throw .newerFormat(version.version) }
         guard let file = try? decoder.decode(HeaderFile.self, from: Data(text)),
-            let store = try? StoreID(hex: file.store), let tag = try? Hex.decode(file.tag), tag.count == 32
+            let store = try? StoreID(hex: file.store), let tags = try? Hex.decode(file.tag),
+            [tagBytes, 2 * tagBytes].contains(tags.count)
         else { throw .damagedHeader }
-        return (StoreHeader(store: store, fleet: file.fleet), tag)
+        return (
+            StoreHeader(store: store, fleet: file.fleet),
+            stride(from: 0, to: tags.count, by: tagBytes).map { Array(tags[$0..<$0 + tagBytes]) }
+        )
     }
 }

@@ -116,8 +116,9 @@ final class KnownFiles {
     }
 
     private static func cipher(of repository: Repository, id: [UInt8]) -> AES256GCM {
+        // Not from an epoch's key: what a device knows outlives a change of the key.
         let key = hkdfSHA512(
-            repository.keyring.current.key, salt: repository.header.store.bytes, info: label + id,
+            repository.keyring.chunkIDKey, salt: repository.header.store.bytes, info: label + id,
             count: AES256GCM.keyBytes)
         return AES256GCM(key: key)
     }

@@ -11,6 +11,8 @@ package enum OpenError: Error, Equatable, Sendable {
     case newerFormat(Int)
     /// The key opens neither header nor keyring: it belongs to another store, or is mistyped.
     case wrongKey
+    /// The key was replaced: a newer keyring is there, and the header is another key's.
+    case keyReplaced
     /// The key is right, but the header was changed by someone who does not have it.
     case headerAltered
     /// The key is right, but no copy of the keyring opens.
@@ -43,7 +45,7 @@ package struct Repository: Sendable {
                 if left != nil, try await isThere(name, in: store) { continue }
                 try await store.create(name, try keyring.sealed(under: key, store: id, using: &generator))
             }
-            try await store.create(.header, try HeaderFile(header, key: key).text())
+            try await store.create(.header, try HeaderFile(header, keys: [key]).text())
         } catch let error as ObjectStoreError {
             throw .store(error)
         } catch {
@@ -78,11 +80,17 @@ package struct Repository: Sendable {
     package static func replaceHeader(
         in store: any ObjectStore, _ header: StoreHeader, key: BackupKey
     ) async throws(OpenError) {
-        guard let text = try? HeaderFile(header, key: key).text() else { throw .damagedHeader }
+        try await replaceHeader(in: store, header, keys: [key])
+    }
+
+    static func replaceHeader(
+        in store: any ObjectStore, _ header: StoreHeader, keys: [BackupKey]
+    ) async throws(OpenError) {
+        guard let text = try? HeaderFile(header, keys: keys).text() else { throw .damagedHeader }
         do { try await store.replace(.header, text) } catch { throw .store(error) }
     }
 
-    private static func isThere(
+    static func isThere(
         _ name: ObjectName, in store: any ObjectStore
     ) async throws(ObjectStoreError) -> Bool {
         do {
@@ -99,19 +107,23 @@ package struct Repository: Sendable {
     }
 
     package static func open(_ store: any ObjectStore, key: BackupKey) async throws(OpenError) -> Repository {
-        let (header, tag) = try HeaderFile.parse(try await readHeader(store))
-        let authentic = header.isAuthentic(tag: tag, under: key)
+        let (header, tags) = try HeaderFile.parse(try await readHeader(store))
+        let isAuthentic = tags.contains { header.isAuthentic(tag: $0, under: key) }
         let (keyring, damaged) = try await openKeyring(in: store, header: header, key: key)
-        switch (authentic, keyring) {
+        switch (isAuthentic, keyring) {
         case (true, let keyring?):
-            return Repository(store: store, header: header, keyring: keyring, damagedKeyringCopies: damaged)
+            // While the key is replaced, a newer keyring is the other key's.
+            let own = damaged.filter { tags.count == 1 || $0.number <= keyring.number }
+            return Repository(
+                store: store, header: header, keyring: keyring, damagedKeyringCopies: own.map(\.name.path))
         case (true, nil): throw .damagedKeyring
-        case (false, .some): throw .headerAltered
+        case (false, let keyring?):
+            throw damaged.contains { $0.number > keyring.number } ? .keyReplaced : .headerAltered
         case (false, nil): throw .wrongKey
         }
     }
 
-    private static func readHeader(_ store: any ObjectStore) async throws(OpenError) -> [UInt8] {
+    static func readHeader(_ store: any ObjectStore) async throws(OpenError) -> [UInt8] {
         do {
             return try await store.read(.header)
         } catch .notFound {
@@ -122,11 +134,11 @@ package struct Repository: Sendable {
     }
 
     /// The highest keyring of which a copy opens, and the copies of its number or above that do not.
-    private static func openKeyring(
+    static func openKeyring(
         in store: any ObjectStore, header: StoreHeader, key: BackupKey
-    ) async throws(OpenError) -> (keyring: Keyring?, damaged: [String]) {
+    ) async throws(OpenError) -> (keyring: Keyring?, damaged: [(number: UInt32, name: ObjectName)]) {
         var found: Keyring?
-        var damaged: [String] = []
+        var damaged: [(number: UInt32, name: ObjectName)] = []
         do {
             let numbers = try await store.list(.keyring).compactMap { name in
                 if case .keyring(let number, _) = name { number } else { nil }
@@ -142,7 +154,7 @@ package struct Repository: Sendable {
                     {
                         found = keyring
                     } else {
-                        damaged.append(name.path)
+                        damaged.append((number, name))
                     }
                 }
             }

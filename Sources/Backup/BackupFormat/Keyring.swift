@@ -16,6 +16,8 @@ package struct Keyring: ByteCodable, Sendable {
 
     /// The largest number that 8 digits write.
     package static let numberMax: UInt32 = 99_999_999
+    /// 44 bytes each, in 2^16 − 1.
+    static let epochsMax = 1_489
 
     /// The keyring of a new store.
     package init(
@@ -33,6 +35,17 @@ package struct Keyring: ByteCodable, Sendable {
         self.number = number
         self.chunkIDKey = chunkIDKey
         self.epochs = epochs
+    }
+
+    /// The keyring of the next K: with all epochs, and a new one for what is written from then on.
+    package init(
+        after keyring: Keyring, number: UInt32, createdSeconds: UInt64,
+        using generator: inout some RandomNumberGenerator
+    ) throws(ByteCodingError) {
+        let (epoch, isOver) = keyring.current.number.addingReportingOverflow(1)
+        guard !isOver, keyring.epochs.count < Self.epochsMax else { throw .invalidValue }
+        let new = Epoch(number: epoch, createdSeconds: createdSeconds, key: .random(32, using: &generator))
+        self.init(number, keyring.chunkIDKey, keyring.epochs + [new])
     }
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {

@@ -42,11 +42,13 @@ public struct Device: Sendable {
     public func backUp(
         acceptingOlder: Bool = false, progress: @escaping ProgressHandler
     ) async throws(CofferError) -> BackupSummary {
-        let settings = try enabledSettings()
         removeDrillRemains()
         var backup = try await open()
+        let settings = try enabledSettings()
         backup.leftOut = settings.leftOut ?? .nothing
         await deliverMissingShares(settings)
+        try? forgetEarlierKey()
+        _ = try? await leaveFleet()
         let check = try await backup.requireCurrent(unless: acceptingOlder, .backUp)
         let (report, messagesLeftOut) = try await backup.makeSnapshot(
             of: settings.source, copies: folder.copies, knownFiles: "\(folder.path)/\(Self.knownFilesName)",
@@ -61,9 +63,19 @@ public struct Device: Sendable {
     }
 
     func open(_ settings: DeviceSettings) async throws(CofferError) -> OpenedBackup {
+        let settings = try await continueNewKey(settings)
         let store = try StoreLocation.open(settings.store)
         let key = try key(settings).key
-        var backup = try await OpenedBackup(store: store, key: key)
+        var backup: OpenedBackup
+        do {
+            backup = try await OpenedBackup(store: store, key: key)
+        } catch {
+            guard error.code == .wrongKey, let claimed = try? await Repository.claimedHeader(in: store),
+                claimed.store.hex == settings.storeID
+            else { throw error }
+            throw CofferError(keyReplacedIn: settings.store)
+        }
+        try await continueFleetChange(settings, backup)
         backup.heads = headSource(settings, key)
         guard backup.repository.header.store.hex == settings.storeID else {
             throw CofferError(
@@ -79,7 +91,18 @@ public struct Device: Sendable {
     }
 
     func key(_ settings: DeviceSettings) throws(CofferError) -> SixtyFourDigitKey {
-        guard let key = try settings.keyStorage.load(storeID: settings.storeID, from: folder) else {
+        let isNew = settings.newKey?.stage == .registered
+        return try key(settings, isNew ? .next : .present)
+    }
+
+    func key(_ settings: DeviceSettings, _ slot: KeyStorage.Slot) throws(CofferError) -> SixtyFourDigitKey {
+        let storage =
+            switch slot {
+            case .present: settings.keyStorage
+            case .next: settings.newKey?.keyStorage
+            case .earlier: settings.earlierKeyStorage
+            }
+        guard let key = try storage?.load(storeID: settings.storeID, from: folder, slot: slot) else {
             throw CofferError(
                 .damagedState, "This device no longer has the key to its backup.",
                 advice: "Restore with your password or your 64-digit key; the backups are not affected.")

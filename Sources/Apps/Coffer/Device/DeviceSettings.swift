@@ -20,8 +20,34 @@ struct DeviceSettings: Codable, Equatable, Sendable {
     var signIn: SignIn?
     /// Whether vaults may hold shares of this key: then the key must not be forgotten before they have erased them.
     var mayBeRegistered = false
+    /// Set while another key takes the place of this device's.
+    var newKey: NewKey?
+    /// Where the key is kept that the present one took the place of, as long as vaults may want its word.
+    var earlierKeyStorage: KeyStorage?
+    /// Set while the backup gets a fleet, another one, or none.
+    var fleetChange: FleetChange?
+    /// The sign-in at a fleet that is left, and still has shares of the key.
+    var leavingSignIn: SignIn?
     /// What the person chose not to save; nil if everything is saved.
     var leftOut: LeftOut?
+}
+
+extension DeviceSettings {
+    struct NewKey: Codable, Equatable, Sendable {
+        /// `begun`: the old key is in use. `registered`: wherever a password was, it brings the new one back.
+        enum Stage: String, Codable, Sendable {
+            case begun
+            case registered
+        }
+
+        var stage: Stage
+        var keyStorage: KeyStorage
+    }
+
+    struct FleetChange: Codable, Equatable, Sendable {
+        /// At the fleet of the file `next-fleet.toml`; nil if the backup is to have none.
+        var signIn: SignIn?
+    }
 }
 
 /// A way to unlock the backup key.

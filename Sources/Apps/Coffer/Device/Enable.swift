@@ -63,6 +63,10 @@ extension Device {
     func forget(_ settings: DeviceSettings) {
         folder.delete(DeviceHead.fileName)
         settings.keyStorage.delete(storeID: settings.storeID, from: folder)
+        settings.newKey?.keyStorage.delete(storeID: settings.storeID, from: folder, slot: .next)
+        settings.earlierKeyStorage?.delete(storeID: settings.storeID, from: folder, slot: .earlier)
+        folder.delete(OtherFleet.next)
+        folder.delete(OtherFleet.leaving)
         folder.delete(UndeliveredFile.name)
         folder.delete(StandingFile.name)
         folder.delete(FleetAccess.fileName)

@@ -10,6 +10,18 @@ enum KeyStorage: String, Codable, Sendable {
 
     static let fileName = "key"
 
+    /// While one key takes the place of another a device has both.
+    enum Slot: String, CaseIterable {
+        case present = ""
+        /// To be the present one.
+        case next = "next-"
+        /// What was the present one, as long as vaults have registrations that end by its word.
+        case earlier = "earlier-"
+
+        var fileName: String { rawValue + KeyStorage.fileName }
+        func item(_ storeID: String) -> String { rawValue + storeID }
+    }
+
     /// The best that this device offers.
     static func preferred() -> KeyStorage {
         let environment = ProcessInfo.processInfo.environment
@@ -23,25 +35,29 @@ enum KeyStorage: String, Codable, Sendable {
     ///
     /// - Parameter storeID: names the item in the keychain: one key belongs to one store.
     static func save(
-        _ key: BackupKey, storeID: String, in folder: DeviceFolder
+        _ key: BackupKey, storeID: String, in folder: DeviceFolder, slot: Slot = .present
     ) throws(CofferError) -> KeyStorage {
-        if preferred() == .secretService, SecretTool.store(digits(key), for: storeID) { return .secretService }
+        if preferred() == .secretService, SecretTool.store(digits(key), for: slot.item(storeID)) {
+            return .secretService
+        }
         var text = Array(digits(key).withBytes { Array($0) }) + [0x0a]
         defer { text.wipe() }
-        try folder.write(fileName, text)
+        try folder.write(slot.fileName, text)
         return .file
     }
 
     /// The key that was kept, or nil if it is not there.
-    func load(storeID: String, from folder: DeviceFolder) throws(CofferError) -> BackupKey? {
+    func load(
+        storeID: String, from folder: DeviceFolder, slot: Slot = .present
+    ) throws(CofferError) -> BackupKey? {
         let digits: SecretBytes?
         switch self {
         case .file:
-            var text = try folder.read(Self.fileName)
+            var text = try folder.read(slot.fileName)
             digits = text.map { SecretBytes(copying: $0) }
             text?.wipe()
         case .secretService:
-            digits = SecretTool.lookup(for: storeID)
+            digits = SecretTool.lookup(for: slot.item(storeID))
         }
         guard let digits else { return nil }
         do {
@@ -53,10 +69,10 @@ enum KeyStorage: String, Codable, Sendable {
         }
     }
 
-    func delete(storeID: String, from folder: DeviceFolder) {
+    func delete(storeID: String, from folder: DeviceFolder, slot: Slot = .present) {
         switch self {
-        case .file: folder.delete(Self.fileName)
-        case .secretService: SecretTool.clear(for: storeID)
+        case .file: folder.delete(slot.fileName)
+        case .secretService: SecretTool.clear(for: slot.item(storeID))
         }
     }
 

@@ -52,13 +52,14 @@ extension Device {
 
     /// Puts the key behind the password; keeps what vaults lack for later.
     func register(
-        _ key: SixtyFourDigitKey, _ password: SecretBytes, _ access: FleetAccess, replacingLostKey: Bool
+        _ key: SixtyFourDigitKey, earlier: [SixtyFourDigitKey] = [], _ password: SecretBytes, _ access: FleetAccess,
+        replacingLostKey: Bool = false
     ) async throws(CofferError) -> [String] {
         let enrolment: Enrolment
         do {
             enrolment = try await access.client.register(
-                backupKey: key.key.secret, password: password, withoutOldKey: replacingLostKey,
-                notes: registrationNotes)
+                backupKey: key.key.secret, earlierKeys: earlier.map(\.key.secret), password: password,
+                withoutOldKey: replacingLostKey, notes: registrationNotes)
         } catch {
             throw CofferError(error)
         }
@@ -76,10 +77,13 @@ extension Device {
 
     /// Hands vaults the shares that they lack, if there are any and the sign-in is at hand. A backup does not depend on it.
     func deliverMissingShares(_ settings: DeviceSettings) async {
-        guard let file = try? folder.read(UndeliveredFile.name), let key = try? key(settings),
+        // What is kept may be for the fleet that is to come.
+        guard settings.fleetChange == nil, settings.newKey == nil,
+            let file = try? folder.read(UndeliveredFile.name), let key = try? key(settings),
             let undelivered = UndeliveredFile.open(file, under: key), let access = try? fleetAccess(settings),
             let enrolment = try? await access.client.deliver(
-                undelivered, backupKey: key.key.secret, notes: registrationNotes)
+                undelivered, backupKey: key.key.secret, earlierKeys: earlierKeys(settings).map(\.key.secret),
+                notes: registrationNotes)
         else { return }
         _ = try? keep(enrolment, key)
     }

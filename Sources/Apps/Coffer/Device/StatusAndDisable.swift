@@ -53,8 +53,8 @@ extension Device {
     /// Also looks into the store and asks the vaults, which is never charged. With the key it asks for the history, which
     /// calls off what somebody asked for without it.
     public func status() async throws(CofferError) -> DeviceStatus {
-        let settings = try enabledSettings()
         let (snapshots, _) = try await open().snapshots()
+        let settings = try enabledSettings()
         return DeviceStatus(
             source: settings.source, store: settings.store, protections: settings.protections,
             keyStorage: settings.keyStorage.rawValue, snapshotCount: snapshots.count, newest: snapshots.last,
@@ -112,23 +112,40 @@ extension Device {
     ) async throws(CofferError) -> [String] {
         guard settings.mayBeRegistered else { return [] }
         do throws(CofferError) {
-            guard let access = try fleetAccess(settings, signIn: signIn) else { return [] }
-            let removal = await access.client.remove(backupKey: try key(settings).key.secret)
-            let problems = removal.problems.map { "\($0.words)." }.joined(separator: " ")
-            if let fault = removal.signInFault { throw CofferError(fault) }
-            guard removal.problems.count < access.file.fleet.threshold else {
-                throw CofferError(
-                    .tooFewVaults, "The shares of the key could not be erased at enough vaults. \(problems)",
-                    advice: "Nothing was deleted on this device. Run the command again when the vaults can be reached, "
-                        + "with --token-file if your sign-in has expired, or with --leave-shares.")
+            var notes: [String] = []
+            if let access = try fleetAccess(settings, signIn: signIn) { notes += try await erase(settings, access) }
+            for (file, signIn) in [
+                (OtherFleet.next, signIn ?? settings.fleetChange?.signIn), (OtherFleet.leaving, settings.leavingSignIn),
+            ] {
+                guard let text = try folder.read(file), let signIn else { continue }
+                notes += try await erase(
+                    settings, try FleetAccess(fleetText: String(decoding: text, as: UTF8.self), signIn: signIn))
             }
-            return removal.problems.isEmpty ? [] : ["Not erased, and useless alone: \(problems)"]
+            return notes
         } catch {
             guard leavingShares else { throw error }
             return [
                 "The vaults keep the shares of the key: whoever knows the password and signs in as you still gets it."
             ]
         }
+    }
+
+    /// Erases the shares at one fleet.
+    func erase(
+        _ settings: DeviceSettings, _ access: FleetAccess, sparing spared: [VaultID] = []
+    ) async throws(CofferError) -> [String] {
+        let (present, earlier) = try allKeys(settings)
+        let removal = await access.client.remove(
+            backupKey: present.key.secret, earlierKeys: earlier.map(\.key.secret), sparing: spared)
+        let problems = removal.problems.map { "\($0.words)." }.joined(separator: " ")
+        if let fault = removal.signInFault { throw CofferError(fault) }
+        guard removal.problems.count < access.file.fleet.threshold else {
+            throw CofferError(
+                .tooFewVaults, "The shares of the key could not be erased at enough vaults. \(problems)",
+                advice: "Nothing was deleted on this device. Run the command again when the vaults can be reached, "
+                    + "with --token-file if your sign-in has expired, or with --leave-shares.")
+        }
+        return removal.problems.isEmpty ? [] : ["Not erased, and useless alone: \(problems)"]
     }
 
     /// The snapshots go first and the header last, so that a deletion that is cut leaves a store that still opens.

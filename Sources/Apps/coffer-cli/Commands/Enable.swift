@@ -143,7 +143,7 @@ enum KeyPaper {
 
 struct KeyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "key", abstract: "The 64-digit key.", subcommands: [KeyShow.self])
+        commandName: "key", abstract: "The 64-digit key.", subcommands: [KeyShow.self, KeyRotate.self])
 }
 
 struct KeyShow: AsyncParsableCommand {

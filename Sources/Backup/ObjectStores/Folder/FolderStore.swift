@@ -125,7 +125,9 @@ package struct FolderStore: ObjectStore {
                 throw .failed("cannot make the folder \(root)")
             }
         case .pack, .index, .snapshot, .removal:
-            guard access(self.path(.header), F_OK) == 0 else { throw .failed("\(root) is not there any more") }
+            // A store that is being copied here has its keyrings already, and its header last.
+            guard access(self.path(.header), F_OK) == 0 || access("\(root)/keyring", F_OK) == 0
+            else { throw .failed("\(root) is not there any more") }
         }
         var folder = root
         for part in name.path.split(separator: "/").dropLast() {

@@ -58,7 +58,14 @@ final class FaultyStore: ObjectStore {
     }
 
     func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try await store.replace(name, bytes)
+        switch isFailing() ? fault : nil {
+        case .failure: throw .failed("for the test")
+        case .full: throw .full
+        case .lostAnswer:
+            try await store.replace(name, bytes)
+            throw .failed("no answer")
+        case .cutReply, .wrongBit, .vanished, nil: try await store.replace(name, bytes)
+        }
     }
 
     func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
@@ -101,5 +108,13 @@ final class FaultyStore: ObjectStore {
         }
     }
 
-    func delete(_ name: ObjectName) async throws(ObjectStoreError) { try await store.delete(name) }
+    func delete(_ name: ObjectName) async throws(ObjectStoreError) {
+        switch isFailing() ? fault : nil {
+        case .failure: throw .failed("for the test")
+        case .lostAnswer:
+            try await store.delete(name)
+            throw .failed("no answer")
+        default: try await store.delete(name)
+        }
+    }
 }

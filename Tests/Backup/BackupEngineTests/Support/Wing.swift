@@ -33,6 +33,9 @@ struct Wing {
     /// The same keys over another view of the store.
     func over(_ store: any ObjectStore) -> Wing { Wing(store, key, id) }
 
+    /// The same store with another key.
+    func with(_ key: BackupKey) -> Wing { Wing(store, key, id) }
+
     func open() async throws -> Repository { try await Repository.open(store, key: key) }
 
     @discardableResult

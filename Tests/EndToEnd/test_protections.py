@@ -1,0 +1,342 @@
+"""Several protections of one backup: added, changed, moved, removed; the key replaced; the store moved."""
+
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+from fleet import FleetSession, free_port
+from session import BINARIES, Session
+
+SIGN_IN = ["--password-file", "password", "--token-file", "anna-tokens.json"]
+
+
+class Killed:
+    """A command that is killed as soon as something can be seen of it."""
+
+    def kill(self, moment, *arguments):
+        process = subprocess.Popen(
+            [str(BINARIES / "coffer"), *arguments], env=self.environment(), cwd=self.folder, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        while process.poll() is None and not moment():
+            pass
+        process.kill()
+        process.wait()
+
+    def moments(self):
+        """Of a replacement of the key, one after the other."""
+        state, store = self.folder / "homes/phone/state/coffer", self.folder / "cloud"
+        def tag_digits():
+            return len(json.loads((store / "coffer.json").read_text())["tag"])
+
+        def keyrings():
+            return {path.name for path in (store / "keyring").iterdir() if path.name[0] != "."}
+
+        numbers = keyrings()
+        return {
+            "the new key is kept": lambda: (state / "next-key").exists(),
+            "a new keyring is there": lambda: keyrings() - numbers,
+            "both keyrings are there": lambda: len(keyrings() - numbers) == 2,
+            "the header has two tags": lambda: tag_digits() == 128,
+            "an old keyring is gone": lambda: numbers - keyrings(),
+            "the new key is kept no more": lambda: not numbers & keyrings() and not (state / "next-key").exists(),
+        }
+
+    def opens_with(self, key, target):
+        done = subprocess.run(
+            [str(BINARIES / "coffer"), "restore", "--from", "cloud", "--key-file", key, target], cwd=self.folder,
+            env=self.environment("new-phone"), stdin=subprocess.DEVNULL, capture_output=True)
+        return done.returncode == 0
+
+
+class WithoutVaults(Session, Killed):
+    def setUp(self):
+        super().setUp()
+        self.source = self.make_notes()
+        self.coffer("enable", self.source, "--to", "cloud", "--key-file", "key.txt")
+        self.coffer("backup")
+
+    def restore(self, target, key="key.txt", store="cloud", expect=0):
+        return self.coffer("restore", "--from", store, "--key-file", key, target, device="new-phone", expect=expect)
+
+    def objects(self, store="cloud"):
+        return {path.relative_to(self.folder / store): path.read_bytes()
+                for path in self.files_below(self.folder / store)}
+
+    def test_the_key_is_replaced_and_nothing_is_uploaded_again(self):
+        before = self.objects()
+        said = self.coffer("key", "rotate", "--key-file", "new-key.txt")
+        self.assertIn("from now on", said)
+        after = self.objects()
+        self.assertEqual({path for path in before if path.parts[0] not in ("keyring", "coffer.json")},
+                         {path for path in after if path.parts[0] not in ("keyring", "coffer.json")})
+        self.restore("Old", expect=10)
+        self.restore("New", key="new-key.txt")
+        self.compare(self.source, self.folder / "New")
+        self.assertLess(self.coffer_json("backup")["storedBytes"], 20_000)
+        self.assertIn("all sound", self.coffer("verify", "--deep"))
+        state = self.folder / "homes/phone/state/coffer"
+        self.assertEqual([path.name for path in sorted(state.glob("*key"))], ["key"])
+        self.coffer("key", "show", "--key-file", "shown.txt")
+        self.assertEqual((self.folder / "shown.txt").read_text(), (self.folder / "new-key.txt").read_text())
+
+    def test_another_device_is_told_that_the_key_was_replaced_and_joins_again(self):
+        self.coffer("enable", self.source, "--to", "cloud", "--join", "--key-file", "key.txt", device="other")
+        self.assertEqual(self.coffer_json("backup", device="other")["snapshot"]["number"], 2)
+        self.coffer("key", "rotate", "--key-file", "new-key.txt")
+        error = self.error("backup", expect=10, device="other")
+        self.assertEqual(error["name"], "key-replaced")
+        self.assertIn("--join", error["advice"])
+        self.coffer("disable", "--yes", "--leave-shares", device="other")
+        self.coffer("enable", self.source, "--to", "cloud", "--join", "--key-file", "new-key.txt", device="other")
+        self.assertEqual(self.coffer_json("backup", device="other")["snapshot"]["number"], 3)
+
+    def test_a_key_that_was_not_saved_replaces_nothing(self):
+        before = self.objects()
+        (self.folder / "there").write_text("mine")
+        self.assertEqual(self.error("key", "rotate", "--key-file", "there", expect=62)["name"], "not-confirmed")
+        self.assertEqual(before, self.objects())
+        self.coffer("backup")
+
+    def test_a_replacement_that_was_cut_goes_on_with_the_next_command(self):
+        """The store is taken away while the key is replaced: once before the first step, once before each later one."""
+        keyring = self.folder / "cloud/keyring"
+        os.chmod(keyring, 0o500)
+        blocked = os.access(keyring, os.W_OK)  # as root nothing is refused
+        os.chmod(keyring, 0o700)
+        if blocked:
+            keyring.rename(self.folder / "away")
+            keyring.write_text("a file stands in the way")
+            self.coffer("key", "rotate", "--key-file", "new-key.txt", expect=24)
+            keyring.unlink()
+            (self.folder / "away").rename(keyring)
+            self.coffer("backup")
+            return
+        os.chmod(keyring, 0o500)
+        self.coffer("key", "rotate", "--key-file", "new-key.txt", expect=25)
+        os.chmod(keyring, 0o700)
+        self.assertTrue((self.folder / "homes/phone/state/coffer/next-key").exists())
+        self.coffer("backup")
+        self.assertFalse((self.folder / "homes/phone/state/coffer/next-key").exists())
+        self.restore("New", key="new-key.txt")
+
+    def test_killed_at_any_moment_the_old_key_or_the_new_one_opens_the_store(self):
+        old = "key.txt"
+        for number, name in enumerate(list(self.moments())):
+            with self.subTest(name):
+                new = f"new-{number}.txt"
+                self.kill(self.moments()[name], "key", "rotate", "--key-file", new)
+                opened = [key for key in (old, new) if self.opens_with(key, f"R{number}{key}")]
+                self.assertTrue(opened)
+                self.coffer("backup")
+                opened = [key for key in (old, new) if self.opens_with(key, f"Done{number}{key}")]
+                # Before it is noted that there is a new key, nothing was begun.
+                self.assertIn(opened, [[new], [old]] if number == 0 else [[new]])
+                self.assertIn("all sound", self.coffer("verify"))
+                old, = opened
+
+    def test_the_store_moves_and_the_old_place_is_left(self):
+        before = self.objects()
+        said = self.coffer("move", "--to", "elsewhere")
+        self.assertIn(str(self.folder / "cloud"), said)
+        self.assertEqual(before, self.objects("elsewhere"))
+        self.assertEqual(before, self.objects())
+        self.assertEqual(self.coffer_json("backup")["snapshot"]["number"], 2)
+        self.assertEqual(before, self.objects(), "backups go to the new place")
+        self.restore("Restored", store="elsewhere")
+        self.compare(self.source, self.folder / "Restored")
+
+    def test_a_move_that_was_cut_is_no_store_and_goes_on(self):
+        shutil.copytree(self.folder / "cloud", self.folder / "elsewhere")
+        (self.folder / "elsewhere/coffer.json").unlink()
+        for path in sorted((self.folder / "elsewhere").glob("packs/*/*"))[:1]:
+            path.unlink()
+        self.restore("R", store="elsewhere", expect=20)
+        summary = self.coffer_json("move", "--to", "elsewhere")
+        self.assertGreater(summary["alreadyThere"], 2)
+        self.assertEqual(self.objects(), self.objects("elsewhere"))
+        self.assertIn("all sound", self.coffer("verify", "--deep"))
+
+    def test_a_store_does_not_move_onto_another(self):
+        self.coffer("enable", self.source, "--to", "other", "--key-file", "other-key.txt", device="other")
+        before = self.objects("other")
+        self.assertEqual(self.error("move", "--to", "other", expect=28)["name"], "store-taken")
+        self.assertEqual(self.error("move", "--to", "cloud", expect=28)["name"], "store-taken")
+        self.assertEqual(self.error("move", "--to", "Notes/cloud", expect=29)["name"], "store-inside-source")
+        self.assertEqual(before, self.objects("other"))
+
+    def test_protections_are_listed(self):
+        said = self.coffer("protections")
+        self.assertIn("64-digit key: always opens the backup (saved when it was made)", said)
+        self.assertIn("Password: none", said)
+        self.assertTrue(self.coffer_json("protections")["digitsSaved"])
+        for command in ("change", "remove"):
+            self.secret_file("p", "correct horse\n")
+            options = ["--password-file", "p"] if command == "change" else ["--key-file", "key.txt"]
+            self.assertEqual(self.error("password", command, *options, expect=13)["name"], "not-registered")
+
+
+class WithVaults(FleetSession, Killed):
+    vault_count = 3
+
+    def digits_then_password(self):
+        source = self.make_notes()
+        self.coffer("enable", source, "--to", "cloud", "--key-file", "key.txt")
+        self.coffer("backup")
+        self.coffer("password", "add", "--fleet", "fleet.toml", *SIGN_IN)
+        return source
+
+    def opens(self, target, **options):
+        self.coffer(*self.restore_arguments(target, **options), device="new-phone")
+        self.compare(self.folder / "Notes", self.folder / target)
+
+    def opens_with_digits(self, target, key="key.txt", expect=0):
+        self.coffer("restore", "--from", "cloud", "--key-file", key, target, device="new-phone", expect=expect)
+
+    def test_a_password_is_added_changed_and_removed(self):
+        self.digits_then_password()
+        self.assertIn("Password: with 2 of 3 vaults", self.coffer("protections"))
+        self.opens("One")
+        self.opens_with_digits("Two")
+        self.secret_file("second", "another password\n")
+        self.coffer("password", "change", "--password-file", "second")
+        self.error(*self.restore_arguments("R"), expect=11, device="new-phone")
+        self.opens("Three", password="second")
+        error = self.error("password", "remove", "--key-file", "password", expect=10)
+        self.assertEqual(error["name"], "malformed-key")
+        self.coffer("password", "remove", "--key-file", "key.txt")
+        self.assertIsNone(json.loads((self.folder / "cloud/coffer.json").read_text())["fleet"])
+        self.opens_with_digits("Four")
+        self.coffer("backup")
+        said = self.coffer("protections")
+        self.assertIn("Password: none", said)
+        self.coffer("password", "add", "--fleet", "fleet.toml", *SIGN_IN)
+        self.opens("Five")
+
+    def test_a_password_is_removed_while_vaults_are_down_and_the_next_backup_erases_their_shares(self):
+        self.digits_then_password()
+        self.stop("one", "two")
+        said = self.coffer("password", "remove", "--key-file", "key.txt")
+        self.assertIn("still have shares", said)
+        self.opens_with_digits("One")
+        self.start("one")
+        self.start("two")
+        self.coffer("backup")
+        self.assertNotIn("Vaults that were left", self.coffer("protections"))
+
+    def test_adding_a_password_with_too_few_vaults_changes_nothing_and_can_be_repeated(self):
+        self.make_notes()
+        self.coffer("enable", "Notes", "--to", "cloud", "--key-file", "key.txt")
+        self.stop("one", "two")
+        self.error("password", "add", "--fleet", "fleet.toml", *SIGN_IN, expect=50)
+        self.assertIsNone(json.loads((self.folder / "cloud/coffer.json").read_text())["fleet"])
+        self.coffer("backup")
+        self.start("one")
+        self.start("two")
+        self.coffer("password", "add", "--fleet", "fleet.toml", *SIGN_IN)
+        self.opens("One")
+
+    def test_the_key_is_replaced_under_the_same_password(self):
+        self.digits_then_password()
+        self.coffer("key", "rotate", "--key-file", "new-key.txt", *SIGN_IN)
+        self.opens("One")
+        self.opens_with_digits("Two", key="new-key.txt")
+        self.opens_with_digits("Three", expect=10)
+        self.coffer("backup")
+        self.opens("Four")
+        self.assertFalse((self.folder / "homes/phone/state/coffer/earlier-key").exists())
+        self.assertEqual(self.coffer_json("status")["vaults"]["attemptsLeft"], 9)
+        self.coffer("disable", "--yes")
+        self.error(*self.restore_arguments("R"), expect=13, device="new-phone")
+
+    def test_a_replacement_with_too_few_vaults_leaves_both_keys_and_goes_on(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        self.stop("one", "two")
+        self.error("key", "rotate", *SIGN_IN, expect=50)
+        self.start("one")
+        self.start("two")
+        self.assertIn("being replaced", self.coffer("protections"))
+        self.coffer("backup")
+        self.opens("One")
+        self.assertEqual(self.error("password", "change", *SIGN_IN, expect=65)["name"], "change-pending")
+        self.coffer("key", "rotate", *SIGN_IN)
+        self.assertNotIn("being replaced", self.coffer("protections"))
+        self.opens("Two")
+
+    def test_killed_at_any_moment_of_a_replacement_the_password_opens_the_store(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        for number, name in enumerate(list(self.moments())):
+            with self.subTest(name):
+                self.kill(self.moments()[name], "key", "rotate", *SIGN_IN)
+                self.opens(f"One{number}")
+                self.coffer("backup")
+                self.opens(f"Two{number}")
+                self.coffer("key", "rotate", *SIGN_IN)
+                self.opens(f"Three{number}")
+        self.assertEqual(self.coffer_json("protections")["pending"], [])
+
+    def test_killed_while_a_password_is_added_or_removed_the_digits_open_the_store_and_it_goes_on(self):
+        self.make_notes()
+        self.coffer("enable", "Notes", "--to", "cloud", "--key-file", "key.txt")
+        self.coffer("backup")
+        state, header = self.folder / "homes/phone/state/coffer", self.folder / "cloud/coffer.json"
+        without = header.read_text()
+        add = ["password", "add", "--fleet", "fleet.toml", *SIGN_IN]
+        moments = {
+            "it is noted": lambda: (state / "next-fleet.toml").exists(),
+            "vaults have it": lambda: (state / "standing").exists(),
+            "the store names them": lambda: header.read_text() != without,
+        }
+        for number, (name, moment) in enumerate(moments.items()):
+            with self.subTest(name):
+                self.kill(moment, *add)
+                self.opens_with_digits(f"One{number}")
+                self.coffer("backup")
+                if self.coffer_json("protections").get("fleet") is None:
+                    self.coffer(*add)
+                self.opens(f"Two{number}")
+                removed = [lambda: header.read_text() == without, lambda: (state / "leaving-fleet.toml").exists(),
+                           lambda: not (state / "fleet.toml").exists()][number]
+                self.kill(removed, "password", "remove", "--key-file", "key.txt")
+                self.opens_with_digits(f"Three{number}")
+                self.coffer("backup")
+                self.assertEqual(self.coffer_json("protections")["pending"], [])
+                self.coffer(*self.restore_arguments("R"), expect=64, device="new-phone")
+
+    def test_the_backup_moves_to_another_fleet(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        old = self.folder / "fleet.toml"
+        shutil.copy(old, self.folder / "old-fleet.toml")
+        header = json.loads((self.folder / "cloud/coffer.json").read_text())
+        self.new_fleet()
+        self.coffer("password", "move", "--fleet", "fleet.toml", "--password-file", "password", "--token-file",
+                    "bertha-tokens.json")
+        self.assertEqual(json.loads((self.folder / "cloud/coffer.json").read_text())["fleet"], old.read_text())
+        self.coffer("backup")
+        self.opens("One", account="bertha")
+        # Whoever kept the old header gets nothing from the old vaults any more.
+        shutil.copytree(self.folder / "cloud", self.folder / "copy")
+        (self.folder / "copy/coffer.json").write_text(json.dumps(header))
+        error = self.error(*self.restore_arguments("R", store="copy"), expect=13, device="new-phone")
+        self.assertEqual(error["name"], "not-registered")
+
+    def new_fleet(self):
+        """Three more vaults, and their fleet in `fleet.toml`."""
+        names = ["six", "seven", "eight"]
+        for name in names:
+            self.ports[name] = free_port()
+            self.vault("init", name, "--name", name, "--url", self.url(name))
+        (self.folder / "fleet.toml").write_text(self.vault("fleet", "new", *[f"{name}/vault.pub" for name in names]))
+        for name in names:
+            self.vault("fleet", "set", name, "fleet.toml")
+            self.vault("tenant", "add", "chat-app", "--dir", name, "--jwks", "issuer/issuer.jwks.json", "--no-waits")
+            self.start(name)
+        self.sign_in("bertha")
+
+
+if __name__ == "__main__":
+    unittest.main()
