@@ -354,6 +354,7 @@ package struct Backup: ~Copyable {
             progress.bytes += UInt64(count)
             report(progress)
         }
+        writer.reader.releaseFrames()
         guard let stored else { return nil }
         self.progress.bytes += stored.content.contentBytes
         self.progress.storedBytes = writer.storedBytes

@@ -40,6 +40,8 @@ package struct ChunkReader {
     /// What is likely to be asked for next.
     private var ahead: [FrameAhead] = []
     private var lastRead = FrameKey(pack: -1, frame: -1)
+    /// The frame that is opened last.
+    private var opening: Task<Void, any Error>?
     private var ciphers: [(pack: Int, cipher: ObjectCipher)] = []
     private let stored = ScratchBuffer(byteCount: chunkBytesMax)
     private let decompressed = ScratchBuffer(byteCount: chunkBytesMax)
@@ -148,6 +150,13 @@ package struct ChunkReader {
         return entries
     }
 
+    /// Gives back the memory of frames that will not be asked for again.
+    mutating func releaseFrames() {
+        frames = []
+        free = []
+        ahead = []
+    }
+
     private mutating func frame(
         _ frame: Int, ofPack number: Int
     ) async throws(ReadError) -> UnsafeRawBufferPointer {
@@ -200,6 +209,7 @@ package struct ChunkReader {
         else { throw .damaged(name.path) }
         let buffer = free.popLast() ?? ScratchBuffer(byteCount: ObjectCipher.sealedFrameBytes)
         let store = repository.store
+        let before = opening
         let reading = Task {
             let sealed = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<range.count])
             do throws(ObjectStoreError) {
@@ -210,8 +220,11 @@ package struct ChunkReader {
                 default: throw ReadError.store(error)
                 }
             }
+            // One after the other, since each needs as much memory again.
+            _ = await before?.result
             try cipher.openFrame(key.frame, in: sealed, plaintextBytes: pack.plaintextBytes)
         }
+        opening = reading
         return FrameAhead(key: key, buffer: buffer, reading: reading)
     }
 

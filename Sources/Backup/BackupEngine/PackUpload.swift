@@ -2,18 +2,6 @@ import BackupFormat
 import ByteCoding
 import Primitives
 
-/// Memory that is used again and again, because new memory costs more than what is done with it: the system clears
-/// every page that it hands out.
-///
-/// `@unchecked Sendable`: each has one user at a time, who hands it on.
-final class ScratchBuffer: @unchecked Sendable {
-    let bytes: UnsafeMutableRawBufferPointer
-
-    init(byteCount: Int) { bytes = .allocate(byteCount: byteCount, alignment: 4_096) }
-
-    deinit { bytes.deallocate() }
-}
-
 /// The frames that are being filled, sealed or written: a few, which bounds the memory of a backup.
 final class FramePool {
     private static let framesMax = 3

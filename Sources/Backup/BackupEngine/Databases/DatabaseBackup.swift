@@ -17,6 +17,8 @@ struct DatabaseBackup: ~Copyable {
     static let deltaLayersMax = 8
     /// How much is read at once; whole pages and whole frames of a copy.
     static let windowBytes = 256 << 10
+    /// Pages that are stored full; the format would take more, but then reader and writer need more memory.
+    static let fullBatchBytes = 1 << 20
 
     let pages: DatabasePages
     let path: [UInt8]
@@ -30,22 +32,22 @@ struct DatabaseBackup: ~Copyable {
     /// The pages that differ from that image, or all.
     var changed: PageSet
     let zstandard = ZstandardPrefix()
-    let window = UnsafeMutableRawBufferPointer.allocate(byteCount: windowBytes, alignment: 4_096)
-    let oldWindow = UnsafeMutableRawBufferPointer.allocate(byteCount: windowBytes, alignment: 4_096)
-    let sealedFrame = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: windowBytes + AES256GCM.tagBytes, alignment: 4_096)
-    let batch = UnsafeMutableRawBufferPointer.allocate(byteCount: PageBatch.fullBytesMax, alignment: 4_096)
-    let prefix = UnsafeMutableRawBufferPointer.allocate(byteCount: PageBatch.prefixBytesMax, alignment: 4_096)
+    private let windowMemory = ScratchBuffer(byteCount: windowBytes)
+    private let oldWindowMemory = ScratchBuffer(byteCount: windowBytes)
+    private let sealedFrameMemory = ScratchBuffer(byteCount: windowBytes + AES256GCM.tagBytes)
+    private let batchMemory = ScratchBuffer(byteCount: fullBatchBytes)
+    private let prefixMemory = ScratchBuffer(byteCount: PageBatch.prefixBytesMax)
+    var window: UnsafeMutableRawBufferPointer { windowMemory.bytes }
+    var oldWindow: UnsafeMutableRawBufferPointer { oldWindowMemory.bytes }
+    var sealedFrame: UnsafeMutableRawBufferPointer { sealedFrameMemory.bytes }
+    var batch: UnsafeMutableRawBufferPointer { batchMemory.bytes }
+    var prefix: UnsafeMutableRawBufferPointer { prefixMemory.bytes }
 
     private init(_ pages: DatabasePages, path: [UInt8], keyring: Keyring) {
         self.pages = pages
         self.path = path
         self.keyring = keyring
         changed = PageSet(count: pages.pageCount)
-    }
-
-    deinit {
-        for buffer in [window, oldWindow, sealedFrame, batch, prefix] { buffer.deallocate() }
     }
 
     /// - Parameter didRead: called with the bytes of the database that were read for the first time.

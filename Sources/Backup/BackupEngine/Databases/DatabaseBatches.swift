@@ -71,7 +71,7 @@ extension DatabaseBackup {
         _ writer: inout ChunkWriter
     ) async throws(BackupError) {
         do { try pages.read(range, into: window) } catch { throw .source(error) }
-        let capacity = (matcher == nil ? PageBatch.fullBytesMax : PageBatch.deltaBytesMax) / pages.pageBytes
+        let capacity = (matcher == nil ? Self.fullBatchBytes : PageBatch.deltaBytesMax) / pages.pageBytes
         for number in range {
             let bytes = page(number, in: range)
             if isZero(bytes) {

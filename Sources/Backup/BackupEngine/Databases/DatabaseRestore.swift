@@ -20,8 +20,10 @@ struct DatabaseRestore: ~Copyable {
     /// Behind the longest image of the chain.
     private let waitingOffset: UInt64
     private let zstandard = ZstandardPrefix()
-    private let prefix = UnsafeMutableRawBufferPointer.allocate(byteCount: PageBatch.prefixBytesMax, alignment: 4_096)
-    private let pages = UnsafeMutableRawBufferPointer.allocate(byteCount: PageBatch.deltaBytesMax, alignment: 4_096)
+    private let prefixMemory = ScratchBuffer(byteCount: PageBatch.prefixBytesMax)
+    private let pagesMemory = ScratchBuffer(byteCount: PageBatch.deltaBytesMax)
+    private var prefix: UnsafeMutableRawBufferPointer { prefixMemory.bytes }
+    private var pages: UnsafeMutableRawBufferPointer { pagesMemory.bytes }
 
     private init(_ content: FileContent, _ keyring: Keyring, _ target: any RestoreTarget) {
         self.content = content
@@ -29,11 +31,6 @@ struct DatabaseRestore: ~Copyable {
         self.target = target
         pageBytes = Int(content.blockBytes)
         waitingOffset = content.layers.reduce(0) { max($0, UInt64($1.pageCount) * UInt64(content.blockBytes)) }
-    }
-
-    deinit {
-        prefix.deallocate()
-        pages.deallocate()
     }
 
     /// - Parameter written: called with how many bytes of the image have come to their places for the first time.
@@ -134,7 +131,7 @@ struct DatabaseRestore: ~Copyable {
                 case .zeros where layer == 0: break
                 case .zeros: try placeZeros(batch, firstPage)
                 case .full(let chunk):
-                    let full: [UInt8]
+                    let full: UnsafeRawBufferPointer
                     do {
                         full = try await reader.fullPages(chunk, of: batch, pageBytes: pageBytes)
                     } catch {
@@ -150,14 +147,6 @@ struct DatabaseRestore: ~Copyable {
                 written(UInt64(batch.pageCount) * UInt64(pageBytes))
             }
         }
-    }
-
-    private func place(_ batch: PageBatch, _ firstPage: Int, _ full: [UInt8]) throws(DatabaseRestoreError) {
-        var failure: DatabaseRestoreError?
-        full.withUnsafeBytes { bytes in
-            do throws(DatabaseRestoreError) { try place(batch, firstPage, bytes) } catch { failure = error }
-        }
-        if let failure { throw failure }
     }
 
     private func place(

@@ -21,11 +21,11 @@ extension ChunkReader {
         }
     }
 
-    /// The content of a chunk of full pages, which holds every page that the batch names.
+    /// The content of a chunk of full pages, which holds every page that the batch names; lent until the next call.
     mutating func fullPages(
         _ chunk: ChunkID, of batch: PageBatch, pageBytes: Int
-    ) async throws(ReadError) -> [UInt8] {
-        let pages = try await content(of: chunk)
+    ) async throws(ReadError) -> UnsafeRawBufferPointer {
+        let pages = try await read(chunk)
         guard pages.count <= PageBatch.fullBytesMax, pages.count.isMultiple(of: pageBytes),
             batch.runs.allSatisfy({ $0.place + $0.count <= pages.count / pageBytes })
         else { throw .damagedLayer }
