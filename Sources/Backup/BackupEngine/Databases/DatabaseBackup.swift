@@ -68,6 +68,7 @@ struct DatabaseBackup: ~Copyable {
         if let chain = backup.chain { backup.copy = history.copy(path, of: chain.content) }
         try await backup.findChanges(&history, &writer.reader, didRead)
         var content = try await backup.store(&history, &writer, didRead)
+        backup.matcher = nil
         let list = try backup.copyForNextTime(of: content, &history, &writer)
         content.linkGroup = linkGroup
         return Stored(content: content, copyList: list)

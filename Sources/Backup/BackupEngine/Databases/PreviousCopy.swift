@@ -124,11 +124,21 @@ private struct CopyList {
         }
     }
 
+    /// 16 bytes: there is one for each 4 KiB of a database.
     struct Frame {
         static let encodedBytes = 16
 
-        var slot: UInt32
-        var nonce: Nonce
+        let slot: UInt32
+        private let nonceCounter: UInt32
+        private let noncePrefix: UInt64
+
+        var nonce: Nonce { Nonce(prefix: noncePrefix, counter: nonceCounter) }
+
+        init(slot: UInt32, nonce: Nonce) {
+            self.slot = slot
+            nonceCounter = nonce.counter
+            noncePrefix = nonce.prefix
+        }
     }
 
     var content: [UInt8]
@@ -166,7 +176,13 @@ private struct CopyList {
             writer.uint64(frame.nonce.prefix)
             writer.uint32(frame.nonce.counter)
         }
-        return nonce.bytes + cipher.seal(writer.bytes, nonce: nonce.bytes)
+        var sealed = nonce.bytes + [UInt8](repeating: 0, count: writer.bytes.count + AES256GCM.tagBytes)
+        writer.bytes.withUnsafeBytes { plaintext in
+            sealed.withUnsafeMutableBytes { target in
+                cipher.seal(plaintext, nonce: nonce.bytes, into: .init(rebasing: target[AES256GCM.nonceBytes...]))
+            }
+        }
+        return sealed
     }
 }
 
