@@ -7,7 +7,8 @@ CORPUS is what build-corpus made; the stores, restored folders and numbers of a 
 system time of the whole process tree, so that a busy machine disturbs them little; wall seconds are only a hint there.
 Programs take turns within a round, each with a fresh store; the numbers are medians over the rounds. Each program sees
 the three days under one path, so that its own cache of known files works. Every restore of the first round is compared
-byte for byte. A program that is not there is skipped by name.
+byte for byte, and so is what the independent reader (Specs/reference/read_backup.py) restores of Coffer's day 1 and day 2.
+A program that is not there is skipped by name.
 """
 
 import argparse
@@ -150,7 +151,17 @@ class Run:
             self.backup("day2", "day2")
             self.restore("restore-day2", self.tool.restore, "day2")
             self.backup("vacuumed", "vacuumed")
+        if self.compare:
+            self.read_independently()
         return self.numbers
+
+    def read_independently(self):
+        for day, command in self.tool.independent_reader(self.folder / "read"):
+            numbers = measure(command, self.tool.environment, self.folder)
+            print("    read independently: {} {cpu:.2f} CPU s".format(day, **numbers), file=sys.stderr)
+            with self.showing(day):
+                require_equal(self.source, self.folder / "read")
+            shutil.rmtree(self.folder / "read")
 
 
 class Shown:

@@ -64,6 +64,7 @@ class Benchmark(unittest.TestCase):
         self.assertGreater(results["fresh"]["stored"], 0.1, "megabytes: the photos do not compress")
         self.assertLess(results["unchanged"]["stored"], 0.03)
         self.assertGreater(results["day2"]["stored"], 0.05)
+        self.assertIn("read independently: day2", done.stderr)
         written = page.read_text()
         self.assertIn("| Coffer ", written)
         self.assertIn("| cp -a", written)

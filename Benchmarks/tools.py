@@ -6,7 +6,9 @@ import re
 import secrets
 import shutil
 import subprocess
+import sys
 
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 DATABASE = "Databases/msgstore.db"
 
 
@@ -44,6 +46,10 @@ class Tool:
 
     version_arguments = ("--version",)
 
+    def independent_reader(self, target):
+        """Days, and the commands by which another program restores them, if there is one; not measured against anything."""
+        return []
+
 
 class Coffer(Tool):
     name = "Coffer"
@@ -71,6 +77,25 @@ class Coffer(Tool):
 
     def verify(self):
         return [self.program("coffer"), "verify", "--deep", "--json"]
+
+    def independent_reader(self, target):
+        python = reader_python()
+        if not python:
+            print("skipped: the independent reader (Python's cryptography or zstandard is not there)", file=sys.stderr)
+            return []
+        reader = [python, ROOT / "Specs/reference/read_backup.py", "--key-file", self.key, self.store, "extract"]
+        # The second snapshot is day 1 again.
+        return [(day, [*reader, target, "--snapshot", number]) for day, number in (("day1", "1"), ("day2", "3"))]
+
+
+def reader_python():
+    """A Python that has what the independent reader needs."""
+    for python in (ROOT / ".build-tools/python/bin/python", sys.executable):
+        done = subprocess.run([python, "-c", "import cryptography, zstandard"], stderr=subprocess.DEVNULL) \
+            if os.access(python, os.X_OK) else None
+        if done and done.returncode == 0:
+            return python
+    return None
 
 
 class Restic(Tool):

@@ -10,7 +10,9 @@
 #ifdef __GLIBC__
 #include <errno.h>
 #include <malloc.h>
-ssize_t pwritev2(int, const struct iovec *, int, off_t, int); /* which glibc shows with _GNU_SOURCE alone */
+/* Which glibc shows with _GNU_SOURCE alone. */
+ssize_t pwritev2(int, const struct iovec *, int, off_t, int);
+int syncfs(int);
 #endif
 
 /// Where data begins at or behind a place in a file; -1 and ENXIO if there is none.
@@ -32,6 +34,16 @@ static inline ssize_t coffer_write_once(int file, const void *bytes, size_t coun
     if (written >= 0 || (errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS)) return written;
 #endif
     return offset < 0 ? write(file, bytes, count) : pwrite(file, bytes, count, offset);
+}
+
+/// Waits until everything that was written to the file system of an open file is on the disk.
+static inline void coffer_sync_file_system(int file) {
+#ifdef __GLIBC__
+    syncfs(file);
+#else
+    (void)file;
+    sync();
+#endif
 }
 
 static inline ssize_t coffer_llistxattr(const char *path, char *names, size_t count) {

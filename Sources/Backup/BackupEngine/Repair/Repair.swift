@@ -86,7 +86,7 @@ package struct Repair {
     /// - Returns: the numbers of packs in which something is damaged.
     private mutating func provePacks() async throws(ObjectStoreError) -> Set<Int> {
         let packs = loaded.index.packs
-        var prover = PackProver(repository, loaded.index)
+        let prover = PackProver(repository)
         var progress = Progress(phase: .verifying)
         progress.filesTotal = packs.count
         progress.bytesTotal = packs.reduce(0) { $0 + UInt64($1.plaintextBytes) }

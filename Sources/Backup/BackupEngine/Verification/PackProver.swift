@@ -2,30 +2,24 @@ import BackupFormat
 import ByteCoding
 import Primitives
 
-/// Reads packs whole and proves them: every frame by its seal, the footer, and every chunk by its id.
+/// Reads packs whole and proves each by itself: every frame by its seal, the footer, and every chunk that lies in it whole by its id.
 struct PackProver {
     private let repository: Repository
-    private let index: ChunkIndex
-    private var reader: ChunkReader
     private let plaintext = ScratchBuffer(byteCount: packBytesMax)
     private let frame = ScratchBuffer(byteCount: ObjectCipher.sealedFrameBytes)
     private let decompressed = ScratchBuffer(byteCount: chunkBytesMax)
     private let decompressor = ZstandardDecompressor()
 
-    init(_ repository: Repository, _ index: ChunkIndex) {
-        self.repository = repository
-        self.index = index
-        reader = ChunkReader(repository, index)
-    }
+    init(_ repository: Repository) { self.repository = repository }
 
     /// Whether all of a pack is as it was written. Throws if the store cannot be read, which says nothing about the pack.
-    mutating func isSound(_ pack: ChunkIndex.Pack) async throws(ObjectStoreError) -> Bool {
+    func isSound(_ pack: ChunkIndex.Pack) async throws(ObjectStoreError) -> Bool {
         do throws(ReadError) {
             try await open(pack)
             let listing = try footer(of: pack)
             var offset = 0
             for entry in listing.entries {
-                try await prove(entry, at: offset)
+                try prove(entry, at: offset)
                 offset += entry.pieceBytes
             }
             return true
@@ -36,7 +30,7 @@ struct PackProver {
     }
 
     /// All frames, one behind the other.
-    private mutating func open(_ pack: ChunkIndex.Pack) async throws(ReadError) {
+    private func open(_ pack: ChunkIndex.Pack) async throws(ReadError) {
         let name = ObjectName.pack(pack.id)
         let damaged = ReadError.damaged(name.path)
         guard pack.plaintextBytes <= packBytesMax,
@@ -85,12 +79,10 @@ struct PackProver {
         return listing
     }
 
-    /// A chunk that a pack's end has cut is read from all its packs, once.
-    private mutating func prove(_ entry: PackEntry, at offset: Int) async throws(ReadError) {
-        guard entry.pieceBytes == entry.storedBytes else {
-            if entry.pieceStart == 0 { _ = try await reader.read(entry.chunk) }
-            return
-        }
+    /// Of a chunk that a pack's end has cut the piece here is proven by its frames' seals; the rest is another pack's, which may
+    /// be damaged, or gone with a prune.
+    private func prove(_ entry: PackEntry, at offset: Int) throws(ReadError) {
+        guard entry.pieceBytes == entry.storedBytes else { return }
         let stored = UnsafeRawBufferPointer(rebasing: plaintext.bytes[offset..<offset + entry.storedBytes])
         var content = stored
         if entry.compression == .zstandard {

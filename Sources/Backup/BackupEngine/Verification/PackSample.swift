@@ -31,7 +31,7 @@ package struct PackSample {
     private let now: UInt64
     private let packs: [ChunkIndex.Pack]
     private var ledger: PackLedger
-    private var prover: PackProver
+    private let prover: PackProver
     private var report = PackSampleReport()
 
     /// - Parameters:
@@ -48,7 +48,7 @@ package struct PackSample {
         var sample = PackSample(
             repository: repository, now: now,
             packs: loaded.index.packs.filter { !condemned.contains($0.id) }.shuffled(using: &generator),
-            ledger: PackLedger(repository, ledger), prover: PackProver(repository, loaded.index))
+            ledger: PackLedger(repository, ledger), prover: PackProver(repository))
         try await sample.read(percent: percent, report)
         return sample.report
     }

@@ -96,7 +96,11 @@ package final class FolderTarget: RestoreTarget {
         _ = path.popLast()
         defer { close(level.folder) }
         guard let metadata else { return }
-        if levels.isEmpty, isOwn { unlinkat(level.folder, Self.unfinishedName, 0) }
+        if levels.isEmpty, isMarked {
+            // Names can reach the disk before contents do, and without the mark nobody would look at them again.
+            coffer_sync_file_system(level.folder)
+            unlinkat(level.folder, Self.unfinishedName, 0)
+        }
         // A folder that was there before keeps its own attributes.
         if level.wasMade, let refused = apply(metadata, to: level.folder) { throw .attributes(refused) }
     }
