@@ -901,5 +901,33 @@ class Commands(unittest.TestCase):
             self.assertEqual(read_backup.main(["/nowhere/at/all", "list"]), 2)
 
 
+class Fixture(unittest.TestCase):
+    """Stores that were made once for a version of the format, and must open for ever."""
+
+    def test_a_store_of_version_1_gives_back_what_it_was_made_of(self):
+        fixture = Path(__file__).parents[1] / "vectors/backup/v1"
+        command = ["--key-file", str(fixture / "key.txt"), str(fixture / "store")]
+        for number, expected in json.loads((fixture / "contents.json").read_text()).items():
+            with tempfile.TemporaryDirectory() as folder:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    self.assertEqual(read_backup.main([*command, "extract", f"{folder}/out", "--snapshot", number]), 0)
+                    self.assertEqual(read_backup.main([*command, "verify", "--snapshot", number]), 0)
+                self.assertEqual(self.describe(os.fsencode(f"{folder}/out")), expected)
+
+    def describe(self, root):
+        entries = {}
+        for path, folders, names in os.walk(root):
+            for name in names + folders:
+                full = os.path.join(path, name)
+                status = os.lstat(full)
+                entry = {"mode": status.st_mode, "mtime": status.st_mtime_ns}
+                if os.path.islink(full):
+                    entry["target"] = os.fsdecode(os.readlink(full))
+                elif os.path.isfile(full):
+                    entry["sha256"] = hashlib.sha256(Path(os.fsdecode(full)).read_bytes()).hexdigest()
+                entries[os.path.relpath(full, root).hex()] = entry
+        return entries
+
+
 if __name__ == "__main__":
     unittest.main()

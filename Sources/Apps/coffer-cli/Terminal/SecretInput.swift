@@ -15,13 +15,14 @@ enum SecretInput {
             throw ValidationError("There is no terminal to ask at. Use \(option).")
         }
         defer { close(terminal) }
-        write(terminal, prompt)
         var shown = termios()
         guard tcgetattr(terminal, &shown) == 0 else { throw ValidationError("The terminal cannot hide what is typed.") }
         // Keys come one by one, the one for interrupting too, so that no signal leaves the terminal without echo.
         var hidden = shown
         hidden.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
         tcsetattr(terminal, TCSAFLUSH, &hidden)
+        // Whoever answers at once must not be seen either.
+        write(terminal, prompt)
         let line = readHiddenLine(terminal)
         tcsetattr(terminal, TCSAFLUSH, &shown)
         write(terminal, "\n")
