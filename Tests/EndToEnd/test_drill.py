@@ -71,8 +71,8 @@ class Drill(Session):
         self.assertIn("room for", error["message"])
         self.assertEqual(list(disk.iterdir()), [])
 
-    def interrupted(self, number):
-        """A drill that a signal ends while something lies in the scratch folder."""
+    def under_way(self):
+        """A drill that has something in the scratch folder."""
         (self.folder / "scratch").mkdir(exist_ok=True)
         scratch = self.folder / "scratch/.coffer-drill/restored"
         program = subprocess.Popen(
@@ -84,15 +84,34 @@ class Drill(Session):
             time.sleep(0.001)
         self.assertIsNone(program.poll(), "the drill ended before it was interrupted")
         self.assertEqual(os.stat(scratch.parent).st_mode & 0o777, 0o700)
+        return program
+
+    def interrupted(self, number):
+        program = self.under_way()
         program.send_signal(number)
         return program.wait(timeout=30)
 
     def test_killed_it_leaves_nothing_for_long(self):
-        for command in (["backup"], ["drill", "--sample", "1"]):
+        for command in (["backup"], ["drill", "--sample", "1"], ["disable", "--yes"]):
             self.assertEqual(self.interrupted(signal.SIGKILL), -signal.SIGKILL)
             self.assertNotEqual(self.scratch_files(self.folder / "scratch"), [])
             self.coffer(*command)
             self.assertEqual(self.scratch_files(self.folder), [], command)
+        self.assertEqual(self.files_below(self.state), [])
+
+    def test_two_at_once_leave_each_other_alone(self):
+        first = self.under_way()
+        first.send_signal(signal.SIGSTOP)
+        self.coffer("drill", "--sample", "1")
+        (self.folder / "other").mkdir()
+        for place in ("scratch", "other"):
+            self.assertIn("Another drill", self.error("drill", "--scratch", place, expect=41)["message"])
+        self.assertNotEqual(self.scratch_files(self.folder / "scratch"), [])
+        first.kill()
+        first.wait()
+        # It is still known where the first one was.
+        self.coffer("backup")
+        self.assertEqual(self.scratch_files(self.folder), [])
 
     def test_interrupted_it_removes_everything_itself(self):
         for number in (signal.SIGINT, signal.SIGTERM):

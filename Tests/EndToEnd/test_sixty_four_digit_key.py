@@ -131,6 +131,10 @@ class SixtyFourDigitKey(Session):
     def test_disable_with_the_store_leaves_nothing(self):
         self.enabled(self.make_notes())
         self.coffer("backup")
+        state = self.folder / "homes/phone/state/coffer"
+        # As programs leave them that are killed.
+        for name in ("known-files.new", "known-files.cut", "packs-read", "packs-read.new"):
+            (state / name).write_text("left")
         self.coffer("disable", "--yes", "--delete-store")
         self.assertEqual(self.files_below(self.folder / "cloud"), [])
         self.assertEqual(self.files_below(self.folder / "homes/phone/state"), [])

@@ -165,6 +165,26 @@ private final class LyingScratch: DrillScratch {
             }.contains(.otherContent(path: Array("link".utf8))))
     }
 
+    @Test func `looks at files whose attributes the scratch folder does not take`() async throws {
+        var source = MemorySource(["odd.jpg": noise(3_000, seed: 1)])
+        source.files["odd.jpg"]?.attributes = [ExtendedAttribute(name: Array("nowhere.x".utf8), value: [1])]
+        let wing = try await Wing(MemoryStore())
+        try await wing.backUp(source)
+        #expect(try await wing.drill().findings == [])
+        let scratch = try LyingScratch()
+        // The first look only asks whether the file is there.
+        scratch.meanwhile = { try require(truncate("\($0)/odd.jpg", 5) == 0, "truncate") }
+        #expect(try await wing.drill(in: scratch).findings == [.otherContent(path: Array("odd.jpg".utf8))])
+    }
+
+    @Test func `finds a database with two names as it was`() async throws {
+        let chats = try await Chats(days: 1)
+        try require(link(chats.source("messages.db"), chats.source("second.db")) == 0, "link")
+        try await chats.wing.backUp(chats.source.path)
+        let report = try await chats.wing.drill()
+        #expect(report.findings == [] && report.databases == 2)
+    }
+
     @Test func `compares with the source only what has not changed since`() async throws {
         let chats = try await Chats(days: 1)
         let name = "media/photos 1/5.jpg"
@@ -251,6 +271,20 @@ private final class LyingScratch: DrillScratch {
         var status = stat()
         try require(stat(place("outside"), &status) == 0, "stat")
         #expect(status.st_mode & 0o777 == 0o750)
+    }
+
+    @Test func `of another process stays when this one is interrupted`() throws {
+        let place = try TemporaryFolder()
+        try place.makeFolder(ScratchFolder.name)
+        try place.write([1], to: "\(ScratchFolder.name)/file")
+        let handle = open(place(ScratchFolder.name), O_RDONLY | O_DIRECTORY)
+        try require(handle >= 0 && flock(handle, LOCK_EX | LOCK_NB) == 0, "flock")
+        ScratchFolder.removeRemains(in: place.path, evenInUse: true)
+        #expect(try place.read("\(ScratchFolder.name)/file") == [1] && ScratchFolder.isInUse(in: place.path))
+        close(handle)
+        #expect(!ScratchFolder.isInUse(in: place.path))
+        ScratchFolder.removeRemains(in: place.path, evenInUse: true)
+        #expect(try names(in: Array(place.path.utf8)) == [])
     }
 
     @Test func `is not made in a link or where there is a file`() throws {

@@ -72,7 +72,7 @@ extension RestoreReport.Reason {
 }
 
 extension Device {
-    private static let scratchFileName = "drill-scratch"
+    static let scratchFileName = "drill-scratch"
 
     /// Restores a random part of a snapshot to a scratch folder, looks at what came back, and removes it.
     ///
@@ -91,7 +91,7 @@ extension Device {
         let folder = try scratchFolder(scratch)
         defer {
             folder.remove()
-            self.folder.delete(Self.scratchFileName)
+            if scratch != nil { self.folder.delete(Self.scratchFileName) }
         }
         do {
             let report = try await Drill.run(
@@ -106,11 +106,15 @@ extension Device {
 
     /// Removes what a drill that was killed left on this device.
     ///
-    /// - Parameter evenInUse: also what is in use: for a program that ends in the middle of a drill.
+    /// - Parameter evenInUse: also what this process itself uses: for a program that ends in the middle of a drill.
     public func removeDrillRemains(evenInUse: Bool = false) {
         ScratchFolder.removeRemains(in: folder.path, evenInUse: evenInUse)
-        guard let other = try? folder.read(Self.scratchFileName) else { return }
-        ScratchFolder.removeRemains(in: String(decoding: other, as: UTF8.self), evenInUse: evenInUse)
+        guard let other = notedScratch else { return }
+        ScratchFolder.removeRemains(in: other, evenInUse: evenInUse)
+    }
+
+    private var notedScratch: String? {
+        (try? folder.read(Self.scratchFileName)).flatMap { $0 }.map { String(decoding: $0, as: UTF8.self) }
     }
 
     private func source(of snapshot: Snapshot) -> FolderSource? {
@@ -120,16 +124,23 @@ extension Device {
 
     /// Where it is elsewhere is noted, so that the next run finds it if this one is killed.
     private func scratchFolder(_ parent: String?) throws(CofferError) -> ScratchFolder {
-        let place = parent.map { StoreLocation.absolute($0, in: FileManager.default.currentDirectoryPath) }
-        if let place {
-            try folder.write(Self.scratchFileName, Array(place.utf8))
-        } else {
+        guard let parent else {
             try? FileManager.default.createDirectory(atPath: folder.path, withIntermediateDirectories: true)
             chmod(folder.path, 0o700)
+            return try scratchFolder(in: folder.path)
         }
-        do { return try ScratchFolder(in: place ?? folder.path) } catch {
-            throw CofferError(error, path: place ?? folder.path)
+        let place = StoreLocation.absolute(parent, in: FileManager.default.currentDirectoryPath)
+        let scratch = try scratchFolder(in: place)
+        // There is one note, and the other drill needs it as long as it is under way.
+        if let other = notedScratch, other != place, ScratchFolder.isInUse(in: other) {
+            throw CofferError(ScratchFolderError.inUse, path: other)
         }
+        try folder.write(Self.scratchFileName, Array(place.utf8))
+        return scratch
+    }
+
+    private func scratchFolder(in place: String) throws(CofferError) -> ScratchFolder {
+        do { return try ScratchFolder(in: place) } catch { throw CofferError(error, path: place) }
     }
 }
 
@@ -139,7 +150,7 @@ extension CofferError {
         case .inUse:
             self.init(
                 .targetFailed, "Another drill is under way in \(path).",
-                advice: "Wait for its end, or name another --scratch.")
+                advice: "Wait for its end.")
         case .cannotUse(let detail):
             self.init(
                 .targetFailed, "A drill cannot restore to \(path): \(detail). The backup is untouched.",

@@ -14,9 +14,8 @@ import Foundation
 /// let summary = try await device.backUp { progress in … }
 /// ```
 public struct Device: Sendable {
-    static let knownFilesName = "known-files"
-
     let folder: DeviceFolder
+    var knownFiles: String { "\(folder.path)/known-files" }
 
     /// - Parameter stateFolder: where this device keeps key and settings; nil for `~/.local/state/coffer`.
     public init(stateFolder: String? = nil) {
@@ -27,7 +26,7 @@ public struct Device: Sendable {
 
     /// How a new backup is to be unlocked.
     public enum NewProtection: Sendable {
-        /// The key is shown once; the backup is enabled if the closure returns true, which means that it was saved.
+        /// The key is shown; the backup is enabled if the closure returns true, which means that it was saved.
         case sixtyFourDigitKey(confirmSaved: @Sendable (SixtyFourDigitKey) async throws(CofferError) -> Bool)
         /// The key is put behind the password in the fleet of this fleet file, for the account of the sign-in.
         /// `replacingLostKey` asks vaults that hold another key's registration of the account to replace it after
@@ -51,7 +50,7 @@ public struct Device: Sendable {
         _ = try? await leaveFleet()
         let check = try await backup.requireCurrent(unless: acceptingOlder, .backUp)
         let (report, messagesLeftOut) = try await backup.makeSnapshot(
-            of: settings.source, copies: folder.copies, knownFiles: "\(folder.path)/\(Self.knownFilesName)",
+            of: settings.source, copies: folder.copies, knownFiles: knownFiles,
             above: check.newest?.number ?? 0, progress: progress)
         let told = await setHead(report.snapshot, in: backup.repository, settings, key: try key(settings).key)
         return BackupSummary(report, messagesLeftOut: messagesLeftOut, vaults: told, notes: check.notes)

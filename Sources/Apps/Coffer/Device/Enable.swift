@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupFormat
+import BackupSources
 import ByteCoding
 import Foundation
 import Primitives
@@ -61,6 +62,8 @@ extension Device {
     }
 
     func forget(_ settings: DeviceSettings) {
+        removeDrillRemains()
+        folder.delete(Device.scratchFileName)
         folder.delete(DeviceHead.fileName)
         settings.keyStorage.delete(storeID: settings.storeID, from: folder)
         settings.newKey?.keyStorage.delete(storeID: settings.storeID, from: folder, slot: .next)
@@ -70,8 +73,8 @@ extension Device {
         folder.delete(UndeliveredFile.name)
         folder.delete(StandingFile.name)
         folder.delete(FleetAccess.fileName)
-        folder.delete(Device.knownFilesName)
-        folder.delete(Device.ledgerName)
+        KnownFilesFile(path: knownFiles).remove()
+        LedgerFile(path: ledger).remove()
         folder.delete(DeviceSettings.fileName)
     }
 

@@ -24,6 +24,8 @@ package struct Drill {
     private let reportProgress: ProgressReport
     private var reader: ChunkReader
     private var report = DrillReport()
+    /// Files whose attributes the scratch folder's file system did not take: that says nothing about the backup.
+    private var attributesRefused: Set<[UInt8]> = []
 
     /// - Parameters:
     ///   - source: what the snapshot was made of, if it is on this device.
@@ -147,17 +149,16 @@ package struct Drill {
     private mutating func noteMissing(
         _ missing: [RestoreReport.Missing], _ items: [DrillItem], in scratch: any DrillScratch
     ) -> [DrillItem] {
-        var refused: Set<[UInt8]> = []
+        var notRestored: Set<[UInt8]> = []
         for missing in missing {
             if case .refused = missing.reason, scratch.node(at: missing.path) != nil {
-                // The scratch folder's file system does not take its attributes: that says nothing about the backup.
-                refused.insert(missing.path)
+                attributesRefused.insert(missing.path)
             } else if !report.findings.contains(.folderDamaged(path: missing.path, missing.damage)) {
-                refused.insert(missing.path)
+                notRestored.insert(missing.path)
                 report.findings.append(.notRestored(path: missing.path, missing.reason))
             }
         }
-        return items.filter { !refused.contains($0.path) }
+        return items.filter { !notRestored.contains($0.path) }
     }
 
     // MARK: Looking at what came back
@@ -169,19 +170,21 @@ package struct Drill {
         var progress = Progress(phase: .verifying)
         progress.filesTotal = items.count
         progress.bytesTotal = items.reduce(0) { $0 + ($1.content?.contentBytes ?? 0) }
-        for item in items where !isBelowDamage(item.path) {
+        let items = items.filter { !isBelowDamage($0.path) }
+        for item in items {
             do {
-                let seen = try await comparison.look(at: item)
+                let seen = try await comparison.look(at: item, attributes: !attributesRefused.contains(item.path))
                 report.findings += seen.findings
                 report.comparedWithSource += seen.wasCompared ? 1 : 0
             } catch {
                 throw .store(error)
             }
-            if item.isDatabase { checkDatabase(item.path, in: scratch) }
             progress.files += 1
             progress.bytes += item.content?.contentBytes ?? 0
             reportProgress(progress)
         }
+        // After every look: SQLite needs permissions of its own, and a database with two names has them once.
+        for item in items where item.isDatabase { checkDatabase(item.path, in: scratch) }
     }
 
     /// A folder that was damaged takes what is in it along.

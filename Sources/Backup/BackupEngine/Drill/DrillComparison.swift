@@ -26,14 +26,15 @@ struct DrillComparison {
         reader = ChunkReader(repository, index)
     }
 
+    /// - Parameter attributes: whether they are compared, too.
     mutating func look(
-        at item: DrillItem
+        at item: DrillItem, attributes: Bool = true
     ) async throws(ObjectStoreError) -> (findings: [DrillReport.Finding], wasCompared: Bool) {
         guard let node = scratch.node(at: item.path) else {
             return ([.notRestored(path: item.path, .refused("it is not there"))], false)
         }
         var findings: [DrillReport.Finding] = []
-        if let what = difference(of: node.metadata, from: item.entry.metadata, node.kind) {
+        if attributes, let what = difference(of: node.metadata, from: item.entry.metadata, node.kind) {
             findings.append(.otherAttributes(path: item.path, what))
         }
         guard let content = item.content else {

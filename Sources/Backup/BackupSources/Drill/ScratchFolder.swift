@@ -1,6 +1,7 @@
 package import BackupEngine
 import BackupFormat
 import Foundation
+import Synchronization
 
 /// Why a scratch folder cannot be used; nothing was changed.
 package enum ScratchFolderError: Error, Equatable, Sendable {
@@ -18,6 +19,8 @@ package final class ScratchFolder: DrillScratch {
     /// In the folder that a person names.
     package static let name = ".coffer-drill"
     private static let removalsMax = 8
+    /// The folders that this process holds.
+    private static let held = Mutex<Set<String>>([])
 
     private let path: String
     private var handle: Int32
@@ -40,6 +43,7 @@ package final class ScratchFolder: DrillScratch {
         }
         self.path = path
         self.handle = handle
+        _ = Self.held.withLock { $0.insert(path) }
     }
 
     deinit { remove() }
@@ -49,16 +53,27 @@ package final class ScratchFolder: DrillScratch {
         guard handle >= 0 else { return }
         try? Self.empty(path)
         rmdir(path)
+        _ = Self.held.withLock { $0.remove(path) }
         close(handle)
         handle = -1
     }
 
+    /// Whether a drill is under way there.
+    package static func isInUse(in parent: String) -> Bool {
+        do {
+            close(try lock("\(parent)/\(name)", makingIt: false))
+            return false
+        } catch {
+            return error == .inUse
+        }
+    }
+
     /// Removes what a drill that was killed has left, unless one is under way.
     ///
-    /// - Parameter evenInUse: also what is in use: for a program that ends in the middle of a drill.
+    /// - Parameter evenInUse: also what this process itself uses: for a program that ends in the middle of a drill.
     package static func removeRemains(in parent: String, evenInUse: Bool = false) {
         let path = "\(parent)/\(name)"
-        if evenInUse {
+        if evenInUse, held.withLock({ $0.contains(path) }) {
             // The drill goes on writing until its folders are gone.
             for _ in 0..<removalsMax {
                 // Never through a link, nor what is somebody else's.

@@ -23,6 +23,11 @@ package struct KnownFilesFile: KnownFilesStorage {
         }
     }
 
+    /// Removes everything that it keeps.
+    package func remove() {
+        for path in [path, written, cut] { unlink(path) }
+    }
+
     /// Of two backups that were cut one after the other, what came further.
     private func keepLonger() {
         if bytes(written) > bytes(cut) { rename(written, cut) }

@@ -20,6 +20,12 @@ package struct LedgerFile: LedgerStorage {
         return try? file.bytes(at: 0, count: Int(status.bytes))
     }
 
+    /// Removes everything that it keeps.
+    package func remove() {
+        unlink(path)
+        unlink(temporary)
+    }
+
     package func save(_ bytes: [UInt8]) {
         // Two at a time spoil this cache alone, and it notices.
         let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
