@@ -195,10 +195,18 @@ package struct Backup: ~Copyable {
     private mutating func note(_ node: SourceNode, _ reason: SkipReason) {
         totals.skipped += 1
         // The first ones, as far as the snapshot's field takes them; the total counts them all.
-        let bytes = node.path.count + Skipped.fixedBytes
-        guard skipped.count < Self.skippedListedMax, skippedBytes + bytes <= Skipped.listBytesMax else { return }
-        skippedBytes += bytes
-        skipped.append(Skipped(path: node.path, reason: reason))
+        let item = Skipped(path: node.path, reason: reason)
+        // What a person would miss is named before what is no loss.
+        while reason.isLoss, !hasRoom(for: item), let place = skipped.lastIndex(where: { !$0.reason.isLoss }) {
+            skippedBytes -= skipped.remove(at: place).listedBytes
+        }
+        guard hasRoom(for: item) else { return }
+        skippedBytes += item.listedBytes
+        skipped.append(item)
+    }
+
+    private func hasRoom(for item: Skipped) -> Bool {
+        skipped.count < Self.skippedListedMax && skippedBytes + item.listedBytes <= Skipped.listBytesMax
     }
 
     // MARK: Files
@@ -391,4 +399,8 @@ extension Repository {
         do { try await store.create(.snapshot(name), object) } catch { throw .store(error) }
         return UInt64(object.count)
     }
+}
+
+extension Skipped {
+    fileprivate var listedBytes: Int { path.count + Self.fixedBytes }
 }

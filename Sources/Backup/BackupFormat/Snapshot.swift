@@ -9,6 +9,9 @@ package enum SkipReason: UInt8, Sendable {
     case changedWhileRead = 3
     /// A socket, pipe or device.
     case notAFile = 4
+
+    /// Whether the backup lacks something that a person would miss; sockets and files that were deleted are none.
+    package var isLoss: Bool { self == .unreadable || self == .changedWhileRead }
 }
 
 /// Something in the source that is not in a snapshot; its path is relative to the source.

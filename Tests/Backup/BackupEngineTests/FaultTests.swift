@@ -156,6 +156,16 @@ private func contents(_ range: Range<Int>) -> [String: [UInt8]] {
         }
     }
 
+    @Test func `what a person would miss is named before what is no loss`() async throws {
+        var source = MemorySource([:])
+        for number in 0..<250 { source.files["gone \(number)"] = .init(content: [1], behaviour: .vanished) }
+        for name in ["x", "y"] { source.files[name] = .init(content: [1], behaviour: .unreadable) }
+        let skipped = try await backUp(source).1.snapshot
+        #expect(skipped.totals.skipped == 252 && skipped.skipped.count == 200)
+        #expect(skipped.skipped.suffix(2).map(\.path) == [Array("x".utf8), Array("y".utf8)])
+        #expect(skipped.skipped.count { $0.reason.isLoss } == 2)
+    }
+
     @Test func `many skipped files with long paths fit the snapshot`() async throws {
         var source = MemorySource([:])
         for number in 0..<300 {
