@@ -87,6 +87,32 @@ private func isIndex(_ name: ObjectName) -> Bool { if case .index = name { true 
         }
     }
 
+    @Test func `counts no file twice that is lost in two backups, nor beyond those that it names`() async throws {
+        let wing = try await Wing(store)
+        var files: [String: [UInt8]] = [:]
+        for number in 0..<1_500 { files["\(number)"] = noise(300, seed: UInt64(number)) }
+        try await wing.backUp(MemorySource(files), packBytes: 64 << 10)
+        files["more"] = [1]
+        try await wing.backUp(MemorySource(files), packBytes: 64 << 10)
+        func missing() async throws -> [[[UInt8]]] {
+            [
+                try await wing.restored(number: 0).report.missing.map(\.path),
+                try await wing.restored(number: 1).report.missing.map(\.path),
+            ]
+        }
+        for pack in store.contents.keys.filter(isPack) {
+            let whole = store.contents
+            store.contents[pack] = nil
+            // Without the folder no file in it is named.
+            if try await missing().contains(where: { $0.contains([]) }) { store.contents = whole }
+        }
+        let lost = Set(try await missing().joined()).count
+        try #require(lost > 1_000)
+        let report = try await wing.repair(isTrial: true)
+        #expect(report.lostCount == lost && report.lost.count == 1_000)
+        #expect(report.lost.contains { $0.snapshots == [1, 2] })
+    }
+
     @Test func `never lets go of a damaged pack that older backups need, nor believes in it again`() async throws {
         let wing = try await wing()
         let pack = try await damageFilesOfTheFirst(wing)

@@ -21,6 +21,7 @@ public struct RepairSummary: Sendable, Equatable, Codable {
     public let lostSnapshots: [String]
     /// The first files and folders that are lost.
     public let lost: [Lost]
+    /// At least so many, if that is more than are named.
     public let lostCount: Int
 
     init(_ report: RepairReport, isTrial: Bool) {

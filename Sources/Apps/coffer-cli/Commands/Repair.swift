@@ -46,7 +46,7 @@ struct Repair: AsyncParsableCommand {
                 Output.line("  \(Output.printable(name: lost.path)) (\(numbers))")
             }
             let more = summary.lostCount - summary.lost.count
-            if more > 0 { Output.line("  … and \(more) more.") }
+            if more > 0 { Output.line("  … and at least \(more) more.") }
         }
         if !dryRun { Output.line("Run coffer backup now: it stores again whatever of this is still on this device.") }
     }

@@ -17,7 +17,12 @@ struct LossSearch {
     private var snapshot: UInt32 = 0
     private var places: [[UInt8]: Int] = [:]
     private(set) var lost: [RepairReport.Lost] = []
-    private(set) var lostCount = 0
+    /// Of lost paths beyond those that are named: in the snapshot that is searched, and in the one that has most. A path may
+    /// be lost in many snapshots, and is not remembered.
+    private var unnamed = 0
+    private var unnamedMax = 0
+    /// At least so many paths are lost; exactly so many as long as all are named.
+    var lostCount: Int { lost.count + unnamedMax }
 
     init(_ repository: Repository, _ index: ChunkIndex, damaged: Set<Int>) {
         self.index = index
@@ -28,6 +33,7 @@ struct LossSearch {
     mutating func search(_ snapshot: Snapshot) async throws(ObjectStoreError) {
         guard case .directory(let listings) = snapshot.root.kind else { return }
         self.snapshot = snapshot.number
+        unnamed = 0
         _ = try await searchFolder(listings, [])
     }
 
@@ -37,14 +43,17 @@ struct LossSearch {
     ) async throws(ObjectStoreError) -> Bool {
         let ids: [ChunkID]
         do { ids = try await reader.ids(of: listings) } catch { return try note(path, error) }
-        var isClean = true
+        var (isClean, isNoted) = (true, false)
         for id in ids where !cleanListings.contains(id) {
             let entries: [Entry]
             do {
                 var run = ListingRun()
                 entries = try run.entries(in: try await reader.read(id))
             } catch {
-                isClean = try note(path, error)
+                // Once for the folder, however many of its listings are lost.
+                if let failure = error.storeFailure { throw failure }
+                if !isNoted { isClean = try note(path, error) }
+                isNoted = true
                 continue
             }
             var isListingClean = true
@@ -101,8 +110,11 @@ struct LossSearch {
             if lost[place].snapshots.last != snapshot { lost[place].snapshots.append(snapshot) }
             return false
         }
-        lostCount += 1
-        guard lost.count < Self.namedMax else { return false }
+        guard lost.count < Self.namedMax else {
+            unnamed += 1
+            unnamedMax = max(unnamedMax, unnamed)
+            return false
+        }
         places[path] = lost.count
         lost.append(RepairReport.Lost(path: path, snapshots: [snapshot]))
         return false

@@ -34,6 +34,7 @@ package struct RepairReport: Equatable, Sendable {
     package var leftAlone: [String] = []
     /// The first ones.
     package var lost: [Lost] = []
+    /// At least so many are lost, if that is more than are named.
     package var lostCount = 0
 
     /// Whether there was nothing to repair and nothing is lost.
