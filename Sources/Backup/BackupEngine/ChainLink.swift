@@ -39,13 +39,3 @@ struct ChainLink: Equatable {
         return min(newest?.number ?? 0, SnapshotName.numberMax - 1) + 1
     }
 }
-
-extension ObjectStoreError {
-    /// Whether the object itself is missing or cut, as against a store that cannot be reached.
-    var isLoss: Bool {
-        switch self {
-        case .notFound, .truncated: true
-        case .exists, .full, .denied, .failed: false
-        }
-    }
-}

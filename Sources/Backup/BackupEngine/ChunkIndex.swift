@@ -60,8 +60,6 @@ package struct ChunkIndex: Sendable {
 
     package func knows(pack: ObjectID) -> Bool { packNumbers[pack] != nil }
 
-    package var chunkCount: Int { whole.count + scattered.keys.count { whole.place(of: $0) == nil } }
-
     /// Where a chunk lies, if it is there whole.
     ///
     /// - Parameter avoided: packs, by number, that have turned out to be damaged.
@@ -127,7 +125,7 @@ package struct ChunkIndex: Sendable {
         !contains(chunk) && whole.insert(chunk, .promised)
     }
 
-    /// Every pack that some chunk lies in, by number.
+    /// The pack that pieces name by this number.
     package func pack(_ number: Int) -> Pack { packs[number] }
 }
 

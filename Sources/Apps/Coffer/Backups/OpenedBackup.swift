@@ -42,15 +42,7 @@ public struct OpenedBackup: Sendable {
     ///     smaller; nil for none.
     ///   - knownFiles: a file in which the device remembers, encrypted, which files it has backed up, so that those that look
     ///     as they did are not read again; nil for none.
-    public func backUp(
-        _ folder: String, copies: String? = nil, knownFiles: String? = nil, progress: @escaping ProgressHandler
-    ) async throws(CofferError) -> BackupSummary {
-        let (report, messagesLeftOut) = try await makeSnapshot(
-            of: folder, copies: copies, knownFiles: knownFiles, progress: progress)
-        return BackupSummary(report, messagesLeftOut: messagesLeftOut)
-    }
-
-    /// - Parameter above: the new snapshot's number is higher than this one.
+    ///   - above: the new snapshot's number is higher than this one.
     /// - Returns: also the first files with messages that a pattern left out.
     func makeSnapshot(
         of folder: String, copies: String?, knownFiles: String?, above: UInt32 = 0, progress: @escaping ProgressHandler

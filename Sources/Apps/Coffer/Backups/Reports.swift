@@ -2,7 +2,7 @@ import BackupEngine
 import BackupFormat
 import ByteCoding
 
-/// How far an operation is. Numbers only rise within a phase.
+/// How far an operation is. Totals are estimates that become better; `bytes` falls back where a file is read again.
 public struct ProgressUpdate: Sendable, Equatable {
     public enum Phase: String, Sendable {
         case scanning

@@ -99,4 +99,12 @@ package enum ObjectStoreError: Error, Equatable, Sendable {
     case denied(String)
     /// Anything else; the object may or may not have been written.
     case failed(String)
+
+    /// Whether the object itself is missing or cut, as against a store that cannot be reached.
+    var isLoss: Bool {
+        switch self {
+        case .notFound, .truncated: true
+        case .exists, .full, .denied, .failed: false
+        }
+    }
 }

@@ -3,7 +3,7 @@ package import BackupFormat
 /// What a file of a chat history is, for a person who chooses what to save or what to have back first.
 ///
 /// The order is the one of a restore: what a person misses most comes first.
-package enum Category: String, CaseIterable, Comparable, Sendable {
+package enum Category: String, CaseIterable, Sendable {
     case messages
     case photos
     case voice
@@ -11,10 +11,6 @@ package enum Category: String, CaseIterable, Comparable, Sendable {
     case stickers
     case videos
     case other
-
-    package static func < (left: Category, right: Category) -> Bool { left.rank < right.rank }
-
-    private var rank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 }
 
 extension Category {

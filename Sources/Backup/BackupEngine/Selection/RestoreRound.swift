@@ -4,7 +4,7 @@ import BackupFormat
 ///
 /// A restore walks the folders once for each round, so that its memory does not grow with the number of files; and there are few,
 /// since neighbours in a folder are neighbours in a pack, and what is read for one round is read again for another.
-enum RestoreRound: Int, CaseIterable, Comparable {
+enum RestoreRound: CaseIterable {
     case messages
     /// Media of the month before the backup.
     case recent
@@ -25,6 +25,4 @@ enum RestoreRound: Int, CaseIterable, Comparable {
             self = !age.overflow && age.partialValue <= Self.recentSeconds ? .recent : .rest
         }
     }
-
-    static func < (left: RestoreRound, right: RestoreRound) -> Bool { left.rawValue < right.rawValue }
 }
