@@ -146,6 +146,21 @@ import VaultCore
         #expect(bench.record == after)
     }
 
+    @Test func `a Retire whose key signs for itself has one effect, and no second one undoes it`() throws {
+        let bench = try Bench()
+        let old = try bench.register()
+        let certificates = try (0..<2).map { _ in
+            let other = try bench.newRegistration()
+            return try bench.certificate(
+                old, Bench.NewRecord(record: other.record, hash: other.hash, shares: other.shares, key: old.key))
+        }
+        #expect(bench.run(.retire(certificates[0])) == .retired(serial: bench.serial))
+        let after = bench.record
+        #expect(bench.run(.retire(certificates[1])) == .refused(.notRegistered))
+        #expect(bench.run(.retire(certificates[0])) == .retired(serial: after.serial))
+        #expect(bench.record == after)
+    }
+
     @Test func `a vault that missed the change learns of it from the certificate, and takes only the successor`() throws
     {
         let bench = try Bench()

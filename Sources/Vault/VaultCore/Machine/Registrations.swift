@@ -119,7 +119,9 @@ extension Machine {
         let oldID = certificate.oldRegistrationID
         let old = record.registration(oldID)
         if old == nil, record.certificates.contains(certificate) { return .retired(serial: record.serial) }
-        let stone = record.tombstone.flatMap { $0.registrationID == oldID ? $0 : nil }
+        // A place that is kept for a successor already is given away by the successor's Activate alone: a key that
+        // signs for itself could have one Retire undo another, and each had its effect again.
+        let stone = record.tombstone.flatMap { $0.registrationID == oldID && $0.successor == nil ? $0 : nil }
         guard let oldKey = old?.managementKey ?? stone?.managementKey else {
             throw Refused(record.active == nil ? absence : .unknownRegistration)
         }
