@@ -16,8 +16,10 @@ final class Checks {
     /// By vault and account.
     private var books: [[Book]] = []
     private var strangers = StrangersGuesses()
-    /// How often one content had an effect. Looked up, never iterated.
-    private var effects: [[UInt8]: Int] = [:]
+    /// At which epochs of its vault one content had an effect. Looked up, never iterated.
+    private var effects: [[UInt8]: [UInt64]] = [:]
+    /// By vault: the epochs that were lost when a copy took the store's place.
+    private var lostEpochs: [Int: [ClosedRange<UInt64>]] = [:]
 
     /// What is remembered of one account at one vault.
     private struct Book {
@@ -112,8 +114,15 @@ final class Checks {
         }
         // What time alone had done is nobody's effect.
         guard !after.isSettled(from: before) else { return }
-        let count = (effects[message.contents] ?? 0) + 1
-        effects[message.contents] = count
+        var epochs = effects[message.contents, default: []]
+        if case .retire = message.operation {
+            // It names no serial that a restore would end, and what the vault lost it may be told again.
+            let lost = lostEpochs[vault.index, default: []]
+            epochs.removeAll { epoch in lost.contains { $0.contains(epoch) } }
+        }
+        epochs.append(vault.disk.epoch)
+        effects[message.contents] = epochs
+        let count = epochs.count
         if count > 1 {
             world.fail(
                 .oneEffect,
@@ -259,7 +268,16 @@ final class Checks {
         }
         if owner.all.contains(where: { isHeld($0, orDestroyed: false) }) { return }
         if owner.all.contains(where: { isHeld($0, orDestroyed: true) }) { return owner.losesToStrangers() }
+        if isLostToGuesses(owner) { return owner.losesToStrangers() }
         world.fail(.neverLost, "no registration of \(owner.name.account) is held by t honest vaults")
+    }
+
+    /// Guesses alone left fewer than t honest vaults what stands. Its successor, which not all vaults acknowledged, is
+    /// promised to nobody, and the next change takes it back: the device cannot tell this from t−1 lies.
+    func isLostToGuesses(_ owner: Owner) -> Bool {
+        guard let standing = owner.standing, let account = position(owner.name) else { return false }
+        let left = honest.count { !books[$0.index][account].destroyed.contains(standing.id) }
+        return left < fleet.threshold
     }
 
     /// A new process: what was let out is still there.
@@ -274,7 +292,8 @@ final class Checks {
     }
 
     /// It came back from a copy, and what happened since is lost there.
-    func restored(_ vault: SimulatedVault) {
+    func restored(_ vault: SimulatedVault, copyEpoch: UInt64, lostEpoch: UInt64) {
+        if copyEpoch < lostEpoch { lostEpochs[vault.index, default: []].append(copyEpoch + 1...lostEpoch) }
         for (account, name) in names.enumerated() {
             let record = vault.account(name)
             books[vault.index][account] = Book(last: record, lastEpoch: vault.disk.epoch)

@@ -117,7 +117,7 @@ extension SimulatedVault {
         copies = []
         forgetOpened()
         world.note("v\(index) restored: epoch \(restored.copyEpoch) follows \(restored.lostEpoch)")
-        checks.restored(self)
+        checks.restored(self, copyEpoch: restored.copyEpoch, lostEpoch: restored.lostEpoch)
         if world.plant == .thawNotNeeded { for name in checks.names { tamper(name) { $0.thawNonce = nil } } }
         start()
     }

@@ -155,11 +155,14 @@ final class Run {
         if owner.recoveries == before { world.fail(.recovers, "\(owner.name.account) cannot recover") }
     }
 
-    /// At least t honest vaults hold one registration as active, with an attempt left and no wait.
+    /// At least t honest vaults hold one registration as active, with an attempt left and no wait. Where guesses took
+    /// what stood before, it may be one that was just taken back: no client uses what a certificate ends.
     private func isRecoverable(_ owner: Owner) -> Bool {
         let records = checks.honest.compactMap { $0.account(owner.name) }
+        let ended = checks.isLostToGuesses(owner) ? records.flatMap(\.certificates).map(\.oldRegistrationID) : []
         return owner.all.contains { made in
-            records.count { $0.active?.recordHash == made.recordHash && $0.attemptsLeft > 0 } >= fleet.threshold
+            !ended.contains(made.id)
+                && records.count { $0.active?.recordHash == made.recordHash && $0.attemptsLeft > 0 } >= fleet.threshold
         }
     }
 }
