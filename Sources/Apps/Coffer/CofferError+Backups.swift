@@ -201,14 +201,15 @@ extension CofferError {
     init(_ error: RestoreError, place: String) {
         switch error {
         case .store(let error): self.init(error, place: place)
-        case .noSuchPath:
+        case .noSuchPath(let path):
             self.init(
-                .noSuchPath, "There is no such path in the snapshot. Nothing was restored.",
+                .noSuchPath,
+                "There is no \(String(decoding: path, as: UTF8.self)) in the snapshot. Nothing was restored.",
                 advice: "`coffer ls` shows what is there, from the top.")
         case .target(.full, _):
             self.init(
                 .targetFailed, "There is no room left where you restore to. What was restored so far is whole.",
-                advice: "Free some space and restore again, with --into-existing to keep what is there.")
+                advice: "Free some space and run the same command again: it goes on.")
         case .target(let error, let path):
             self.init(
                 .targetFailed, "\(String(decoding: path, as: UTF8.self)) could not be written: \(error.words).",

@@ -7,8 +7,8 @@ package enum RestoreError: Error, Equatable, Sendable {
     case store(ObjectStoreError)
     /// The target has no room left or cannot be written.
     case target(TargetError, path: [UInt8])
-    /// The snapshot has nothing of that path; nothing was restored.
-    case noSuchPath
+    /// The snapshot has nothing of this path; nothing was restored.
+    case noSuchPath([UInt8])
 }
 
 /// What a restore did.
@@ -66,18 +66,25 @@ package struct Restore {
         restore.progress.filesTotal = Int(clamping: snapshot.totals.files)
         restore.progress.bytesTotal = snapshot.totals.contentBytes
         guard case .directory(let listings) = snapshot.root.kind else { return restore.report }
-        for path in choice.paths {
-            // Before any folder above it is made.
-            do { _ = try await repository.browse(snapshot, path: path, index) } catch {
-                if error == .noSuchPath { throw .noSuchPath }
-            }
-        }
+        // Before any folder above them is made.
+        try await requirePaths(of: choice, in: snapshot, repository, index)
         for round in RestoreRound.allCases where round == .messages || restore.rounds.contains(round) {
             restore.round = round
             try await restore.contents(of: listings, path: [])
         }
         try restore.complete([]) { target throws(TargetError) in try target.leaveDirectory(snapshot.root.metadata) }
         return restore.report
+    }
+
+    /// Throws `noSuchPath` if one of the paths is not there; what is damaged is left to the restore.
+    package static func requirePaths(
+        of choice: RestoreChoice, in snapshot: Snapshot, _ repository: Repository, _ index: ChunkIndex
+    ) async throws(RestoreError) {
+        for path in choice.paths {
+            do { _ = try await repository.browse(snapshot, path: path, index) } catch {
+                if error == .noSuchPath { throw .noSuchPath(path) }
+            }
+        }
     }
 
     private mutating func contents(of listings: ChunkList, path: [UInt8]) async throws(RestoreError) {

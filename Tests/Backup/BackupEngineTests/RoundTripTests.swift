@@ -141,7 +141,7 @@ import Testing
         #expect(try await wing.restore(to: target("folder"), only: "./media/photos/").files == 2)
         #expect(try names(in: Array(target("folder/media/photos").utf8)).count == 2)
         for missing in ["media/photos/x", "x", "d/x", "media/photos/b/x"] {
-            await #expect(throws: RestoreError.noSuchPath) {
+            await #expect(throws: RestoreError.noSuchPath(Array(missing.utf8))) {
                 _ = try await wing.restore(to: target("none"), only: missing)
             }
         }

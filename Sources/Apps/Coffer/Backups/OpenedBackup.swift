@@ -114,6 +114,10 @@ public struct OpenedBackup: Sendable {
         let snapshot = try await snapshot(selection)
         let index = try await index()
         let choice = try await choice(of: categories, paths, in: snapshot, index)
+        // Before the folder is made.
+        do { try await Restore.requirePaths(of: choice, in: snapshot, repository, index) } catch {
+            throw CofferError(error, place: place)
+        }
         let target: FolderTarget
         do {
             target = try FolderTarget(path: folder, intoExisting: intoExisting)
