@@ -63,10 +63,17 @@ class Selection(Session):
 
     def test_what_is_no_pattern_changes_nothing(self):
         for pattern in ("[a", "", "a//b"):
-            error = self.error("exclude", pattern, expect=65)
+            error = self.error("exclude", pattern, expect=66)
             self.assertEqual(error["name"], "bad-pattern")
-        self.assertEqual(self.error("include", "*.tmp", expect=65)["name"], "bad-pattern")
+        self.assertEqual(self.error("include", "*.tmp", expect=66)["name"], "bad-pattern")
+        for item, meant in (("video", "videos"), ("Photos", "photos"), ("photos,film", "photos"), ("VOICES", "voice")):
+            for command in (["exclude"], ["include", "messages", "--exclude"], ["restore", "R", "--only"]):
+                said = self.coffer(*command, item, expect=64)
+                self.assertIn(f"Did you mean {meant}?", said)
+                self.assertIn(f"--path {item}" if command[0] == "restore" else f"'**/{item}'", said)
+        self.assertIn("Did you mean videos?", self.error("include", "video", expect=66)["advice"])
         self.assertEqual(self.coffer_json("include")["leftOut"], {"categories": [], "patterns": []})
+        self.assertEqual(self.coffer_json("exclude", "**/video")["leftOut"]["patterns"], ["**/video"])
 
     def test_a_part_comes_back(self):
         self.coffer("backup")
@@ -90,6 +97,9 @@ class Selection(Session):
         self.assertEqual(self.error("restore", "R", "--at", "2001-01-01", expect=31)["name"], "no-snapshot")
         self.coffer("restore", "R", "--at", "yesterday", expect=64)
         self.coffer("restore", "R", "--category", "films", expect=64)
+        error = self.error("restore", "R", "--path", "bin", "--path", "bin/none", expect=33)
+        self.assertIn("There is no bin/none in the snapshot", error["message"])
+        self.assertFalse((self.folder / "R").exists())
         self.coffer("restore", "R", "--at", today, "--snapshot", "1", expect=64)
 
 

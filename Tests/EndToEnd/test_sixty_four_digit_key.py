@@ -128,6 +128,18 @@ class SixtyFourDigitKey(Session):
         self.coffer("restore", "--from", "cloud", "--key-file", "key.txt", "Restored", device="new-phone")
         self.compare(source, self.folder / "Restored")
 
+    def test_without_a_terminal_nothing_is_changed(self):
+        source = self.make_notes()
+        self.assertIn("Nothing was changed", self.coffer("enable", source, "--to", "cloud", "--key", expect=62))
+        self.assertEqual(self.error("status", expect=60)["name"], "not-enabled")
+        self.enabled(source)
+        self.assertIn("Nothing was changed", self.coffer("key", "rotate", expect=62))
+
+    def test_a_key_for_no_other_store_is_not_ignored(self):
+        self.enabled(self.make_notes())
+        for option in (["--key"], ["--key-file", "key.txt"], ["--token-file", "x"], ["--password-file", "x"]):
+            self.assertIn("--from STORE", self.coffer("snapshots", *option, expect=64))
+
     def test_disable_with_the_store_leaves_nothing(self):
         self.enabled(self.make_notes())
         self.coffer("backup")

@@ -98,12 +98,12 @@ extension CofferError.Code {
         case .tokenExpired: 53
         case .vaultRefused: 54
         case .badFleetFile: 55
-        case .badPattern: 65
         case .notEnabled: 60
         case .alreadyEnabled: 61
         case .notConfirmed: 62
         case .damagedState: 63
         case .changePending: 65
+        case .badPattern: 66
         }
     }
 }

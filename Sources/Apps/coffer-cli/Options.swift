@@ -24,11 +24,14 @@ struct SignInOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A file that holds the password. Without it you are asked.", valueName: "file"))
     var passwordFile: String?
 
-    func signIn() throws -> SignIn {
+    /// - Parameter orKey: whether the 64-digit key would do instead.
+    func signIn(orKey: Bool = false) throws -> SignIn {
         switch (tokenFile, tokenCommand) {
         case (let file?, nil): return .file(Self.absolutePath(file))
         case (nil, let command?): return .command(command)
-        case (nil, nil): throw ValidationError("The vaults need your sign-in: --token-file or --token-command.")
+        case (nil, nil):
+            let instead = orKey ? ", or --key, if you have the 64-digit key" : ""
+            throw ValidationError("The vaults need your sign-in: --token-file or --token-command\(instead).")
         default: throw ValidationError("Give --token-file or --token-command, not both.")
         }
     }
@@ -76,6 +79,15 @@ struct UnlockOptions: ParsableArguments {
 
     @OptionGroup var signIn: SignInOptions
 
+    func validate() throws {
+        let given = [keyFile, signIn.tokenFile, signIn.tokenCommand, signIn.passwordFile].contains { $0 != nil }
+        guard from != nil || !(key || given) else {
+            throw ValidationError(
+                "--key, --key-file, --token-file, --token-command and --password-file go with --from STORE: this "
+                    + "device's own store is opened with the key that the device keeps.")
+        }
+    }
+
     /// Opens the named store with the key or the password, or this device's own.
     func open(_ common: CommonOptions) async throws -> OpenedBackup {
         guard let from else { return try await common.device.open() }
@@ -85,7 +97,7 @@ struct UnlockOptions: ParsableArguments {
                 with: try SecretInput.sixtyFourDigitKey(file: keyFile),
                 signIn: signIn.tokenFile ?? signIn.tokenCommand == nil ? nil : try signIn.signIn())
         }
-        let signIn = try signIn.signIn()
+        let signIn = try signIn.signIn(orKey: true)
         if !common.json {
             Output.note("The key lies with a fleet of \(fleet.vaults) vaults, of which \(fleet.threshold) are needed.")
             Output.note("Its fingerprint: \(fleet.fingerprint)")

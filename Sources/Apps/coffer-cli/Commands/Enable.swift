@@ -7,7 +7,7 @@ struct Enable: AsyncParsableCommand {
         abstract: "Turn backup of a folder on.",
         discussion: """
             With --fleet the backup is protected by a password: the key is kept by the fleet's vaults, which allow a few \
-            guesses and then destroy it. With --key a 64-digit key is made and shown once; write it down, and type a part \
+            guesses and then destroy it. With --key a 64-digit key is made and shown; write it down, and type a part \
             of it back. With --key-file it is written to a new file instead, for you to put in a safe place.
             """)
 
@@ -69,7 +69,9 @@ struct Enable: AsyncParsableCommand {
     }
 
     private func unlock() throws -> Device.Unlock {
-        guard key || keyFile != nil else { return .password(try signIn.password(), signIn: try signIn.signIn()) }
+        guard key || keyFile != nil else {
+            return .password(try signIn.password(), signIn: try signIn.signIn(orKey: true))
+        }
         return .sixtyFourDigitKey(try SecretInput.sixtyFourDigitKey(file: keyFile))
     }
 
@@ -117,13 +119,14 @@ enum KeyPaper {
         let groups = key.revealGroups()
         let shown = lines(key).map { "    \($0)\n" }.joined()
         var introduction =
-            "Your 64-digit key. Write it down now; it is not shown again. The last two groups check the others:\n\n\(shown)\n"
+            "Your 64-digit key. Write it down now; later only a device that has it shows it again (coffer key show). "
+            + "The last two groups check the others:\n\n\(shown)\n"
         for _ in 0..<3 {
             let asked = Array(Array(1...groups.count).shuffled().prefix(2)).sorted()
             let prompt = "To show that you have it, type groups \(asked[0]) and \(asked[1]): "
             guard let typed = try? SecretInput.askVisibly(introduction + prompt, insteadUse: "--key-file") else {
                 throw CofferError(
-                    .notConfirmed, "There is no terminal to show the key at. Backup was not enabled.",
+                    .notConfirmed, "There is no terminal to show the key at. Nothing was changed.",
                     advice: "Use --key-file FILE.")
             }
             let digits = typed.lowercased().filter { !$0.isWhitespace && $0 != "-" }

@@ -32,6 +32,11 @@ struct Restore: AsyncParsableCommand {
 
     func validate() throws {
         guard snapshot == nil || at == nil else { throw ValidationError("Say --snapshot or --at, not both.") }
+        // Before a password costs an attempt.
+        for item in only {
+            guard let meant = CategoryList.meant(by: item) else { continue }
+            throw ValidationError("\(item) is no category. \(meant) For the path of that name say --path \(item).")
+        }
     }
 
     private var selection: OpenedBackup.Selection {
@@ -91,6 +96,21 @@ struct CategoryList: ExpressibleByArgument {
         let named = argument.split(separator: ",").map { FileCategory(rawValue: String($0)) }
         categories = named.compactMap { $0 }
         guard !categories.isEmpty, categories.count == named.count else { return nil }
+    }
+
+    /// A question for whoever mistyped categories; nil if the text is right, or looks like a pattern or a path.
+    static func meant(by text: String) -> String? {
+        guard CategoryList(argument: text) == nil, !text.contains(where: { "*?[/.\\".contains($0) }) else { return nil }
+        let words = text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        let near = words.compactMap { word in FileCategory.allCases.first { folded($0.rawValue) == folded(word) } }
+        guard !near.isEmpty else { return nil }
+        return "Did you mean \(near.map(\.rawValue).joined(separator: ","))?"
+    }
+
+    /// Without case, and without the s of a plural.
+    private static func folded(_ word: String) -> String {
+        let word = word.lowercased()
+        return word.hasSuffix("s") ? String(word.dropLast()) : word
     }
 }
 

@@ -20,6 +20,15 @@ private enum Items {
         return (categories, patterns)
     }
 
+    /// Typing errors, which would be patterns that nothing fits.
+    static func requireNoneMisspelt(_ items: [String]) throws {
+        for item in items {
+            guard let meant = CategoryList.meant(by: item) else { continue }
+            throw ValidationError(
+                "\(item) is no category. \(meant) For files and folders of that name say '**/\(item)'.")
+        }
+    }
+
     static func describe(_ status: SelectionStatus) {
         Output.line("Of \(status.source):")
         for amount in status.categories {
@@ -57,6 +66,7 @@ struct Include: ParsableCommand {
         guard !only || !Items.parse(items).categories.isEmpty else {
             throw ValidationError("Say which categories: --only needs at least one.")
         }
+        try Items.requireNoneMisspelt(exclude)
     }
 
     func run() throws {
@@ -79,7 +89,7 @@ struct Include: ParsableCommand {
                 throw CofferError(
                     .badPattern,
                     "\(pattern) is neither a category nor a pattern that is left out. Nothing was changed.",
-                    advice: "`coffer include` shows what is left out.")
+                    advice: CategoryList.meant(by: pattern) ?? "`coffer include` shows what is left out.")
             }
             leftOut.patterns.removeAll { $0 == pattern }
         }
@@ -97,6 +107,8 @@ struct Exclude: ParsableCommand {
 
     @Argument(help: ArgumentHelp("Categories, or a pattern.", valueName: "item")) var items: [String]
     @OptionGroup var common: CommonOptions
+
+    func validate() throws { try Items.requireNoneMisspelt(items) }
 
     func run() throws {
         let status = try common.device.select { (leftOut: inout LeftOut) throws(CofferError) in
