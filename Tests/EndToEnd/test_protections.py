@@ -324,6 +324,43 @@ class WithVaults(FleetSession, Killed):
         error = self.error(*self.restore_arguments("R", store="copy"), expect=13, device="new-phone")
         self.assertEqual(error["name"], "not-registered")
 
+    def test_a_fleet_that_another_device_changed_stops_a_replacement_that_goes_on(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        self.stop("one", "two")
+        self.error("key", "rotate", *SIGN_IN, expect=50)
+        self.start("one")
+        self.start("two")
+        fleet = self.folder / "homes/phone/state/coffer/fleet.toml"
+        text = fleet.read_text()
+        fleet.write_text(text + "# what this device knew before the other changed it\n")
+        header = (self.folder / "cloud/coffer.json").read_text()
+        error = self.error("key", "rotate", *SIGN_IN, expect=65)
+        self.assertEqual(error["name"], "change-pending")
+        self.assertIn("another device", error["message"])
+        self.assertEqual(header, (self.folder / "cloud/coffer.json").read_text())
+        fleet.write_text(text)
+        self.coffer("key", "rotate", *SIGN_IN)
+        self.opens("One")
+
+    def test_the_key_is_not_replaced_while_a_fleet_that_was_left_has_shares(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        shutil.copy(self.folder / "fleet.toml", self.folder / "old-fleet.toml")
+        self.new_fleet()
+        self.stop("one", "two")
+        self.coffer("password", "move", "--fleet", "fleet.toml", "--password-file", "password", "--token-file",
+                    "bertha-tokens.json")
+        rotate = ["key", "rotate", "--password-file", "password", "--token-file", "bertha-tokens.json"]
+        header = (self.folder / "cloud/coffer.json").read_text()
+        self.coffer(*rotate, expect=50)
+        self.assertEqual(header, (self.folder / "cloud/coffer.json").read_text())
+        self.start("one")
+        self.start("two")
+        self.coffer(*rotate)
+        self.assertEqual(self.coffer_json("protections")["pending"], [])
+        self.opens("One", account="bertha")
+
     def new_fleet(self):
         """Three more vaults, and their fleet in `fleet.toml`."""
         names = ["six", "seven", "eight"]
@@ -336,6 +373,51 @@ class WithVaults(FleetSession, Killed):
             self.vault("tenant", "add", "chat-app", "--dir", name, "--jwks", "issuer/issuer.jwks.json", "--no-waits")
             self.start(name)
         self.sign_in("bertha")
+
+
+class WithFiveVaults(FleetSession):
+    """Three are needed, four take part in a change: so one may be down, and may come back when others are down."""
+
+    def tags(self):
+        return len(json.loads((self.folder / "cloud/coffer.json").read_text())["tag"]) // 64
+
+    def opens_with_digits(self, target, key, expect=0):
+        self.coffer("restore", "--from", "cloud", "--key-file", key, target, device="new-phone", expect=expect)
+
+    def test_the_old_key_ends_when_the_last_vault_has_the_new_one(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        self.coffer("key", "show", "--key-file", "old.txt")
+        self.stop("five")
+        said = self.coffer("key", "rotate", *SIGN_IN)
+        self.assertIn("both open the backup", said)
+        self.assertEqual(self.tags(), 2)
+        self.opens_with_digits("Old", "old.txt")
+        self.coffer(*self.restore_arguments("Password"), device="new-phone")
+        self.compare(self.folder / "Notes", self.folder / "Password")
+        self.assertIn("Not done yet", self.coffer("key", "rotate"))
+        self.coffer("backup")
+        self.assertEqual(self.tags(), 2)
+        self.start("five")
+        self.coffer("backup")
+        self.assertEqual(self.tags(), 1)
+        self.opens_with_digits("Ended", "old.txt", expect=10)
+        self.stop("one", "two")
+        self.coffer(*self.restore_arguments("Others"), device="new-phone")
+        self.compare(self.folder / "Notes", self.folder / "Others")
+        self.assertFalse((self.folder / "homes/phone/state/coffer/earlier-key").exists())
+
+    def test_what_is_known_of_the_newest_backup_outlives_the_old_key(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        shutil.copytree(self.folder / "cloud/snapshots", self.folder / "earlier")
+        self.coffer("backup")
+        self.coffer("key", "rotate", *SIGN_IN)
+        shutil.rmtree(self.folder / "cloud/snapshots")
+        (self.folder / "earlier").rename(self.folder / "cloud/snapshots")
+        error = self.error(*self.restore_arguments("R"), expect=34, device="new-phone")
+        self.assertEqual(error["name"], "older-state")
+        self.assertEqual(self.error("backup", expect=34)["name"], "older-state")
 
 
 if __name__ == "__main__":

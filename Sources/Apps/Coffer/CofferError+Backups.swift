@@ -74,6 +74,13 @@ extension CofferError {
         )
     }
 
+    static var fleetChangedElsewhere: CofferError {
+        CofferError(
+            .changePending, "The vaults of this backup were changed from another device. Nothing was changed.",
+            advice: "Do it from that device; or go on from this one anew: coffer disable --leave-shares, then "
+                + "coffer enable FOLDER --to STORE --join.")
+    }
+
     init(_ error: KeyReplacementError, place: String) {
         switch error {
         case .underWay:
@@ -83,6 +90,7 @@ extension CofferError {
                     "Run `coffer key rotate` on that device again: it goes on. The old key opens the backup until then."
             )
         case .overtaken: self.init(keyReplacedIn: place)
+        case .otherFleet: self = .fleetChangedElsewhere
         case .tooMany:
             self.init(
                 .internalError, "The key was replaced as often as the format counts. Nothing was changed.",

@@ -8,6 +8,8 @@ package enum KeyReplacementError: Error, Equatable, Sendable {
     case underWay
     /// Another device has replaced the key: neither of these two opens the store any more.
     case overtaken
+    /// The store names another fleet than this device knows: what it would tell that one's vaults is of no use.
+    case otherFleet
     /// There were as many keys as the format counts.
     case tooMany
     case open(OpenError)
@@ -22,9 +24,12 @@ package struct KeyReplacement: Sendable {
     private let store: any ObjectStore
     private let old: BackupKey
     private let new: BackupKey
+    private let fleet: String?
 
-    package init(of old: BackupKey, by new: BackupKey, in store: any ObjectStore) {
+    /// - Parameter fleet: the text of the fleet file that this device goes by. Each step looks whether the store still does.
+    package init(of old: BackupKey, by new: BackupKey, in store: any ObjectStore, fleet: String?) {
         self.store = store
+        self.fleet = fleet
         self.old = old
         self.new = new
     }
@@ -43,15 +48,26 @@ package struct KeyReplacement: Sendable {
         guard tags.count == 1 || isAdmitted else { throw .underWay }
         try await writeKeyring(header, now: now, using: &generator)
         guard !isAdmitted else { return }
+        let present = try await self.header()
+        guard present.header == header, present.tags == tags else { throw .underWay }
         do { try await Repository.replaceHeader(in: store, header, keys: [old, new]) } catch { throw .open(error) }
+        try await requireAdmitted()
     }
 
-    /// Ends the old key. What is under it stays readable with the new one.
-    package func dismiss() async throws(KeyReplacementError) {
+    /// Looks whether the store still takes the new key: a device that admitted another one at the same moment may have
+    /// come second, and won. To be called before anybody else is told of the new key.
+    @discardableResult
+    package func requireAdmitted() async throws(KeyReplacementError) -> (header: StoreHeader, tags: [[UInt8]]) {
         let (header, tags) = try await header()
         guard isAuthentic(header, tags, under: new) else {
             throw isAuthentic(header, tags, under: old) ? .underWay : .overtaken
         }
+        return (header, tags)
+    }
+
+    /// Ends the old key. What is under it stays readable with the new one.
+    package func dismiss() async throws(KeyReplacementError) {
+        let (header, tags) = try await requireAdmitted()
         guard let keyring = try await keyring(header, new) else { throw .open(.damagedKeyring) }
         if tags.count > 1 {
             do { try await Repository.replaceHeader(in: store, header, keys: [new]) } catch { throw .open(error) }
@@ -121,8 +137,14 @@ package struct KeyReplacement: Sendable {
         } catch { throw .open(error) }
     }
 
-    private func header() async throws(KeyReplacementError) -> (StoreHeader, tags: [[UInt8]]) {
-        do { return try HeaderFile.parse(try await Repository.readHeader(store)) } catch { throw .open(error) }
+    private func header() async throws(KeyReplacementError) -> (header: StoreHeader, tags: [[UInt8]]) {
+        let (header, tags): (StoreHeader, [[UInt8]])
+        do { (header, tags) = try HeaderFile.parse(try await Repository.readHeader(store)) } catch {
+            throw .open(error)
+        }
+        let isGenuine = isAuthentic(header, tags, under: old) || isAuthentic(header, tags, under: new)
+        guard header.fleet == fleet || !isGenuine else { throw .otherFleet }
+        return (header, tags)
     }
 
     private func isAuthentic(_ header: StoreHeader, _ tags: [[UInt8]], under key: BackupKey) -> Bool {

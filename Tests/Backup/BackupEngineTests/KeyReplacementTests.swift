@@ -15,12 +15,13 @@ private func key(_ seed: UInt64) -> BackupKey {
 @Suite struct `Replacing a key` {
     private func admit(_ new: BackupKey, beside wing: Wing, in store: any ObjectStore) async throws {
         var generator = SystemRandomNumberGenerator()
-        try await KeyReplacement(of: wing.key, by: new, in: store).admit(now: Wing.now + 1, using: &generator)
+        try await KeyReplacement(of: wing.key, by: new, in: store, fleet: nil).admit(
+            now: Wing.now + 1, using: &generator)
     }
 
     private func replace(_ wing: Wing, by new: BackupKey, in store: any ObjectStore) async throws {
         try await admit(new, beside: wing, in: store)
-        try await KeyReplacement(of: wing.key, by: new, in: store).dismiss()
+        try await KeyReplacement(of: wing.key, by: new, in: store, fleet: nil).dismiss()
     }
 
     @Test func `keeps every backup, uploads nothing again, and leaves the old key nothing`() async throws {
@@ -63,7 +64,7 @@ private func key(_ seed: UInt64) -> BackupKey {
         // A device that does not know of it goes on meanwhile.
         let repository = try await old.open()
         try await old.backUp(MemorySource(contents(0..<5)))
-        try await KeyReplacement(of: old.key, by: new.key, in: store).dismiss()
+        try await KeyReplacement(of: old.key, by: new.key, in: store, fleet: nil).dismiss()
         _ = try await Backup.run(
             MemorySource(contents(0..<6)), into: repository, generator: SystemRandomNumberGenerator(),
             now: { Wing.now }, report: { _ in })
@@ -89,7 +90,7 @@ private func key(_ seed: UInt64) -> BackupKey {
                 let faulty = FaultyStore(store, fault, atCall: call)
                 try await admit(new.key, beside: old, in: faulty)
                 isAdmitted = true
-                try await KeyReplacement(of: old.key, by: new.key, in: faulty).dismiss()
+                try await KeyReplacement(of: old.key, by: new.key, in: faulty, fleet: nil).dismiss()
             } catch {}
             let opensOld = try? await old.restored().files
             let opensNew = try? await new.restored().files
@@ -113,11 +114,43 @@ private func key(_ seed: UInt64) -> BackupKey {
         try await admit(mine, beside: old, in: store)
         await #expect(throws: KeyReplacementError.underWay) { try await admit(theirs, beside: old, in: store) }
         await #expect(throws: KeyReplacementError.underWay) {
-            try await KeyReplacement(of: old.key, by: theirs, in: store).dismiss()
+            try await KeyReplacement(of: old.key, by: theirs, in: store, fleet: nil).dismiss()
         }
-        try await KeyReplacement(of: old.key, by: mine, in: store).dismiss()
+        try await KeyReplacement(of: old.key, by: mine, in: store, fleet: nil).dismiss()
         await #expect(throws: KeyReplacementError.overtaken) { try await admit(theirs, beside: old, in: store) }
         _ = try await old.with(mine).open()
+    }
+
+    @Test func `of two devices that admit keys at one moment the first finds out before it tells anybody`() async throws
+    {
+        let store = MemoryStore()
+        let old = try await Wing(store)
+        let (mine, theirs) = (key(7), key(8))
+        let other = MemoryStore(store.contents)
+        try await admit(theirs, beside: old, in: other)
+        try await admit(mine, beside: old, in: store)
+        let replacement = KeyReplacement(of: old.key, by: mine, in: store, fleet: nil)
+        try await replacement.requireAdmitted()
+        store.contents[.header] = other.contents[.header]
+        await #expect(throws: KeyReplacementError.underWay) { try await replacement.requireAdmitted() }
+        await #expect(throws: KeyReplacementError.underWay) { try await replacement.dismiss() }
+        _ = try await old.open()
+    }
+
+    @Test func `each step stops when another device has changed the fleet`() async throws {
+        let store = MemoryStore()
+        let old = try await Wing(store)
+        let before = store.contents
+        let stranger = KeyReplacement(of: old.key, by: key(7), in: store, fleet: "another fleet")
+        var generator = SystemRandomNumberGenerator()
+        await #expect(throws: KeyReplacementError.otherFleet) {
+            try await stranger.admit(now: Wing.now, using: &generator)
+        }
+        #expect(store.contents == before)
+        try await admit(key(7), beside: old, in: store)
+        await #expect(throws: KeyReplacementError.otherFleet) { try await stranger.requireAdmitted() }
+        await #expect(throws: KeyReplacementError.otherFleet) { try await stranger.dismiss() }
+        _ = try await old.open()
     }
 
     @Test func `between the header and the last keyring the old key is told that it was replaced`() async throws {

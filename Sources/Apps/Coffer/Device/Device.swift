@@ -42,6 +42,7 @@ public struct Device: Sendable {
         acceptingOlder: Bool = false, progress: @escaping ProgressHandler
     ) async throws(CofferError) -> BackupSummary {
         removeDrillRemains()
+        await deliverNewKey()
         var backup = try await open()
         let settings = try enabledSettings()
         backup.leftOut = settings.leftOut ?? .nothing

@@ -59,19 +59,46 @@ extension Device {
     func renewHead(
         in repository: Repository, _ settings: DeviceSettings, key: BackupKey, earlier: BackupKey? = nil
     ) async -> HeadAcknowledgement? {
-        let store = repository.header.store
-        var sealed = ownHead.map { [$0.head] } ?? []
-        if let access = try? fleetAccess(settings) {
-            sealed += await access.client.heads(backupKey: key.secret).heads
-        }
-        let known = KnownHeads(
-            heads: sealed.compactMap { sealed in
-                [key, earlier].compactMap { $0 }.lazy
-                    .compactMap { BackupHead.open(sealed.bytes, for: store, under: $0) }.first
-            })
+        let (known, _) = await knownHeads(repository.header.store, settings, key: key, earlier: earlier)
         let head = try? known.newest?.renewed(
             keyring: repository.keyring.number, header: repository.header, key: key)
-        return await tell(head, of: store, settings, key: key)
+        return await tell(head, of: repository.header.store, settings, key: key)
+    }
+
+    /// Before the earlier key is forgotten. What is known of the newest backup would go with it.
+    ///
+    /// - Returns: whether this device has it under the present key, and enough vaults were heard of it.
+    func takeHeadAlong(
+        in repository: Repository, _ settings: DeviceSettings, key: BackupKey, earlier: BackupKey
+    ) async -> Bool {
+        let store = repository.header.store
+        let (known, isSure) = await knownHeads(store, settings, key: key, earlier: earlier)
+        guard isSure else { return false }
+        guard let newest = known.newest else { return true }
+        let head = try? newest.renewed(keyring: repository.keyring.number, header: repository.header, key: key)
+        _ = await tell(head, of: store, settings, key: key)
+        guard let own = ownHead, let noted = BackupHead.open(own.head.bytes, for: store, under: key) else {
+            return false
+        }
+        return noted.isAsNew(as: newest)
+    }
+
+    /// - Returns: what this device and the vaults know, and whether t of these said it, where there are any.
+    private func knownHeads(
+        _ store: StoreID, _ settings: DeviceSettings, key: BackupKey, earlier: BackupKey?
+    ) async -> (known: KnownHeads, isSure: Bool) {
+        var sealed = ownHead.map { [$0.head] } ?? []
+        var isSure = pinnedFleet == nil
+        if let access = try? fleetAccess(settings) {
+            let fleet = await access.client.heads(backupKey: key.secret)
+            sealed += fleet.heads
+            isSure = fleet.countingAnswers >= access.file.fleet.threshold
+        }
+        let heads = sealed.compactMap { sealed in
+            [key, earlier].compactMap { $0 }.lazy
+                .compactMap { BackupHead.open(sealed.bytes, for: store, under: $0) }.first
+        }
+        return (KnownHeads(heads: heads), isSure)
     }
 
     private func tell(

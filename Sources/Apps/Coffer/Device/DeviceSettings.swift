@@ -34,9 +34,11 @@ struct DeviceSettings: Codable, Equatable, Sendable {
 
 extension DeviceSettings {
     struct NewKey: Codable, Equatable, Sendable {
-        /// `begun`: the old key is in use. `registered`: wherever a password was, it brings the new one back.
+        /// `begun`: the old key is in use. `delivering`: it still is; so many vaults have the new one that a password may bring
+        /// back either. `registered`: wherever a password was, it brings the new one back.
         enum Stage: String, Codable, Sendable {
             case begun
+            case delivering
             case registered
         }
 

@@ -79,13 +79,23 @@ extension Device {
     func deliverMissingShares(_ settings: DeviceSettings) async {
         // What is kept may be for the fleet that is to come.
         guard settings.fleetChange == nil, settings.newKey == nil,
-            let file = try? folder.read(UndeliveredFile.name), let key = try? key(settings),
+            let key = try? key(settings)
+        else { return }
+        _ = await deliver(key, earlier: earlierKeys(settings), settings)
+    }
+
+    /// - Returns: how the registration of this key stands; nil if nothing of it is kept, or the vaults cannot be asked.
+    func deliver(
+        _ key: SixtyFourDigitKey, earlier: [SixtyFourDigitKey], _ settings: DeviceSettings
+    ) async -> Enrolment? {
+        guard let file = try? folder.read(UndeliveredFile.name),
             let undelivered = UndeliveredFile.open(file, under: key), let access = try? fleetAccess(settings),
             let enrolment = try? await access.client.deliver(
-                undelivered, backupKey: key.key.secret, earlierKeys: earlierKeys(settings).map(\.key.secret),
-                notes: registrationNotes)
-        else { return }
-        _ = try? keep(enrolment, key)
+                undelivered, backupKey: key.key.secret, earlierKeys: earlier.map(\.key.secret),
+                notes: registrationNotes),
+            (try? keep(enrolment, key)) != nil
+        else { return nil }
+        return enrolment
     }
 
     private func keep(_ enrolment: Enrolment, _ key: SixtyFourDigitKey) throws(CofferError) -> [String] {

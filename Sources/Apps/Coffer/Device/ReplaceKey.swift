@@ -2,6 +2,7 @@ import BackupEngine
 import BackupFormat
 import Foundation
 import Primitives
+import RecoveryProtocol
 
 extension Device {
     /// What replacing the key asks for.
@@ -16,9 +17,9 @@ extension Device {
 
     public func newKeyNeeds() throws(CofferError) -> NewKeyNeeds {
         let settings = try enabledSettings()
-        let isRegistered = settings.newKey?.stage == .registered
+        let isRegistering = settings.newKey.map { $0.stage == .begun } ?? true
         return NewKeyNeeds(
-            password: try folder.read(FleetAccess.fileName) != nil && !isRegistered,
+            password: try folder.read(FleetAccess.fileName) != nil && isRegistering,
             digits: settings.newKey == nil && settings.protections.contains(.sixtyFourDigitKey),
             isBegun: settings.newKey != nil)
     }
@@ -27,7 +28,8 @@ extension Device {
     /// with the new key, and to whoever copied the store and the old key. What is written from then on needs the new one.
     ///
     /// At every moment the old key or the new one opens the store, and this device has both until the old one is
-    /// done with. If it is cut short it may be called again.
+    /// done with: when every vault has the new one. If it is cut short, or vaults are down, it may be called again; then
+    /// `newKeyNeeds().isBegun` is still true.
     /// - Parameter confirmSaved: shows the new key; nothing is changed unless it returns true.
     /// - Returns: what the person should know besides, a sentence each.
     public func replaceKey(
@@ -39,6 +41,7 @@ extension Device {
             try requireNoChange(settings)
             let backup = try await open(settings)
             try requireOwnFleet(backup)
+            try await requireNothingLeft(&settings)
             let needs = try newKeyNeeds()
             guard !needs.password || password != nil else {
                 throw CofferError(
@@ -72,32 +75,75 @@ extension Device {
         return settings
     }
 
+    /// Whoever is asked by the old key's word must not be left behind: after the next replacement nobody has that key.
+    private func requireNothingLeft(_ settings: inout DeviceSettings) async throws(CofferError) {
+        _ = try await leaveFleet(isNeeded: true)
+        await deliverMissingShares(try enabledSettings())
+        try forgetEarlierKey()
+        settings = try enabledSettings()
+        guard settings.leavingSignIn == nil, settings.earlierKeyStorage == nil else {
+            throw CofferError(
+                .changePending,
+                "Vaults still have to hear from the key that this device has. Nothing was changed.",
+                advice: "Run `coffer backup` while all vaults can be reached, then `coffer key rotate` again.")
+        }
+    }
+
     private func goOn(
         _ settings: inout DeviceSettings, _ password: Password?, _ signIn: SignIn?
     ) async throws(CofferError) -> [String] {
         let (old, new) = (try key(settings, .present), try key(settings, .next))
-        let place = settings.store
-        let replacement = KeyReplacement(of: old.key, by: new.key, in: try StoreLocation.open(place))
         var notes: [String] = []
-        var generator = SystemRandomNumberGenerator()
-        if settings.newKey?.stage == .begun {
+        switch settings.newKey?.stage {
+        case .begun:
+            let replacement = try replacement(settings)
             do throws(KeyReplacementError) {
+                var generator = SystemRandomNumberGenerator()
                 try await replacement.admit(now: secondsSince1970(), using: &generator)
-            } catch { throw CofferError(error, place: place) }
+            } catch { throw CofferError(error, place: settings.store) }
             notes = try await registerNewKey(&settings, old, new, password, signIn)
-            settings.newKey?.stage = .registered
-            try folder.save(settings)
+        case .delivering: try await deliverNewKey(&settings)
+        case .registered, nil: break
         }
-        do { try await replacement.dismiss() } catch { throw CofferError(error, place: place) }
+        guard settings.newKey?.stage == .registered else {
+            return notes + [
+                "The new key is not yet with all vaults, so the old one was not ended: both open the backup, and the "
+                    + "password may bring back either. Run `coffer backup` or `coffer key rotate` when all vaults can be "
+                    + "reached: it goes on."
+            ]
+        }
+        return notes + (try await end(&settings, old, new))
+    }
+
+    private func replacement(_ settings: DeviceSettings) throws(CofferError) -> KeyReplacement {
+        let fleet = try folder.read(FleetAccess.fileName).map { String(decoding: $0, as: UTF8.self) }
+        return KeyReplacement(
+            of: try key(settings, .present).key, by: try key(settings, .next).key,
+            in: try StoreLocation.open(settings.store), fleet: fleet)
+    }
+
+    /// Everybody who may need the new key has it: the old one ends. What only the old one opens is taken along before.
+    private func end(
+        _ settings: inout DeviceSettings, _ old: SixtyFourDigitKey, _ new: SixtyFourDigitKey
+    ) async throws(CofferError) -> [String] {
+        let replacement = try replacement(settings)
+        do { try await replacement.requireAdmitted() } catch { throw CofferError(error, place: settings.store) }
+        let opened = try await OpenedBackup(store: try StoreLocation.open(settings.store), key: new.key)
+        guard await takeHeadAlong(in: opened.repository, settings, key: new.key, earlier: old.key) else {
+            return [
+                "The old key was not ended: too few vaults could say which backup is the newest, and it would be forgotten. "
+                    + "Both keys open the backup. Run `coffer key rotate` again when the vaults can be reached."
+            ]
+        }
+        do { try await replacement.dismiss() } catch { throw CofferError(error, place: settings.store) }
+        let (former, next) = (settings.keyStorage, settings.newKey)
         settings.keyStorage = try KeyStorage.save(new.key, storeID: settings.storeID, in: folder)
-        let slot = settings.newKey
         settings.newKey = nil
         try folder.save(settings)
-        slot?.keyStorage.delete(storeID: settings.storeID, from: folder, slot: .next)
-        if let opened = try? await OpenedBackup(store: try StoreLocation.open(place), key: new.key) {
-            _ = await renewHead(in: opened.repository, settings, key: new.key, earlier: old.key)
-        }
-        return notes
+        // The keychain may have come or gone since: the old key must not stay in the other place.
+        if former != settings.keyStorage { former.delete(storeID: settings.storeID, from: folder) }
+        next?.keyStorage.delete(storeID: settings.storeID, from: folder, slot: .next)
+        return []
     }
 
     /// Where vaults hold the old key, they get the new one, by the old one's word.
@@ -105,7 +151,10 @@ extension Device {
         _ settings: inout DeviceSettings, _ old: SixtyFourDigitKey, _ new: SixtyFourDigitKey, _ password: Password?,
         _ signIn: SignIn?
     ) async throws(CofferError) -> [String] {
-        guard let text = try folder.read(FleetAccess.fileName) else { return [] }
+        guard let text = try folder.read(FleetAccess.fileName) else {
+            try advance(&settings, to: .registered)
+            return []
+        }
         guard let password, let signIn = signIn ?? settings.signIn else {
             throw CofferError(
                 .changePending,
@@ -115,15 +164,49 @@ extension Device {
         let access = try FleetAccess(fleetText: String(decoding: text, as: UTF8.self), signIn: signIn)
         // Before the vaults: until the last of them has the new one, the old one's word is wanted there.
         let earlier = try KeyStorage.save(old.key, storeID: settings.storeID, in: folder, slot: .earlier)
+        if let former = settings.earlierKeyStorage, former != earlier {
+            former.delete(storeID: settings.storeID, from: folder, slot: .earlier)
+        }
         settings.earlierKeyStorage = earlier
         settings.signIn = signIn
         try folder.save(settings)
+        let replacement = try replacement(settings)
+        do { try await replacement.requireAdmitted() } catch { throw CofferError(error, place: settings.store) }
         let notes = try await register(new, earlier: [old], try password.normalised(), access)
-        if try folder.read(UndeliveredFile.name) == nil {
-            earlier.delete(storeID: settings.storeID, from: folder, slot: .earlier)
-            settings.earlierKeyStorage = nil
-        }
+        try advance(&settings, to: try folder.read(UndeliveredFile.name) == nil ? .registered : .delivering)
         return notes
+    }
+
+    /// Without the person, once t vaults have the new key. As long as one lacks it, or has the old registration, too, that
+    /// one's password, or t vaults that were down, would bring back a key that opens nothing.
+    private func deliverNewKey(_ settings: inout DeviceSettings) async throws(CofferError) {
+        let (old, new) = (try key(settings, .present), try key(settings, .next))
+        let replacement = try replacement(settings)
+        do { try await replacement.requireAdmitted() } catch { throw CofferError(error, place: settings.store) }
+        guard let text = try folder.read(FleetAccess.fileName), try folder.read(UndeliveredFile.name) != nil else {
+            return try advance(&settings, to: .begun)
+        }
+        guard let enrolment = await deliver(new, earlier: [old], settings), enrolment.undelivered == nil else { return }
+        let vaults = try FleetAccess.fleet(of: String(decoding: text, as: UTF8.self)).currentVaults
+        // If it was dropped, since another registration took its place, it is made anew, with the password.
+        let isEverywhere = enrolment.waitsUntil == nil && vaults.allSatisfy { enrolment.activated.contains($0) }
+        try advance(&settings, to: isEverywhere ? .registered : .begun)
+    }
+
+    /// As far as it goes without the person; the next look at the store does the rest.
+    func deliverNewKey() async {
+        guard var settings = try? enabledSettings(), settings.newKey?.stage == .delivering else { return }
+        try? await deliverNewKey(&settings)
+    }
+
+    private func advance(
+        _ settings: inout DeviceSettings, to stage: DeviceSettings.NewKey.Stage
+    ) throws(CofferError) {
+        settings.newKey?.stage = stage
+        let earlier = settings.earlierKeyStorage
+        if stage == .registered { settings.earlierKeyStorage = nil }
+        try folder.save(settings)
+        if stage == .registered { earlier?.delete(storeID: settings.storeID, from: folder, slot: .earlier) }
     }
 
     // MARK: Keys that were
@@ -176,10 +259,7 @@ extension Device {
     func requireOwnFleet(_ backup: OpenedBackup) throws(CofferError) {
         let own = try folder.read(FleetAccess.fileName).map { String(decoding: $0, as: UTF8.self) }
         guard own == backup.repository.header.fleet else {
-            throw CofferError(
-                .changePending, "The vaults of this backup were changed from another device. Nothing was changed.",
-                advice: "Do it from that device; or go on from this one anew: coffer disable --leave-shares, then "
-                    + "coffer enable FOLDER --to STORE --join.")
+            throw .fleetChangedElsewhere
         }
     }
 }

@@ -140,6 +140,9 @@ struct KeyRotate: AsyncParsableCommand {
             guard let keyFile else { return try KeyPaper.show(key) }
             return try KeyPaper.write(key, to: keyFile)
         }
+        guard try !common.device.newKeyNeeds().isBegun else {
+            return try report("Not done yet: the new key opens the backup, and so does the old one.", notes, common)
+        }
         try report(
             "The backup has a new key. It protects what is backed up from now on; whoever copied the backup before and has "
                 + "the old key can still read that copy. Other devices say so, and join again.", notes, common)
