@@ -26,11 +26,13 @@ static inline off_t coffer_next_data(int file, off_t offset) {
 
 /// Writes at a place in a file, or at the file's own if it is -1, and lets the system forget the pages once they are on the disk: a
 /// backup that is written once would push out what people work with, and new pages cost more than the copying (RWF_DONTCACHE,
-/// Linux 6.14; elsewhere it is a write like others).
+/// Linux 6.14; elsewhere it is a write like others). Writing to the disk begins at once, so little is written as usual.
 static inline ssize_t coffer_write_once(int file, const void *bytes, size_t count, off_t offset) {
 #ifdef __GLIBC__
     struct iovec part = {(void *)bytes, count};
-    ssize_t written = pwritev2(file, &part, 1, offset, 0x80 /* RWF_DONTCACHE */);
+    ssize_t written = -1;
+    errno = EOPNOTSUPP;
+    if (count >= 128 << 10) written = pwritev2(file, &part, 1, offset, 0x80 /* RWF_DONTCACHE */);
     if (written >= 0 || (errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS)) return written;
 #endif
     return offset < 0 ? write(file, bytes, count) : pwrite(file, bytes, count, offset);
