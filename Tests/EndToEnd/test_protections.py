@@ -92,6 +92,20 @@ class WithoutVaults(Session, Killed):
         self.coffer("enable", self.source, "--to", "cloud", "--join", "--key-file", "new-key.txt", device="other")
         self.assertEqual(self.coffer_json("backup", device="other")["snapshot"]["number"], 3)
 
+    def test_another_device_takes_over_a_replacement_whose_device_is_lost(self):
+        self.coffer("enable", self.source, "--to", "cloud", "--join", "--key-file", "key.txt", device="other")
+        moment = self.moments()["the header has two tags"]
+        self.kill(moment, "key", "rotate", "--key-file", "lost.txt")
+        self.assertTrue(moment(), "killed too late for this test")
+        error = self.error("key", "rotate", "--key-file", "second.txt", expect=65, device="other")
+        self.assertIn("--take-over", error["advice"])
+        self.coffer("key", "rotate", "--take-over", device="other")
+        self.restore("Second", key="second.txt")
+        self.restore("Lost", key="lost.txt", expect=10)
+        self.restore("Old", expect=10)
+        self.assertIn("all sound", self.coffer("verify", device="other"))
+        self.assertEqual(self.error("backup", expect=10)["name"], "key-replaced")
+
     def test_a_key_that_was_not_saved_replaces_nothing(self):
         before = self.objects()
         (self.folder / "there").write_text("mine")
@@ -406,6 +420,41 @@ class WithFiveVaults(FleetSession):
         self.coffer(*self.restore_arguments("Others"), device="new-phone")
         self.compare(self.folder / "Notes", self.folder / "Others")
         self.assertFalse((self.folder / "homes/phone/state/coffer/earlier-key").exists())
+
+    def test_a_replacement_is_taken_over_only_where_no_vault_has_the_lost_key(self):
+        source = self.make_notes()
+        self.enable(source)
+        self.coffer("backup")
+        self.coffer("key", "show", "--key-file", "old.txt")
+        self.coffer("enable", source, "--to", "cloud", "--join", "--password-file", "password", "--token-file",
+                    "anna-tokens.json", device="other")
+        self.stop("four", "five")
+        self.error("key", "rotate", *SIGN_IN, expect=50)
+        self.assertEqual(self.tags(), 2)
+        take_over = ["key", "rotate", "--take-over", *SIGN_IN]
+        self.assertEqual(self.error(*take_over, expect=65, device="other")["name"], "change-pending")
+        self.assertEqual(self.tags(), 2)
+        self.start("four")
+        self.start("five")
+        self.coffer(*take_over, device="other")
+        self.assertEqual(self.tags(), 1)
+        self.opens_with_digits("Old", "old.txt", expect=10)
+        self.coffer(*self.restore_arguments("Password"), device="new-phone")
+        self.compare(source, self.folder / "Password")
+
+    def test_vaults_that_have_the_lost_key_keep_it_from_being_ended(self):
+        source = self.make_notes()
+        self.enable(source)
+        self.coffer("backup")
+        self.coffer("enable", source, "--to", "cloud", "--join", "--password-file", "password", "--token-file",
+                    "anna-tokens.json", device="other")
+        self.stop("five")
+        self.coffer("key", "rotate", *SIGN_IN)
+        self.start("five")
+        self.assertEqual(
+            self.error("key", "rotate", "--take-over", *SIGN_IN, expect=65, device="other")["name"], "change-pending")
+        self.assertEqual(self.tags(), 2)
+        self.coffer(*self.restore_arguments("Password"), device="new-phone")
 
     def test_what_is_known_of_the_newest_backup_outlives_the_old_key(self):
         self.enable(self.make_notes())

@@ -87,7 +87,8 @@ extension CofferError {
             self.init(
                 .changePending, "Another device is replacing the key of the backup in \(place). Nothing was changed.",
                 advice:
-                    "Run `coffer key rotate` on that device again: it goes on. The old key opens the backup until then."
+                    "Run `coffer key rotate` on that device again: it goes on. The old key opens the backup until then. If that "
+                    + "device is lost: coffer key rotate --take-over."
             )
         case .overtaken: self.init(keyReplacedIn: place)
         case .otherFleet: self = .fleetChangedElsewhere

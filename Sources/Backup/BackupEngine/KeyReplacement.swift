@@ -91,6 +91,18 @@ package struct KeyReplacement: Sendable {
         return (try? Keyring.open(object, number: number, under: old, store: header.store)) != nil
     }
 
+    /// Ends what another device began and nobody goes on with: the store takes this key alone, and the other one opens it no
+    /// more. Nobody may have the other one alone. Its keyrings go with the next replacement.
+    package static func takeOver(
+        with key: BackupKey, in store: any ObjectStore, fleet: String?
+    ) async throws(KeyReplacementError) {
+        let own = KeyReplacement(of: key, by: key, in: store, fleet: fleet)
+        let (header, tags) = try await own.requireAdmitted()
+        guard tags.count > 1 else { return }
+        guard try await own.keyring(header, key) != nil else { throw .open(.damagedKeyring) }
+        do { try await Repository.replaceHeader(in: store, header, keys: [key]) } catch { throw .open(error) }
+    }
+
     // MARK: Steps
 
     /// Both copies of the new key's keyring. A run that was cut may have left one of them, or none.

@@ -137,6 +137,24 @@ private func key(_ seed: UInt64) -> BackupKey {
         _ = try await old.open()
     }
 
+    @Test func `a key that takes over is the only one, and can be replaced in turn`() async throws {
+        let store = MemoryStore()
+        let old = try await Wing(store)
+        try await old.backUp(MemorySource(contents(0..<3)))
+        let (lost, mine) = (old.with(key(7)), old.with(key(8)))
+        try await admit(lost.key, beside: old, in: store)
+        await #expect(throws: KeyReplacementError.overtaken) {
+            try await KeyReplacement.takeOver(with: mine.key, in: store, fleet: nil)
+        }
+        try await KeyReplacement.takeOver(with: old.key, in: store, fleet: nil)
+        #expect(try await old.restored().files == contents(0..<3))
+        await #expect(throws: OpenError.self) { _ = try await lost.open() }
+        try await replace(old, by: mine.key, in: store)
+        #expect(try await mine.restored().files == contents(0..<3))
+        #expect(try await mine.verify().findings == [])
+        await #expect(throws: OpenError.wrongKey) { _ = try await lost.open() }
+    }
+
     @Test func `each step stops when another device has changed the fleet`() async throws {
         let store = MemoryStore()
         let old = try await Wing(store)

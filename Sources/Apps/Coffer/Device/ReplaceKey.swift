@@ -1,5 +1,6 @@
 import BackupEngine
 import BackupFormat
+import FleetFiles
 import Foundation
 import Primitives
 import RecoveryProtocol
@@ -30,10 +31,12 @@ extension Device {
     /// At every moment the old key or the new one opens the store, and this device has both until the old one is
     /// done with: when every vault has the new one. If it is cut short, or vaults are down, it may be called again; then
     /// `newKeyNeeds().isBegun` is still true.
-    /// - Parameter confirmSaved: shows the new key; nothing is changed unless it returns true.
+    /// - Parameters:
+    ///   - takingOver: another device began to replace the key, and is lost: its new key is to open nothing any more.
+    ///   - confirmSaved: shows the new key; nothing is changed unless it returns true.
     /// - Returns: what the person should know besides, a sentence each.
     public func replaceKey(
-        password: Password?, signIn: SignIn?,
+        password: Password?, signIn: SignIn?, takingOver: Bool = false,
         confirmSaved: (@Sendable (SixtyFourDigitKey) async throws(CofferError) -> Bool)?
     ) async throws(CofferError) -> [String] {
         var settings = try enabledSettings()
@@ -61,6 +64,8 @@ extension Device {
             settings.newKey = DeviceSettings.NewKey(stage: .begun, keyStorage: storage)
             try folder.save(settings)
         }
+        // Later than that vaults may have this device's new key: then no other device is replacing it.
+        if takingOver, settings.newKey?.stage == .begun { try await takeOver(settings, signIn) }
         return try await goOn(&settings, password, signIn)
     }
 
@@ -86,6 +91,30 @@ extension Device {
                 .changePending,
                 "Vaults still have to hear from the key that this device has. Nothing was changed.",
                 advice: "Run `coffer backup` while all vaults can be reached, then `coffer key rotate` again.")
+        }
+    }
+
+    /// Only if every vault has this device's key: a password must not bring back the one that is ended here.
+    private func takeOver(_ settings: DeviceSettings, _ signIn: SignIn?) async throws(CofferError) {
+        let own = try key(settings, .present).key
+        if let access = try fleetAccess(settings, signIn: signIn) {
+            let heads = await access.client.heads(backupKey: own.secret)
+            guard heads.answers.count == access.file.fleet.currentVaults.count else {
+                throw CofferError(
+                    .changePending,
+                    "Not all vaults said that they have this device's key; some may have the other one. Nothing was changed.",
+                    advice: "Run it again when all vaults can be reached. If some have the other key, go on with a new "
+                        + "backup in another folder.")
+            }
+        } else if try folder.read(FleetAccess.fileName) != nil {
+            throw CofferError(
+                .changePending, "The vaults must be asked which key they have. Nothing was changed.",
+                advice: "Run it again with your sign-in (--token-file).")
+        }
+        let fleet = try folder.read(FleetAccess.fileName).map { String(decoding: $0, as: UTF8.self) }
+        let store = try StoreLocation.open(settings.store)
+        do { try await KeyReplacement.takeOver(with: own, in: store, fleet: fleet) } catch {
+            throw CofferError(error, place: settings.store)
         }
     }
 

@@ -125,6 +125,9 @@ struct KeyRotate: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Write the new key to this new file instead of showing it.", valueName: "file"))
     var keyFile: String?
+    @Flag(
+        help: "Another device began it and is lost: end its new key, which opens nothing from then on, and begin anew.")
+    var takeOver = false
     @OptionGroup var signIn: SignInOptions
     @OptionGroup var common: CommonOptions
 
@@ -135,8 +138,9 @@ struct KeyRotate: AsyncParsableCommand {
         }
         let password = needs.password ? try signIn.newPassword() : nil
         let keyFile = keyFile
-        let notes = try await common.device.replaceKey(password: password, signIn: try signIn.givenSignIn()) {
-            key throws(CofferError) in
+        let notes = try await common.device.replaceKey(
+            password: password, signIn: try signIn.givenSignIn(), takingOver: takeOver
+        ) { key throws(CofferError) in
             guard let keyFile else { return try KeyPaper.show(key) }
             return try KeyPaper.write(key, to: keyFile)
         }
