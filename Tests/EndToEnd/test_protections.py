@@ -180,6 +180,22 @@ class WithoutVaults(Session, Killed):
         self.assertEqual(self.error("move", "--to", "Notes/cloud", expect=29)["name"], "store-inside-source")
         self.assertEqual(before, self.objects("other"))
 
+    def test_a_store_does_not_move_onto_itself_under_another_name_nor_into_itself(self):
+        before = self.objects()
+        (self.folder / "link").symlink_to("cloud")
+        (self.folder / "up").symlink_to(".")
+        (self.folder / "half").mkdir()
+        (self.folder / "half/packs").symlink_to(self.folder / "cloud/packs")
+        for place in ("link", "cloud/../cloud", "./cloud//", "up/cloud", "cloud/inner/deep", "link/inner", "Notes/../cloud",
+                      "missing/../cloud", ".", "half"):
+            with self.subTest(place):
+                error = self.error("move", "--to", place, expect=28)
+                self.assertEqual(error["name"], "store-taken")
+                self.assertEqual(before, self.objects())
+        self.assertFalse((self.folder / "cloud/inner").exists())
+        self.coffer("move", "--to", "cloud-2")
+        self.assertEqual(before, self.objects("cloud-2"))
+
     def test_protections_are_listed(self):
         said = self.coffer("protections")
         self.assertIn("64-digit key: always opens the backup (saved when it was made)", said)
@@ -320,6 +336,70 @@ class WithVaults(FleetSession, Killed):
                 self.assertEqual(self.coffer_json("protections")["pending"], [])
                 self.coffer(*self.restore_arguments("R"), expect=64, device="new-phone")
 
+    def test_a_device_without_a_sign_in_says_so_and_leaves_no_shares_behind(self):
+        self.digits_then_password()
+        shutil.copytree(self.folder / "cloud", self.folder / "copy")
+        self.coffer("enable", "Notes", "--to", "cloud", "--join", "--key-file", "key.txt", device="tablet")
+        summary = self.coffer_json("backup", device="tablet")
+        self.assertIn("no sign-in there", summary["notes"][0])
+        self.assertEqual(summary["vaults"]["acknowledged"], 0)
+        remove = ["password", "remove", "--key-file", "key.txt"]
+        header = (self.folder / "cloud/coffer.json").read_text()
+        for command in (remove, ["disable", "--yes"]):
+            self.assertEqual(self.error(*command, expect=52, device="tablet")["name"], "token-refused")
+            self.assertEqual((self.folder / "cloud/coffer.json").read_text(), header)
+        self.opens("One")
+        self.assertIn("opens nothing any more",
+                      self.coffer(*remove, "--token-file", "anna-tokens.json", device="tablet"))
+        error = self.error(*self.restore_arguments("R", store="copy"), expect=13, device="new-phone")
+        self.assertEqual(error["name"], "not-registered")
+
+    def test_the_vaults_do_not_change_while_another_device_replaces_the_key(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        self.coffer("key", "show", "--key-file", "key.txt")
+        self.coffer("enable", "Notes", "--to", "cloud", "--join", *SIGN_IN, device="tablet")
+        self.stop("one", "two")
+        self.error("key", "rotate", *SIGN_IN, expect=50)
+        self.start("one")
+        self.start("two")
+        header = (self.folder / "cloud/coffer.json").read_text()
+        error = self.error("password", "remove", "--key-file", "key.txt", expect=65, device="tablet")
+        self.assertEqual(error["name"], "change-pending")
+        self.assertEqual((self.folder / "cloud/coffer.json").read_text(), header)
+        self.coffer("key", "rotate", *SIGN_IN)
+        self.opens("One")
+
+    def test_to_a_newer_version_of_the_fleet_the_password_opens_the_store_at_every_moment(self):
+        self.enable(self.make_notes())
+        self.coffer("backup")
+        self.newer_version()
+        self.secret_file("second", "another password\n")
+        move = ["password", "move", "--fleet", "next.toml", "--password-file", "second", "--token-file",
+                "newer-tokens.json"]
+        # Too few of the new version's vaults answer: the store names it, and they lack the registration.
+        self.stop("two", "four")
+        self.error(*move, expect=50)
+        header = json.loads((self.folder / "cloud/coffer.json").read_text())
+        self.assertEqual(header["fleet"], (self.folder / "next.toml").read_text())
+        self.start("two")
+        self.opens("One", account="newer")
+        self.coffer("backup")
+        self.opens("Two", account="newer")
+        # One change at a time.
+        for command in (["password", "remove", "--key-file", "digits"],
+                        ["password", "move", "--fleet", "fleet.toml", *SIGN_IN]):
+            self.coffer(*command, expect=65 if "remove" in command else 55)
+        self.opens("Three", account="newer")
+        self.start("four")
+        self.coffer(*move)
+        self.opens("Four", account="newer", password="second")
+        self.error(*self.restore_arguments("R", account="newer"), expect=11, device="new-phone")
+        self.assertEqual(self.coffer_json("protections")["pending"], [])
+        # And back it does not go: who reads the older file would refuse what is registered.
+        self.assertEqual(self.error("password", "move", "--fleet", "fleet.toml", *SIGN_IN, expect=55)["name"],
+                         "bad-fleet-file")
+
     def test_the_backup_moves_to_another_fleet(self):
         self.enable(self.make_notes())
         self.coffer("backup")
@@ -374,6 +454,24 @@ class WithVaults(FleetSession, Killed):
         self.coffer(*rotate)
         self.assertEqual(self.coffer_json("protections")["pending"], [])
         self.opens("One", account="bertha")
+
+    def newer_version(self):
+        """The third vault leaves, and a fourth takes its place: `next.toml`."""
+        self.ports["four"] = free_port()
+        self.vault("init", "four", "--name", "four", "--url", self.url("four"))
+        self.stop("one", "two", "three")
+        text = self.vault("fleet", "next", "fleet.toml", "--add", "four/vault.pub", "--retire", "3")
+        (self.folder / "next.toml").write_text(text)
+        for name in ("one", "two"):
+            with open(self.folder / "next.toml", "a") as file:
+                file.write(self.vault("fleet", "sign", name, "next.toml"))
+        for name in ("one", "two", "three", "four"):
+            self.vault("fleet", "set", name, "next.toml")
+        self.vault("tenant", "add", "chat-app", "--dir", "four", "--jwks", "issuer/issuer.jwks.json", "--no-waits")
+        for name in ("one", "two", "three", "four"):
+            self.start(name)
+        self.vault("issuer", "token", "anna", "--tenant", "chat-app", "--fleet", "next.toml", "--issuer", "issuer",
+                   "--output", "newer-tokens.json")
 
     def new_fleet(self):
         """Three more vaults, and their fleet in `fleet.toml`."""

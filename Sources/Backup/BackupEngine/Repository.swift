@@ -106,6 +106,12 @@ package struct Repository: Sendable {
         try HeaderFile.parse(try await readHeader(store)).header
     }
 
+    /// Whether a device is replacing the key: the header has a tag under each of two. Whoever replaces it by one with a
+    /// single tag then takes the store from one of them.
+    package static func isKeyBeingReplaced(in store: any ObjectStore) async throws(OpenError) -> Bool {
+        try HeaderFile.parse(try await readHeader(store)).tags.count > 1
+    }
+
     package static func open(_ store: any ObjectStore, key: BackupKey) async throws(OpenError) -> Repository {
         let (header, tags) = try HeaderFile.parse(try await readHeader(store))
         let isAuthentic = tags.contains { header.isAuthentic(tag: $0, under: key) }

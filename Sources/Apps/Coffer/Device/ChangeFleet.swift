@@ -45,58 +45,79 @@ extension Device {
             throw moving ? CofferError(noPassword: settings) : CofferError(hasPassword: settings)
         }
         let backup = try await begin(&settings)
+        let isNewer = try isNewerVersion(access)
+        try requireNamed(text, settings)
         let pending = try folder.read(OtherFleet.next)
-        if let pending, pending != Array(text.utf8), let pendingSignIn = settings.fleetChange?.signIn {
-            // The person changed their mind: nobody else would erase what the other fleet may have got.
-            _ = try await erase(
-                settings,
-                try FleetAccess(fleetText: String(decoding: pending, as: UTF8.self), signIn: pendingSignIn))
-        }
+        // The person changed their mind: nobody else would erase what the other fleet may have got.
+        if let pending, pending != Array(text.utf8) { try await erasePending(settings) }
         try folder.write(OtherFleet.next, Array(text.utf8))
         settings.fleetChange = DeviceSettings.FleetChange(signIn: signIn)
         settings.mayBeRegistered = true
         try folder.save(settings)
-        let notes = try await register(try key(settings), normalised, access)
+        guard isNewer else {
+            let notes = try await register(try key(settings), normalised, access)
+            try await name(text, settings, backup)
+            return notes + (try await leaveFleet())
+        }
+        // Who reads the older file refuses what is registered under the newer one; who reads the newer one knows both.
         try await name(text, settings, backup)
+        let notes = try await register(try key(settings), normalised, access)
+        settings = try enabledSettings()
+        settings.fleetChange = nil
+        try folder.save(settings)
         return notes + (try await leaveFleet())
     }
 
     /// Takes the password away: only the 64 digits open the backup then.
-    /// - Parameter confirmSaved: asks whether the person has the 64 digits.
+    /// - Parameters:
+    ///   - signIn: a newer sign-in than the one that this device has, if it has one.
+    ///   - confirmSaved: asks whether the person has the 64 digits.
+    /// - Returns: what the person should know besides, a sentence each; and whether the vaults have erased their shares, but
+    ///   for too few to be of use.
     public func removePassword(
+        signIn: SignIn? = nil,
         confirmSaved: @Sendable (SixtyFourDigitKey) async throws(CofferError) -> Bool
-    ) async throws(CofferError) -> [String] {
+    ) async throws(CofferError) -> (notes: [String], areSharesErased: Bool) {
         var settings = try enabledSettings()
         guard try folder.read(FleetAccess.fileName) != nil || settings.fleetChange != nil else {
             throw CofferError(noPassword: settings)
         }
-        let backup = try await begin(&settings)
+        let backup = try await begin(&settings, signIn: signIn)
+        try requireNamed(nil, settings)
         guard try await confirmSaved(try key(settings)) else {
             throw CofferError(
                 .notConfirmed, "The password stays: the 64-digit key was not confirmed as saved.",
                 advice: "Without the one or the other nobody could open the backup. Run the command again.")
         }
-        if let pending = try folder.read(OtherFleet.next), let signIn = settings.fleetChange?.signIn {
-            _ = try await erase(
-                settings, try FleetAccess(fleetText: String(decoding: pending, as: UTF8.self), signIn: signIn))
-        }
+        try await erasePending(settings)
         folder.delete(OtherFleet.next)
         settings.fleetChange = DeviceSettings.FleetChange(signIn: nil)
         try folder.save(settings)
         try await name(nil, settings, backup)
-        return try await leaveFleet()
+        let notes = try await leaveFleet()
+        return (notes, try enabledSettings().leavingSignIn == nil)
     }
 
     // MARK: Steps
 
-    private func begin(_ settings: inout DeviceSettings) async throws(CofferError) -> OpenedBackup {
+    /// - Parameter signIn: a newer sign-in at the fleet that is left.
+    private func begin(
+        _ settings: inout DeviceSettings, signIn: SignIn? = nil
+    ) async throws(CofferError) -> OpenedBackup {
         guard settings.newKey == nil else {
             try requireNoChange(settings)
             return try await open(settings)
         }
         let backup = try await open(settings)
         settings = try enabledSettings()
+        try await requireOneKey(backup)
         if settings.fleetChange == nil { try requireOwnFleet(backup) }
+        if try folder.read(FleetAccess.fileName) != nil {
+            // Else nobody could erase the shares there, now or ever.
+            guard let present = signIn ?? settings.signIn else { throw CofferError(noSignIn: settings) }
+            settings.signIn = present
+            try folder.save(settings)
+        }
         guard settings.leavingSignIn == nil else {
             // There is room for one fleet that is left.
             _ = try await leaveFleet(isNeeded: true)
@@ -110,6 +131,7 @@ extension Device {
     private func name(
         _ fleet: String?, _ settings: DeviceSettings, _ backup: OpenedBackup
     ) async throws(CofferError) {
+        try await requireOneKey(backup)
         let header = StoreHeader(store: backup.repository.header.store, fleet: fleet)
         do {
             try await Repository.replaceHeader(in: backup.repository.store, header, key: try key(settings).key)
@@ -146,14 +168,18 @@ extension Device {
         settings.signIn = settings.fleetChange?.signIn
         settings.protections = fleet == nil ? [.sixtyFourDigitKey] : settings.protections.filter { $0 != .password }
         if fleet != nil { settings.protections.append(.password) }
-        settings.fleetChange = nil
+        if let old, let fleet, try Self.isSameFleet(old, fleet) {
+            settings.fleetChange?.isNamed = true
+        } else {
+            settings.fleetChange = nil
+        }
         try folder.save(settings)
         folder.delete(OtherFleet.next)
     }
 
     /// A change that was cut after the store had named the fleet, before this device had.
     func continueFleetChange(_ settings: DeviceSettings, _ backup: OpenedBackup) async throws(CofferError) {
-        guard let change = settings.fleetChange else { return }
+        guard let change = settings.fleetChange, change.isNamed != true else { return }
         let next = try folder.read(OtherFleet.next).map { String(decoding: $0, as: UTF8.self) }
         guard (change.signIn == nil) == (next == nil), backup.repository.header.fleet == next else { return }
         try note(next, settings)
@@ -163,16 +189,12 @@ extension Device {
     @discardableResult
     func leaveFleet(isNeeded: Bool = false) async throws(CofferError) -> [String] {
         var settings = try enabledSettings()
+        // Until the newer version's vaults have the registration, the older one's are what the password needs.
+        guard settings.fleetChange?.isNamed != true else { return [] }
         guard let signIn = settings.leavingSignIn, let file = try folder.read(OtherFleet.leaving) else { return [] }
         do throws(CofferError) {
             let access = try FleetAccess(fleetText: String(decoding: file, as: UTF8.self), signIn: signIn)
-            // A newer version of the same fleet: its vaults have the new registration.
-            var spared: [VaultID] = []
-            if let text = try folder.read(FleetAccess.fileName) {
-                let present = try FleetAccess.fleet(of: String(decoding: text, as: UTF8.self))
-                if present.id == access.file.fleet.id { spared = present.currentVaults.map(\.id) }
-            }
-            let notes = try await erase(settings, access, sparing: spared)
+            let notes = try await erase(settings, access, sparing: try inUse(in: access))
             settings.leavingSignIn = nil
             if try folder.read(FleetAccess.fileName) == nil { settings.mayBeRegistered = false }
             try folder.save(settings)

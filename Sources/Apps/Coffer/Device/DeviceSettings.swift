@@ -49,6 +49,8 @@ extension DeviceSettings {
     struct FleetChange: Codable, Equatable, Sendable {
         /// At the fleet of the file `next-fleet.toml`; nil if the backup is to have none.
         var signIn: SignIn?
+        /// Set where the store names a newer version of the same fleet already, whose vaults have yet to get the registration.
+        var isNamed: Bool?
     }
 }
 

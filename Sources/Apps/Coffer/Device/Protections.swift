@@ -53,9 +53,7 @@ extension Device {
         var settings = try enabledSettings()
         try requireNoChange(settings)
         let (_, absolute, target) = try places(settings.source, location)
-        guard target.place != backup.repository.store.place else {
-            throw CofferError(.storeTaken, "The backup is in \(location) already.", advice: "Name another folder.")
-        }
+        try requireApart(backup.repository.store.place, target.place)
         let report: StoreCopyReport
         do {
             report = try await StoreCopy.run(from: backup.repository, to: target, progress: { _ in })

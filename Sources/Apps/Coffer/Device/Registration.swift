@@ -67,11 +67,12 @@ extension Device {
     }
 
     /// The fleet that keeps this device's key, with the sign-in of the settings or a newer one; nil where there is none.
+    /// - Throws: also where there is a fleet, and no sign-in: that must never pass for a backup without vaults.
     func fleetAccess(
         _ settings: DeviceSettings, signIn newer: SignIn? = nil
     ) throws(CofferError) -> FleetAccess? {
         guard let text = try folder.read(FleetAccess.fileName) else { return nil }
-        guard let signIn = newer ?? settings.signIn else { return nil }
+        guard let signIn = newer ?? settings.signIn else { throw CofferError(noSignIn: settings) }
         return try FleetAccess(fleetText: String(decoding: text, as: UTF8.self), signIn: signIn)
     }
 

@@ -112,6 +112,13 @@ extension Device {
     ) async throws(CofferError) -> [String] {
         guard settings.mayBeRegistered else { return [] }
         do throws(CofferError) {
+            if signIn == nil, settings.signIn == nil, try folder.read(FleetAccess.fileName) != nil {
+                throw CofferError(
+                    .tokenRefused, "Vaults have shares of the key, and this device has no sign-in there to erase them.",
+                    advice:
+                        "Nothing was deleted. Give your sign-in with --token-file; or say --leave-shares, if another "
+                        + "device goes on with this backup or the vaults can never be reached again.")
+            }
             var notes: [String] = []
             if let access = try fleetAccess(settings, signIn: signIn) { notes += try await erase(settings, access) }
             for (file, signIn) in [

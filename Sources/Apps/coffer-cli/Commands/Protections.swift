@@ -100,17 +100,29 @@ struct PasswordRemove: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("A file with the 64 digits, or a new one to write them to.", valueName: "file"))
     var keyFile: String?
+    @Option(
+        help: ArgumentHelp("A file with your sign-in, where this device has none or an older one.", valueName: "file"))
+    var tokenFile: String?
+    @Option(help: ArgumentHelp("A command that prints your sign-in.", valueName: "command")) var tokenCommand: String?
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
+        guard tokenFile == nil || tokenCommand == nil else {
+            throw ValidationError("Give --token-file or --token-command, not both.")
+        }
+        let signIn = tokenFile.map { .file(SignInOptions.absolutePath($0)) } ?? tokenCommand.map(SignIn.command)
         let keyFile = keyFile
-        let notes = try await common.device.removePassword { key throws(CofferError) in
+        let (notes, areSharesErased) = try await common.device.removePassword(signIn: signIn) {
+            key throws(CofferError) in
             guard let keyFile else { return try KeyPaper.show(key) }
             guard FileManager.default.fileExists(atPath: keyFile) else { return try KeyPaper.write(key, to: keyFile) }
             guard var text = try? SecretInput.read(file: keyFile) else { return false }
             return try SixtyFourDigitKey(wiping: &text).isEqual(to: key)
         }
-        try report("The password opens nothing any more. Only the 64-digit key opens the backup.", notes, common)
+        try report(
+            areSharesErased
+                ? "The password opens nothing any more. Only the 64-digit key opens the backup."
+                : "The backup names no vaults any more, but they still have shares of the key.", notes, common)
     }
 }
 
@@ -171,6 +183,11 @@ struct Move: AsyncParsableCommand {
         Output.line(
             "\(Words.count(summary.objects, "object")) copied (\(Words.bytes(summary.bytes)))\(before). "
                 + "Backups go to \(summary.to) from now on.")
+        guard summary.objects > 0 else {
+            return Output.line(
+                "Nothing had to be copied. The old place is as it was: \(summary.from). Before you delete it make sure that "
+                    + "it is not the same place under another name, for example another mount of it.")
+        }
         Output.line("The old place is as it was: \(summary.from). When you need it no more, delete it.")
     }
 }
