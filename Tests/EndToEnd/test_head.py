@@ -80,6 +80,33 @@ class Heads(Store, FleetSession):
         self.compare(notes, self.folder / "R2")
         self.coffer("verify", "--deep")
 
+    def test_junk_in_the_place_of_the_last_backup_hides_no_older_state(self):
+        notes = self.make_notes()
+        self.enable(notes)
+        self.coffer("backup")
+        self.keep("older")
+        for text in ("a", "b"):
+            self.change(notes, text)
+            self.coffer("backup")
+        newest = self.folder / "cloud/snapshots" / self.snapshots()[-1]
+        # Damage alone stops nothing: the next backup mends it.
+        whole = newest.read_bytes()
+        newest.write_bytes(b"junk")
+        self.assertIn("cannot be read", self.coffer_json("backup")["notes"][0])
+        (self.folder / "cloud/snapshots" / self.snapshots()[-1]).unlink()
+        newest.write_bytes(whole)
+        name = f"00000004{self.snapshots()[-1][8:]}"
+        self.put_back("older")
+        (self.folder / "cloud/snapshots" / name).write_bytes(b"junk")
+        before = self.snapshots()
+        error = self.error("backup", expect=OLDER)
+        self.assertIn("The newest that can is snapshot 1", error["message"])
+        self.assertEqual(self.snapshots(), before)
+        self.error(*self.restore_arguments("R"), expect=32, device="new-phone")
+        self.coffer("backup", "--accept-older")
+        self.coffer("backup")
+        self.coffer(*self.restore_arguments("R"), device="new-phone")
+
     def test_a_newest_snapshot_that_is_held_back_and_a_fork(self):
         notes = self.make_notes()
         self.enable(notes)

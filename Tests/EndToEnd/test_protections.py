@@ -1,5 +1,6 @@
 """Several protections of one backup: added, changed, moved, removed; the key replaced; the store moved."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -195,6 +196,20 @@ class WithoutVaults(Session, Killed):
         self.assertFalse((self.folder / "cloud/inner").exists())
         self.coffer("move", "--to", "cloud-2")
         self.assertEqual(before, self.objects("cloud-2"))
+
+    def test_two_commands_that_change_what_this_device_knows_do_not_run_at_once(self):
+        before = self.objects()
+        with open(self.folder / "homes/phone/state/coffer/lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for command in (["backup"], ["key", "rotate", "--key-file", "new-key.txt"], ["move", "--to", "elsewhere"],
+                            ["exclude", "videos"], ["disable", "--yes"],
+                            ["password", "add", "--fleet", "fleet.toml", *SIGN_IN]):
+                (self.folder / "password").write_text("correct horse\n")
+                self.assertEqual(self.error(*command, expect=67)["name"], "busy")
+            self.coffer("status")
+            self.restore("Restored")
+        self.assertEqual(before, self.objects())
+        self.coffer("backup")
 
     def test_protections_are_listed(self):
         said = self.coffer("protections")

@@ -46,6 +46,7 @@ public struct CofferError: Error, Equatable, Sendable {
         case notConfirmed = "not-confirmed"
         case damagedState = "damaged-state"
         case changePending = "change-pending"
+        case busy
     }
 
     public let code: Code
@@ -104,6 +105,7 @@ extension CofferError.Code {
         case .damagedState: 63
         case .changePending: 65
         case .badPattern: 66
+        case .busy: 67
         }
     }
 }

@@ -30,8 +30,8 @@ package struct ShownSnapshots: Equatable, Sendable {
 package enum HeadVerdict: Equatable, Sendable {
     /// It does, or a newer one that builds upon it.
     case current
-    /// The snapshot is there, and cannot be read: damage, or somebody's.
-    case damaged(BackupHead)
+    /// The snapshot is there, and cannot be read: damage, or somebody's. The newest number that can, or 0.
+    case damaged(BackupHead, newest: UInt32)
     /// All that can be read is older. The newest number that can, or 0.
     case older(BackupHead, newest: UInt32)
     /// There are snapshots as new, and they do not build upon it.
@@ -56,7 +56,7 @@ package enum HeadVerdict: Equatable, Sendable {
                 return .current
             }
         }
-        if shown.unreadable.contains(head.number) { return .damaged(head) }
+        if shown.unreadable.contains(head.number) { return .damaged(head, newest: newest) }
         return newest < head.number ? .older(head, newest: newest) : .otherHistory(head)
     }
 

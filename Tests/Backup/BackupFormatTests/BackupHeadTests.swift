@@ -142,8 +142,8 @@ private func chain(_ numbers: UInt32...) -> [ShownSnapshots.Shown] {
     }
 
     @Test func `a snapshot that is there and cannot be read is damaged, not missing`() {
-        #expect(verdict([seven], ShownSnapshots(readable: chain(6), unreadable: [7])) == .damaged(seven))
-        #expect(verdict([seven], ShownSnapshots(unreadable: [7])) == .damaged(seven))
+        #expect(verdict([seven], ShownSnapshots(readable: chain(6), unreadable: [7])) == .damaged(seven, newest: 6))
+        #expect(verdict([seven], ShownSnapshots(unreadable: [7])) == .damaged(seven, newest: 0))
     }
 
     @Test func `of several heads the highest number counts, and of two with it the worse`() {

@@ -131,8 +131,12 @@ extension HeadVerdict {
     func finding(in place: String) -> String? {
         switch self {
         case .current: return nil
-        case .damaged(let head):
-            return "Your last backup of \(head.time), snapshot \(head.number), is in \(place), but cannot be read."
+        case .damaged(let head, let newest):
+            let shown =
+                verdictOnDamage == nil
+                ? "" : newest == 0 ? " Nor can any other." : " The newest that can is snapshot \(newest)."
+            return
+                "Your last backup of \(head.time), snapshot \(head.number), is in \(place), but cannot be read.\(shown)"
         case .older(let head, let newest):
             let missing = head.number - newest
             let shown = newest == 0 ? "no backup can be read there" : "the newest one there is snapshot \(newest)"
@@ -144,6 +148,15 @@ extension HeadVerdict {
                 "\(place) shows another history than yours: your last backup of \(head.time), snapshot \(head.number), is "
                 + "not in it, and what is there was not made after it."
         }
+    }
+}
+
+extension HeadVerdict {
+    /// One file of a snapshot's name is all it takes to look damaged: what else the store shows then. Nil if all but that one
+    /// snapshot is there: a newer backup mends it.
+    fileprivate var verdictOnDamage: CofferError.Code? {
+        guard case .damaged(let head, let newest) = self, newest &+ 1 != head.number else { return nil }
+        return newest < head.number ? .olderState : .otherHistory
     }
 }
 
@@ -160,8 +173,12 @@ extension CofferError {
     init?(_ verdict: HeadVerdict, place: String, _ stopped: Stopped) {
         let code: Code
         switch verdict {
-        // Restoring it says so, and a newer backup mends it.
-        case .current, .damaged: return nil
+        case .current: return nil
+        case .damaged:
+            guard let found = verdict.verdictOnDamage else { return nil }
+            // Restoring the newest says so by itself, as long as the damaged one is the newest.
+            if stopped == .restore, found == .olderState { return nil }
+            code = found
         case .older: code = .olderState
         case .otherHistory: code = .otherHistory
         }

@@ -14,6 +14,8 @@ extension Device {
     /// Puts the key behind another password in the same fleet. Nothing is uploaded again.
     /// - Returns: what the person should know besides, a sentence each.
     public func changePassword(_ password: Password, signIn: SignIn?) async throws(CofferError) -> [String] {
+        let lock = try folder.lock()
+        defer { lock.release() }
         var settings = try enabledSettings()
         try requireNoChange(settings)
         let backup = try await open(settings)
@@ -36,6 +38,8 @@ extension Device {
     public func putPassword(
         _ password: Password, inFleetOf fleetFile: String, signIn: SignIn, moving: Bool
     ) async throws(CofferError) -> [String] {
+        let lock = try folder.lock()
+        defer { lock.release() }
         let text = try FleetAccess.read(path: fleetFile)
         let access = try FleetAccess(fleetText: text, signIn: signIn)
         let normalised = try password.normalised()
@@ -78,6 +82,8 @@ extension Device {
         signIn: SignIn? = nil,
         confirmSaved: @Sendable (SixtyFourDigitKey) async throws(CofferError) -> Bool
     ) async throws(CofferError) -> (notes: [String], areSharesErased: Bool) {
+        let lock = try folder.lock()
+        defer { lock.release() }
         var settings = try enabledSettings()
         guard try folder.read(FleetAccess.fileName) != nil || settings.fleetChange != nil else {
             throw CofferError(noPassword: settings)

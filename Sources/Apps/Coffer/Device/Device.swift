@@ -41,9 +41,11 @@ public struct Device: Sendable {
     public func backUp(
         acceptingOlder: Bool = false, progress: @escaping ProgressHandler
     ) async throws(CofferError) -> BackupSummary {
+        let lock = try folder.lock()
+        defer { lock.release() }
         removeDrillRemains()
         await deliverNewKey()
-        var backup = try await open()
+        var backup = try await open(try enabledSettings())
         let settings = try enabledSettings()
         backup.leftOut = settings.leftOut ?? .nothing
         await deliverMissingShares(settings)
@@ -59,11 +61,18 @@ public struct Device: Sendable {
 
     /// Opens this device's store with the key that the device keeps.
     public func open() async throws(CofferError) -> OpenedBackup {
-        try await open(try enabledSettings())
+        let settings = try enabledSettings()
+        // A change that was cut goes on, unless the command that makes it is still at work.
+        guard settings.newKey != nil || settings.fleetChange != nil, let lock = try? folder.lock() else {
+            return try await open(settings, continuing: false)
+        }
+        defer { lock.release() }
+        return try await open(try enabledSettings())
     }
 
-    func open(_ settings: DeviceSettings) async throws(CofferError) -> OpenedBackup {
-        let settings = try await continueNewKey(settings)
+    /// - Parameter continuing: go on with a change that was cut, for which the lock is held.
+    func open(_ settings: DeviceSettings, continuing: Bool = true) async throws(CofferError) -> OpenedBackup {
+        let settings = continuing ? try await continueNewKey(settings) : settings
         let store = try StoreLocation.open(settings.store)
         let key = try key(settings).key
         var backup: OpenedBackup
@@ -75,7 +84,7 @@ public struct Device: Sendable {
             else { throw error }
             throw CofferError(keyReplacedIn: settings.store)
         }
-        try await continueFleetChange(settings, backup)
+        if continuing { try await continueFleetChange(settings, backup) }
         backup.heads = headSource(settings, key)
         guard backup.repository.header.store.hex == settings.storeID else {
             throw CofferError(

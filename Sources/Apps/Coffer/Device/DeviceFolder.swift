@@ -38,9 +38,7 @@ struct DeviceFolder: Sendable {
 
     /// Writes a file that only its owner may read, whole or not at all.
     func write(_ name: String, _ bytes: [UInt8]) throws(CofferError) {
-        guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil
-        else { throw failure(name) }
-        chmod(path, 0o700)
+        try create()
         let temporary = path(".\(name)-\(UUID().uuidString)")
         let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw failure(name) }
@@ -58,9 +56,15 @@ struct DeviceFolder: Sendable {
         }
     }
 
+    func create() throws(CofferError) {
+        guard (try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)) != nil
+        else { throw failure("") }
+        chmod(path, 0o700)
+    }
+
     func delete(_ name: String) { unlink(path(name)) }
 
-    private func failure(_ name: String) -> CofferError {
+    func failure(_ name: String) -> CofferError {
         CofferError(
             .damagedState, "\(path(name)) cannot be used: \(String(cString: strerror(errno))).",
             advice: "Check the permissions and the space of that folder.")

@@ -15,6 +15,8 @@ extension Device {
         source: String, store location: String, protection: NewProtection
     ) async throws(CofferError) -> [String] {
         let (source, location, store) = try places(source, location)
+        let lock = try folder.lock(creating: true)
+        defer { lock.release() }
         // Before a key is made and shown: a store or a key that is there already is never replaced.
         if try folder.settings() == nil {
             try requireNoKeyWithoutSettings()

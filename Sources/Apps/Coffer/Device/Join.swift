@@ -16,6 +16,8 @@ extension Device {
         source: String, store location: String, unlock: Unlock
     ) async throws(CofferError) -> [String] {
         let (source, location, _) = try places(source, location)
+        let lock = try folder.lock(creating: true)
+        defer { lock.release() }
         if let known = try folder.settings() {
             throw CofferError(alreadyEnabled: known)
         }

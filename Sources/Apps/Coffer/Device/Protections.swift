@@ -49,7 +49,9 @@ extension Device {
     /// Copies the backup to another place, and goes on there. The old place is left as it is. If it is cut short it may be
     /// called again, and goes on.
     public func move(to location: String) async throws(CofferError) -> MoveSummary {
-        let backup = try await open()
+        let lock = try folder.lock()
+        defer { lock.release() }
+        let backup = try await open(try enabledSettings())
         var settings = try enabledSettings()
         try requireNoChange(settings)
         let (_, absolute, target) = try places(settings.source, location)

@@ -39,6 +39,8 @@ extension Device {
         password: Password?, signIn: SignIn?, takingOver: Bool = false,
         confirmSaved: (@Sendable (SixtyFourDigitKey) async throws(CofferError) -> Bool)?
     ) async throws(CofferError) -> [String] {
+        let lock = try folder.lock()
+        defer { lock.release() }
         var settings = try enabledSettings()
         if settings.newKey == nil {
             try requireNoChange(settings)

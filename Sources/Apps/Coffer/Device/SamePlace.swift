@@ -25,7 +25,7 @@ extension Device {
     }
 }
 
-/// Which folder it is, whatever it is called: by links, `..`, mounts, or in another case.
+/// Which folder or file it is, whatever it is called: by links, `..`, mounts, or in another case.
 struct FolderIdentity: Hashable {
     private let device: UInt64
     private let inode: UInt64
@@ -34,6 +34,16 @@ struct FolderIdentity: Hashable {
     init?(path: String) {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    init?(file: Int32) {
+        var status = stat()
+        guard fstat(file, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    private init(_ status: stat) {
         device = UInt64(status.st_dev)
         inode = UInt64(status.st_ino)
     }

@@ -78,6 +78,8 @@ extension Device {
 
     /// Changes what is saved from the next backup on; earlier ones stay as they are.
     public func select(_ change: (inout LeftOut) throws(CofferError) -> Void) throws(CofferError) -> SelectionStatus {
+        let lock = try folder.lock()
+        defer { lock.release() }
         var settings = try enabledSettings()
         var leftOut = settings.leftOut ?? .nothing
         try change(&leftOut)

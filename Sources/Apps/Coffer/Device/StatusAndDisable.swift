@@ -99,11 +99,14 @@ extension Device {
     public func disable(
         deleteStore: Bool, signIn: SignIn? = nil, leavingShares: Bool = false
     ) async throws(CofferError) -> [String] {
+        let lock = try folder.lock()
+        defer { lock.release() }
         let settings = try settings(in: [.enabled, .enabling])
         let notes = try await eraseShares(settings, signIn: signIn, leavingShares: leavingShares)
         if deleteStore { try await delete(try await open(settings).repository.store) }
         forget(settings)
         folder.deleteCopies()
+        folder.delete(DeviceFolder.lockName)
         return notes
     }
 
