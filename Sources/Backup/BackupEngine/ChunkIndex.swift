@@ -230,9 +230,13 @@ extension Repository {
         do { return try await store.read(name) } catch  where error.isLoss { return nil }
     }
 
-    private func openIndex(_ object: [UInt8], id: ObjectID) throws -> Index {
-        let preamble = try readPreamble(of: object, kind: .index, id: id)
-        return try Index(decodingPadded: try cipher(preamble).open(object))
+    func openIndex(_ object: [UInt8], id: ObjectID) throws -> Index {
+        try Index(decodingPadded: try open(object, .index, id))
+    }
+
+    /// The plaintext of an object that is sealed under an epoch's key.
+    func open(_ object: [UInt8], _ kind: ObjectKind, _ id: ObjectID) throws(SealedObjectError) -> [UInt8] {
+        try cipher(try readPreamble(of: object, kind: kind, id: id)).open(object)
     }
 
     /// Reads a pack's footer from its last frames; nil if it is damaged.

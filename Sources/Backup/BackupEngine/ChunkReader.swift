@@ -215,10 +215,7 @@ package struct ChunkReader {
             do throws(ObjectStoreError) {
                 try await store.read(name, at: range.lowerBound, into: sealed)
             } catch {
-                switch error {
-                case .notFound, .truncated: throw ReadError.damaged(name.path)
-                default: throw ReadError.store(error)
-                }
+                throw ReadError(error, of: name)
             }
             // One after the other, since each needs as much memory again.
             _ = await before?.result

@@ -197,4 +197,9 @@ package enum ReadError: Error, Equatable, Sendable {
     /// A chunk that no index and no pack knows: its pack is gone.
     case missingChunk
     case store(ObjectStoreError)
+
+    /// An object that is missing or cut is damage; a store that cannot be read says nothing about what is in it.
+    init(_ error: ObjectStoreError, of name: ObjectName) {
+        self = error.isLoss ? .damaged(name.path) : .store(error)
+    }
 }

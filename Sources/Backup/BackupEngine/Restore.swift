@@ -105,7 +105,7 @@ package struct Restore {
     }
 
     private mutating func restore(_ entry: Entry, in folder: [UInt8]) async throws(RestoreError) {
-        let path = folder.isEmpty ? entry.name : folder + [UInt8(ascii: "/")] + entry.name
+        let path = entry.path(in: folder)
         guard choice.leads(to: path) else { return }
         if choice.paths == [path] { expect(entry) }
         do {

@@ -155,7 +155,7 @@ package struct Verify {
     }
 
     private mutating func entry(_ entry: Entry, in folder: [UInt8]) async throws(ObjectStoreError) {
-        let path = folder.isEmpty ? entry.name : folder + [UInt8(ascii: "/")] + entry.name
+        let path = entry.path(in: folder)
         switch entry.kind {
         case .symbolicLink: break
         case .directory(let listings): try await directory(listings, path: path)

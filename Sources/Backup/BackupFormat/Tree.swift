@@ -149,6 +149,14 @@ package struct Entry: Equatable, Sendable {
     /// The name of a snapshot's root; no other entry may have it.
     package static let rootName = Array(".".utf8)
 
+    /// The path of a name in a folder, `/` between names; the root's is empty.
+    package static func path(of name: [UInt8], in folder: [UInt8]) -> [UInt8] {
+        folder.isEmpty ? name : folder + [UInt8(ascii: "/")] + name
+    }
+
+    /// Its path, if it lies in this folder.
+    package func path(in folder: [UInt8]) -> [UInt8] { Self.path(of: name, in: folder) }
+
     /// Whether a name stays inside its folder: the check that stops an entry from escaping the target of a restore.
     package static func isSafe(name: [UInt8]) -> Bool {
         !name.isEmpty && name != Array(".".utf8) && name != Array("..".utf8)

@@ -7,8 +7,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include <sys/xattr.h>
-#ifdef __GLIBC__
 #include <errno.h>
+#ifdef __GLIBC__
 #include <malloc.h>
 /* Which glibc shows with _GNU_SOURCE alone. */
 ssize_t pwritev2(int, const struct iovec *, int, off_t, int);
@@ -24,18 +24,32 @@ static inline off_t coffer_next_data(int file, off_t offset) {
 #endif
 }
 
-/// Writes at a place in a file, or at the file's own if it is -1, and lets the system forget the pages once they are on the disk: a
-/// backup that is written once would push out what people work with, and new pages cost more than the copying (RWF_DONTCACHE,
-/// Linux 6.14; elsewhere it is a write like others). Writing to the disk begins at once, so little is written as usual.
-static inline ssize_t coffer_write_once(int file, const void *bytes, size_t count, off_t offset) {
+/// Writes behind what a file has, and lets the system forget the pages once they are on the disk: a backup that is written once
+/// would push out what people work with, and new pages cost more than the copying (RWF_DONTCACHE, Linux 6.14; elsewhere it is a
+/// write like others). Writing to the disk begins at once, so little is written as usual.
+static inline ssize_t coffer_write_some_once(int file, const void *bytes, size_t count) {
 #ifdef __GLIBC__
-    struct iovec part = {(void *)bytes, count};
-    ssize_t written = -1;
-    errno = EOPNOTSUPP;
-    if (count >= 128 << 10) written = pwritev2(file, &part, 1, offset, 0x80 /* RWF_DONTCACHE */);
-    if (written >= 0 || (errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS)) return written;
+    if (count >= 128 << 10) {
+        struct iovec part = {(void *)bytes, count};
+        ssize_t written = pwritev2(file, &part, 1, -1, 0x80 /* RWF_DONTCACHE */);
+        if (written >= 0 || (errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS)) return written;
+    }
 #endif
-    return offset < 0 ? write(file, bytes, count) : pwrite(file, bytes, count, offset);
+    return write(file, bytes, count);
+}
+
+/// The same for all of the bytes: 0, or -1 and errno.
+static inline int coffer_write_once(int file, const void *bytes, size_t count) {
+    const char *next = (const char *)bytes;
+    while (count > 0) {
+        ssize_t written = coffer_write_some_once(file, next, count);
+        if (written < 0 && errno == EINTR) continue;
+        if (written == 0) errno = EIO;
+        if (written <= 0) return -1;
+        next += written;
+        count -= (size_t)written;
+    }
+    return 0;
 }
 
 /// Waits until everything that was written to the file system of an open file is on the disk.

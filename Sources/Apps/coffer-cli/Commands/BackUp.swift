@@ -11,15 +11,9 @@ struct BackUp: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let display = ProgressDisplay(silent: common.json)
-        let summary: BackupSummary
-        do {
-            summary = try await common.device.backUp(acceptingOlder: acceptOlder, progress: display.handler)
-        } catch {
-            display.finish()
-            throw error
+        let summary = try await ProgressDisplay.during(common) { progress in
+            try await common.device.backUp(acceptingOlder: acceptOlder, progress: progress)
         }
-        display.finish()
         if common.json { try Output.json(summary) } else { describe(summary) }
         await describeVaults()
         if summary.snapshot.skipped.contains(where: \.isLoss) {

@@ -38,19 +38,13 @@ struct Drill: AsyncParsableCommand {
 
     func run() async throws {
         let backup = try await unlock.open(common)
-        let display = ProgressDisplay(silent: common.json)
-        let summary: DrillSummary
         let interruption = removesRemainsWhenInterrupted()
         defer { interruption.forEach { $0.cancel() } }
-        do {
-            summary = try await common.device.drill(
+        let summary = try await ProgressDisplay.during(common) { progress in
+            try await common.device.drill(
                 backup, snapshot.map { .number($0) } ?? .newest, percent: sample.value, scratch: scratch,
-                isOwn: unlock.from == nil, progress: display.handler)
-        } catch {
-            display.finish()
-            throw error
+                isOwn: unlock.from == nil, progress: progress)
         }
-        display.finish()
         if common.json { try Output.json(summary) } else { describe(summary) }
         guard summary.findings.isEmpty else { throw ExitCode(CofferError.Code.damageFound.exitStatus) }
     }

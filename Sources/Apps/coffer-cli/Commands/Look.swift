@@ -25,21 +25,12 @@ struct Verify: AsyncParsableCommand {
 
     func run() async throws {
         let backup = try await unlock.open(common)
-        let display = ProgressDisplay(silent: common.json)
-        let summary: VerifySummary
-        var part: SampleSummary?
-        do {
-            summary = try await backup.verify(deep: deep, progress: display.handler)
-            if let sample {
-                part = try await backup.readSample(
-                    percent: sample.value, ledger: unlock.from == nil ? common.device.ledger : nil,
-                    progress: display.handler)
-            }
-        } catch {
-            display.finish()
-            throw error
+        let (summary, part) = try await ProgressDisplay.during(common) { progress in
+            let summary = try await backup.verify(deep: deep, progress: progress)
+            guard let sample else { return (summary, nil as SampleSummary?) }
+            let ledger = unlock.from == nil ? common.device.ledger : nil
+            return (summary, try await backup.readSample(percent: sample.value, ledger: ledger, progress: progress))
         }
-        display.finish()
         if common.json {
             try Output.json(Report(summary: summary, sample: part))
         } else {

@@ -16,15 +16,9 @@ struct Repair: AsyncParsableCommand {
 
     func run() async throws {
         let backup = try await unlock.open(common)
-        let display = ProgressDisplay(silent: common.json)
-        let summary: RepairSummary
-        do {
-            summary = try await backup.repair(isTrial: dryRun, progress: display.handler)
-        } catch {
-            display.finish()
-            throw error
+        let summary = try await ProgressDisplay.during(common) { progress in
+            try await backup.repair(isTrial: dryRun, progress: progress)
         }
-        display.finish()
         if common.json { try Output.json(summary) } else { describe(summary) }
         guard summary.lostCount == 0, summary.lostSnapshots.isEmpty else {
             throw ExitCode(CofferError.Code.damageFound.exitStatus)

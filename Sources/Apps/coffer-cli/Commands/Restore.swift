@@ -51,17 +51,11 @@ struct Restore: AsyncParsableCommand {
         // Before a password costs an attempt.
         try OpenedBackup.requireTarget(folder, intoExisting: intoExisting)
         let backup = try await unlock.open(common)
-        let display = ProgressDisplay(silent: common.json)
-        let summary: RestoreSummary
-        do {
-            summary = try await backup.restore(
+        let summary = try await ProgressDisplay.during(common) { progress in
+            try await backup.restore(
                 selection, to: folder, intoExisting: intoExisting, only: paths, categories: categories,
-                acceptingOlder: acceptOlder, progress: display.handler)
-        } catch {
-            display.finish()
-            throw error
+                acceptingOlder: acceptOlder, progress: progress)
         }
-        display.finish()
         if common.json { try Output.json(summary) } else { describe(summary) }
         guard summary.missing.isEmpty else { throw ExitCode(CofferError.Code.restoreIncomplete.exitStatus) }
     }

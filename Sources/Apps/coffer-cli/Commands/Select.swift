@@ -10,9 +10,8 @@ private enum Items {
         var categories: [FileCategory] = []
         var patterns: [String] = []
         for item in items {
-            let named = item.split(separator: ",").map { FileCategory(rawValue: String($0)) }
-            if named.allSatisfy({ $0 != nil }), !named.isEmpty {
-                categories += named.compactMap { $0 }
+            if let list = CategoryList(argument: item) {
+                categories += list.categories
             } else {
                 patterns.append(item)
             }

@@ -18,9 +18,18 @@ final class ProgressDisplay: Sendable {
     private let isSilent: Bool
     private let state = Mutex(State())
 
-    init(silent: Bool) { isSilent = silent }
+    private init(silent: Bool) { isSilent = silent }
 
-    var handler: ProgressHandler {
+    /// Shows how far an operation is while it runs, and nothing of it afterwards.
+    static func during<Result>(
+        _ common: CommonOptions, _ operation: (@escaping ProgressHandler) async throws -> Result
+    ) async throws -> Result {
+        let display = ProgressDisplay(silent: common.json)
+        defer { display.finish() }
+        return try await operation(display.handler)
+    }
+
+    private var handler: ProgressHandler {
         { [self] update in show(update) }
     }
 

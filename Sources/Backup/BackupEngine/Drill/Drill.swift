@@ -62,7 +62,7 @@ package struct Drill {
                 continue
             }
             for entry in entries {
-                let path = folder.path.isEmpty ? entry.name : folder.path + [UInt8(ascii: "/")] + entry.name
+                let path = entry.path(in: folder.path)
                 if case .directory(let listings) = entry.kind {
                     folders.append((path, listings))
                 } else {

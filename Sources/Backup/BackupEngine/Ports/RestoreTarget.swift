@@ -18,9 +18,7 @@ package protocol RestoreTarget: AnyObject {
     func existingLink(_ name: [UInt8]) -> [UInt8]?
     /// Begins a file under a temporary name.
     func beginFile(_ name: [UInt8]) throws(TargetError)
-    /// Appends to the file that was begun.
-    func write(_ bytes: [UInt8]) throws(TargetError)
-    /// The same from memory that is lent for as long as the call lasts.
+    /// Appends to the file that was begun; the bytes are lent for as long as the call lasts.
     func write(_ bytes: UnsafeRawBufferPointer) throws(TargetError)
     /// Appends zeros to the file that was begun, as a hole.
     func skip(_ count: Int) throws(TargetError)
@@ -37,10 +35,6 @@ package protocol RestoreTarget: AnyObject {
     /// Makes another name for a finished file; false if no file of that group was finished.
     func link(_ name: [UInt8], linkGroup: UInt64) throws(TargetError) -> Bool
     func symbolicLink(_ name: [UInt8], target: [UInt8], metadata: Metadata) throws(TargetError)
-}
-
-extension RestoreTarget {
-    package func write(_ bytes: UnsafeRawBufferPointer) throws(TargetError) { try write(Array(bytes)) }
 }
 
 /// Why something could not be restored to its place.

@@ -58,7 +58,7 @@ struct LossSearch {
             }
             var isListingClean = true
             for entry in entries {
-                let path = path.isEmpty ? entry.name : path + [UInt8(ascii: "/")] + entry.name
+                let path = entry.path(in: path)
                 if try await !search(entry, path) { isListingClean = false }
             }
             if isListingClean { cleanListings.insert(id) } else { isClean = false }

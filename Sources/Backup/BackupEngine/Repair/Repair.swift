@@ -227,15 +227,9 @@ extension Repository {
         let object: [UInt8]
         do { object = try await store.read(name) } catch  where error.isLoss { return false }
         switch name {
-        case .index(let id):
-            return (try? Index(decodingPadded: try open(object, .index, id))) != nil
-        case .removal(let id):
-            return (try? Removal(decodingPadded: try open(object, .removal, id))) != nil
+        case .index(let id): return (try? openIndex(object, id: id)) != nil
+        case .removal(let id): return (try? openRemoval(object, id: id)) != nil
         default: return true
         }
-    }
-
-    private func open(_ object: [UInt8], _ kind: ObjectKind, _ id: ObjectID) throws(SealedObjectError) -> [UInt8] {
-        try cipher(try readPreamble(of: object, kind: kind, id: id)).open(object)
     }
 }

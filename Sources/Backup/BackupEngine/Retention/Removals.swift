@@ -40,9 +40,8 @@ extension Repository {
         return found
     }
 
-    private func openRemoval(_ object: [UInt8], id: ObjectID) throws -> Removal {
-        let preamble = try readPreamble(of: object, kind: .removal, id: id)
-        return try Removal(decodingPadded: try cipher(preamble).open(object))
+    func openRemoval(_ object: [UInt8], id: ObjectID) throws -> Removal {
+        try Removal(decodingPadded: try open(object, .removal, id))
     }
 
     func write(_ removal: Removal, using generator: inout some RandomNumberGenerator) async throws(PruneError) {

@@ -30,7 +30,7 @@ extension Repository {
                 continue
             }
             for entry in entries {
-                let path = folder.path.isEmpty ? entry.name : folder.path + [UInt8(ascii: "/")] + entry.name
+                let path = entry.path(in: folder.path)
                 guard choice.leads(to: path) else { continue }
                 switch entry.kind {
                 case .directory(let listings): folders.append((path, listings))

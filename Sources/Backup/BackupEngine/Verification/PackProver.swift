@@ -48,7 +48,7 @@ struct PackProver {
             do throws(ObjectStoreError) {
                 try await repository.store.read(name, at: range.lowerBound, into: sealed)
             } catch {
-                throw error.isLoss ? damaged : .store(error)
+                throw ReadError(error, of: name)
             }
             let opened: Void? = try? cipher.openFrame(number, in: sealed, plaintextBytes: pack.plaintextBytes)
             guard opened != nil else { throw damaged }
@@ -63,7 +63,7 @@ struct PackProver {
         _ body: (any ObjectStore) async throws(ObjectStoreError) -> Result, _ name: ObjectName
     ) async throws(ReadError) -> Result {
         do throws(ObjectStoreError) { return try await body(repository.store) } catch {
-            throw error.isLoss ? .damaged(name.path) : .store(error)
+            throw ReadError(error, of: name)
         }
     }
 

@@ -64,7 +64,7 @@ package struct FolderSource: BackupSource {
     // MARK: Folders
 
     private func path(of name: [UInt8], in directory: SourceNode) -> [UInt8] {
-        directory.path.isEmpty ? name : directory.path + [UInt8(ascii: "/")] + name
+        Entry.path(of: name, in: directory.path)
     }
 
     private func names(in directory: SourceNode) throws(SourceError) -> NameList {
@@ -138,9 +138,6 @@ func linkTarget(_ path: [CChar], in folder: Int32 = AT_FDCWD) -> [UInt8]? {
     return count > 0 ? target[..<count].map { UInt8(bitPattern: $0) } : nil
 }
 
-/// The system's words for the last error.
-func systemMessage(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }
-
 /// A file that is read as it is, and must not change meanwhile.
 final class PlainFile: SourceFile {
     private let file: Int32
@@ -186,26 +183,4 @@ final class PlainFile: SourceFile {
     func finish() throws(SourceError) {
         guard let after = FileStatus.of(file), after.hasSameContent(as: before) else { throw .changed }
     }
-}
-
-/// Fills the buffer from a place in a file; throws `.changed` if the file ends before.
-func readFully(
-    _ file: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: off_t
-) throws(SourceError) {
-    guard try readAvailable(file, into: buffer, at: offset) == buffer.count else { throw .changed }
-}
-
-/// Reads as much of the buffer as the file has.
-func readAvailable(
-    _ file: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: off_t
-) throws(SourceError) -> Int {
-    var count = 0
-    while count < buffer.count {
-        let got = pread(file, buffer.baseAddress.map { $0 + count }, buffer.count - count, offset + off_t(count))
-        if got < 0, errno == EINTR { continue }
-        guard got >= 0 else { throw .unreadable(systemMessage()) }
-        if got == 0 { break }
-        count += got
-    }
-    return count
 }

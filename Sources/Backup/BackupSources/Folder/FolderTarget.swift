@@ -145,22 +145,9 @@ package final class FolderTarget: RestoreTarget {
         if linkGroup != 0 { linkGroups[linkGroup] = Array((path + [name]).joined(separator: [0x2f])) }
     }
 
-    package func write(_ bytes: [UInt8]) throws(TargetError) {
-        var failure: TargetError?
-        bytes.withUnsafeBytes { bytes in
-            do throws(TargetError) { try write(bytes) } catch { failure = error }
-        }
-        if let failure { throw failure }
-    }
-
     package func write(_ bytes: UnsafeRawBufferPointer) throws(TargetError) {
         guard let file = partial?.file else { return }
-        var offset = 0
-        while offset < bytes.count {
-            let written = coffer_write_once(file, bytes.baseAddress.map { $0 + offset }, bytes.count - offset, -1)
-            guard written > 0 || (written < 0 && errno == EINTR) else { throw Self.lastError() }
-            offset += max(0, written)
-        }
+        guard coffer_write_once(file, bytes.baseAddress, bytes.count) == 0 else { throw Self.lastError() }
         partial?.bytes += off_t(bytes.count)
     }
 
@@ -173,13 +160,7 @@ package final class FolderTarget: RestoreTarget {
 
     package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(TargetError) {
         guard let file = partial?.file else { return }
-        var done = 0
-        while done < bytes.count {
-            let written = pwrite(
-                file, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset) + off_t(done))
-            guard written > 0 || (written < 0 && errno == EINTR) else { throw Self.lastError() }
-            done += max(0, written)
-        }
+        guard writeFully(file, bytes, at: off_t(offset)) else { throw Self.lastError() }
     }
 
     package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(TargetError) {

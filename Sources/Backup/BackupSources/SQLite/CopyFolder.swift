@@ -58,14 +58,3 @@ private final class SlotFile: CopySlots {
         writeFully(file, bytes, at: off_t(offset))
     }
 }
-
-func writeFully(_ file: Int32, _ bytes: UnsafeRawBufferPointer, at offset: off_t) -> Bool {
-    var done = 0
-    while done < bytes.count {
-        let written = pwrite(file, bytes.baseAddress.map { $0 + done }, bytes.count - done, offset + off_t(done))
-        if written < 0, errno == EINTR { continue }
-        guard written > 0 else { return false }
-        done += written
-    }
-    return true
-}

@@ -90,32 +90,3 @@ struct PageOverlay {
         return try companion.bytes(at: 0, count: WriteAheadLog.headerBytes) == logHeader
     }
 }
-
-/// An open file that closes itself.
-final class FileHandleOwner {
-    let file: Int32
-
-    init?(_ path: [CChar]) {
-        file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-        guard file >= 0 else { return nil }
-    }
-
-    deinit { close(file) }
-
-    /// As many of the bytes as there are.
-    func bytes(at offset: UInt64, count: Int) throws(SourceError) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: count)
-        var got = 0
-        var failure: SourceError?
-        bytes.withUnsafeMutableBytes { buffer in
-            do throws(SourceError) {
-                got = try readAvailable(file, into: buffer, at: off_t(offset))
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
-        if got < count { bytes.removeLast(count - got) }
-        return bytes
-    }
-}

@@ -26,12 +26,7 @@ final class FolderUpload: ObjectUpload {
     deinit { abandon() }
 
     func append(_ bytes: UnsafeRawBufferPointer) throws(ObjectStoreError) {
-        var offset = 0
-        while offset < bytes.count {
-            let written = coffer_write_once(file, bytes.baseAddress.map { $0 + offset }, bytes.count - offset, -1)
-            guard written > 0 || (written < 0 && errno == EINTR) else { throw storeError(errno, name) }
-            offset += max(0, written)
-        }
+        guard coffer_write_once(file, bytes.baseAddress, bytes.count) == 0 else { throw storeError(errno, name) }
     }
 
     func finish() throws(ObjectStoreError) { try finish(replacing: false) }

@@ -137,7 +137,7 @@ final class MemoryTarget: RestoreTarget {
         isFileOpen = true
     }
 
-    func write(_ bytes: [UInt8]) throws(TargetError) {
+    func write(_ bytes: UnsafeRawBufferPointer) throws(TargetError) {
         guard bytes.count <= roomBytes else { throw .full }
         roomBytes -= bytes.count
         content += bytes

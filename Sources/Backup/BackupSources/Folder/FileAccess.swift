@@ -1,0 +1,68 @@
+import BackupEngine
+import Foundation
+
+/// The system's words for the last error.
+func systemMessage(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }
+
+/// An open file that closes itself.
+final class FileHandleOwner {
+    let file: Int32
+
+    init?(_ path: [CChar]) {
+        file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+    }
+
+    deinit { close(file) }
+
+    /// As many of the bytes as there are.
+    func bytes(at offset: UInt64, count: Int) throws(SourceError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var got = 0
+        var failure: SourceError?
+        bytes.withUnsafeMutableBytes { buffer in
+            do throws(SourceError) {
+                got = try readAvailable(file, into: buffer, at: off_t(offset))
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        if got < count { bytes.removeLast(count - got) }
+        return bytes
+    }
+}
+
+/// Fills the buffer from a place in a file; throws `.changed` if the file ends before.
+func readFully(
+    _ file: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: off_t
+) throws(SourceError) {
+    guard try readAvailable(file, into: buffer, at: offset) == buffer.count else { throw .changed }
+}
+
+/// Reads as much of the buffer as the file has.
+func readAvailable(
+    _ file: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: off_t
+) throws(SourceError) -> Int {
+    var count = 0
+    while count < buffer.count {
+        let got = pread(file, buffer.baseAddress.map { $0 + count }, buffer.count - count, offset + off_t(count))
+        if got < 0, errno == EINTR { continue }
+        guard got >= 0 else { throw .unreadable(systemMessage()) }
+        if got == 0 { break }
+        count += got
+    }
+    return count
+}
+
+/// Writes all of the bytes at a place in a file.
+func writeFully(_ file: Int32, _ bytes: UnsafeRawBufferPointer, at offset: off_t) -> Bool {
+    var done = 0
+    while done < bytes.count {
+        let written = pwrite(file, bytes.baseAddress.map { $0 + done }, bytes.count - done, offset + off_t(done))
+        if written < 0, errno == EINTR { continue }
+        guard written > 0 else { return false }
+        done += written
+    }
+    return true
+}
