@@ -82,14 +82,15 @@ enum Plant: String, CaseIterable {
     /// Where to begin looking: seeds before it are known not to meet the bug, and would be run for nothing.
     func firstSeed(for check: Check) -> UInt64 {
         switch (self, check) {
-        case (.confirmForgivesStrangers, .bound), (.receiptsDroppedOnRestart, .bound): 3
-        case (.retiredTooEarly, _), (.lastAttemptDestroys, _): 3
-        case (.anchorForgets, _): 4
-        case (.changeOnChange, _): 7
-        case (.destructionForgets, _), (.destructionNeverComes, _): 8
-        case (.proofsUnchecked, _): 10
-        case (.firstHeadBelieved, _): 45
-        case (.commitBeforeSync, .neverLost): 60
+        case (.receiptsDroppedOnRestart, .bound), (.destructionForgets, _): 3
+        case (.retiredTooEarly, _), (.lastAttemptDestroys, _), (.anchorForgets, _): 3
+        case (.contactIgnored, _), (.headForAnyone, _): 3
+        case (.forgiveForgivesAll, _): 4
+        case (.destructionNeverComes, _), (.changeOnChange, _), (.proofsUnchecked, _): 5
+        case (.confirmForgivesStrangers, .bound): 6
+        case (.delayIgnored, _): 8
+        case (.commitBeforeSync, .neverLost): 12
+        case (.firstHeadBelieved, _): 18
         default: 1
         }
     }

@@ -43,7 +43,9 @@ final class World: @unchecked Sendable {
         plant = settings.plant
         watching = settings.watching
         isVerbose = settings.isVerbose
-        random = SeededGenerator(seed: seed &* 0x9e37_79b9_7f4a_7c15)
+        // Neighbouring seeds must not be the same numbers shifted by one, so the state is an output of the generator.
+        var mixer = SeededGenerator(seed: seed)
+        random = SeededGenerator(seed: mixer.next())
     }
 
     // MARK: Chance
