@@ -26,6 +26,8 @@ package struct VerifyReport: Sendable, Equatable {
     package var chunks = 0
     package var bytesRead: UInt64 = 0
     package var findings: [Finding] = []
+    /// Databases whose parts were all read and are whole, but which could not be decoded, for want of room on this device.
+    package var notDecoded: [[UInt8]] = []
 }
 
 extension VerifyReport.Finding {
@@ -43,6 +45,7 @@ package struct Verify {
     private let repository: Repository
     private let loaded: LoadedIndex
     private let deep: Bool
+    private let scratch: @Sendable () -> (any CopySlots)?
     private let reportProgress: ProgressReport
     private var reader: ChunkReader
     private var report = VerifyReport()
@@ -53,15 +56,21 @@ package struct Verify {
     private var sound: ChunkMarks
     /// What was found of the others, so that every file that needs a damaged one is named.
     private var seen: [ChunkID: Result<Int, ReadError>] = [:]
+    /// Databases that were decoded, by their identity: names of one file are one image.
+    private var decoded: Set<[UInt8]> = []
 
-    /// - Parameter deep: read every chunk of the snapshot and check it against its id.
-    /// - Parameter name: the snapshot whose tree is followed; nil for none.
+    /// - Parameters:
+    ///   - name: the snapshot whose tree is followed; nil for none.
+    ///   - deep: read every chunk of the snapshot and check it against its id, and decode the databases.
+    ///   - scratch: a new file on this device, which has no name and goes when it is let go; nil if none can be had. What is written to it
+    ///     is sealed.
     package static func run(
-        _ repository: Repository, snapshot name: SnapshotName?, deep: Bool, report: @escaping ProgressReport
+        _ repository: Repository, snapshot name: SnapshotName?, deep: Bool,
+        scratch: @escaping @Sendable () -> (any CopySlots)?, report: @escaping ProgressReport
     ) async throws(ObjectStoreError) -> VerifyReport {
         let loaded = try await repository.loadIndex()
         var verify = Verify(
-            repository: repository, loaded: loaded, deep: deep, reportProgress: report,
+            repository: repository, loaded: loaded, deep: deep, scratch: scratch, reportProgress: report,
             reader: ChunkReader(repository, loaded.index))
         let condemned = Set(loaded.removals.condemned.map { ObjectName.pack($0).path })
         verify.report.findings += loaded.damaged.filter { !condemned.contains($0) }
@@ -75,12 +84,13 @@ package struct Verify {
     }
 
     private init(
-        repository: Repository, loaded: LoadedIndex, deep: Bool, reportProgress: @escaping ProgressReport,
-        reader: ChunkReader
+        repository: Repository, loaded: LoadedIndex, deep: Bool, scratch: @escaping @Sendable () -> (any CopySlots)?,
+        reportProgress: @escaping ProgressReport, reader: ChunkReader
     ) {
         self.repository = repository
         self.loaded = loaded
         self.deep = deep
+        self.scratch = scratch
         self.reportProgress = reportProgress
         self.reader = reader
         sound = ChunkMarks(for: loaded.index.whole)
@@ -160,7 +170,7 @@ package struct Verify {
         case .symbolicLink: break
         case .directory(let listings): try await directory(listings, path: path)
         case .file(let content):
-            do { try await file(content) } catch { try note(path, error) }
+            do { try await file(content, path) } catch { try note(path, error) }
             report.files += 1
             progress.files += 1
             progress.bytes += content.contentBytes
@@ -168,8 +178,10 @@ package struct Verify {
         }
     }
 
-    private mutating func file(_ content: FileContent) async throws(ReadError) {
-        if content.form == .sqlitePages { return try await database(content) }
+    private mutating func file(_ content: FileContent, _ path: [UInt8]) async throws(ReadError) {
+        if content.form == .sqlitePages {
+            return deep ? try await decode(content, path) : try await database(content)
+        }
         let ids = try await reader.ids(of: content.blocks)
         var left = content.contentBytes
         for id in ids {
@@ -179,6 +191,22 @@ package struct Verify {
             left -= count
         }
         guard left == 0 else { throw .damaged("a file's list of blocks") }
+    }
+
+    /// Every image of the chain, as a restore would make it.
+    private mutating func decode(_ content: FileContent, _ path: [UInt8]) async throws(ReadError) {
+        let identity = content.identity
+        guard !decoded.contains(identity) else { return }
+        do throws(DatabaseProof.Failure) {
+            let counts = try await DatabaseProof.run(content, from: &reader, scratch: scratch)
+            report.chunks += counts.chunks
+            report.bytesRead += counts.bytes
+            decoded.insert(identity)
+        } catch {
+            if case .read(let failure) = error { throw failure }
+            try await database(content)
+            report.notDecoded.append(path)
+        }
     }
 
     /// Every list of pages, and that what it names is there (spec: backup format, section 8).

@@ -68,7 +68,8 @@ private struct Described: Codable, Equatable {
             #expect(try describe(place("out")) == expected["\(name.number)"])
         }
         let verified = try await Verify.run(
-            repository, snapshot: try await repository.snapshotNames().last, deep: true, report: { _ in })
+            repository, snapshot: try await repository.snapshotNames().last, deep: true,
+            scratch: { SlotFile(withoutNameIn: NSTemporaryDirectory()) }, report: { _ in })
         #expect(verified.findings == [] && verified.snapshots == 2)
     }
 }

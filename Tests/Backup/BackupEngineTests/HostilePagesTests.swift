@@ -17,7 +17,7 @@ private func runs(_ runs: (Int, Int, Int)...) -> [PageRun] {
 }
 
 extension Forger {
-    private func hashes(_ content: [UInt8]) -> [UInt8] {
+    fileprivate func hashes(_ content: [UInt8]) -> [UInt8] {
         stride(from: 0, to: content.count, by: pageBytes).flatMap { start in
             content[start..<min(start + pageBytes, content.count)].withUnsafeBytes {
                 repository.keyring.pageHash(of: $0).bytes
@@ -170,12 +170,75 @@ extension Forger {
         let (files, report) = try await forger.wing.restored()
         #expect(files == ["good": [1, 2, 3]])
         #expect(Set(report.missing.map { String(decoding: $0.path, as: UTF8.self) }) == Set(all.keys))
-        for deep in [true, false] {
-            let named = try await forger.wing.verify(deep: deep).findings.compactMap { finding in
+        #expect(try await named(by: forger.wing.verify()) == Set(all.keys))
+        #expect(try await named(by: forger.wing.verify(deep: false)).isSuperset(of: structures.keys))
+    }
+
+    /// The paths of the entries that a verification finds damaged.
+    private func named(by report: VerifyReport) -> Set<String> {
+        Set(
+            report.findings.compactMap { finding in
                 if case .entryDamaged(let path, _) = finding { String(decoding: path, as: UTF8.self) } else { nil }
-            }
-            #expect(Set(named).isSuperset(of: structures.keys))
+            })
+    }
+
+    @Test func `are decoded by a deep verification in each version that a delta needs`() async throws {
+        var forger = try await Forger()
+        // Page 0 changes in each layer, and each delta is made with what the layer below has there.
+        var layers = [try forger.layer(4, [forger.full(runs((0, 4, 0)), image)])]
+        for seed in 5..<10 {
+            let below = pages(seed == 5 ? 1 : seed - 1, 2, 3, 4)
+            let delta = try forger.delta(runs((0, 1, 0)), pages(seed), below: below, prefix: [0, 2])
+            layers.append(try forger.layer(4, [delta]))
         }
+        layers.append(
+            try forger.layer(
+                4,
+                [
+                    forger.delta(runs((1, 1, 0)), pages(11), below: pages(9, 2, 3, 4), prefix: [0, 1]),
+                    forger.full(runs((2, 1, 0)), pages(12)),
+                ]))
+        layers.append(
+            try forger.layer(
+                4, [forger.delta(runs((3, 1, 0)), pages(13), below: pages(9, 11, 12, 4), prefix: [0, 1, 2])]))
+        let root = try forger.listing([forger.database("a.db", layers)])
+        try await forger.publish(ChunkList(depth: 0, ids: [root]))
+        let report = try await forger.wing.verify()
+        #expect(report.findings == [] && report.notDecoded == [])
+    }
+
+    @Test func `whose full pages are others than their hashes say are found by a deep verification`() async throws {
+        var forger = try await Forger()
+        let base = try forger.layer(4, [forger.full(runs((0, 4, 0)), image)])
+        let wrong = try forger.layer(
+            4, [forger.full(runs((0, 1, 1)), pages(5, 6), hashes: forger.hashes(pages(5)))])
+        let right = try forger.layer(
+            4, [forger.full(runs((0, 1, 1)), pages(5, 6), hashes: forger.hashes(pages(6)))])
+        let entries = [forger.database("right", [base, right]), forger.database("wrong", [base, wrong])]
+        let root = try forger.listing(entries)
+        try await forger.publish(ChunkList(depth: 0, ids: [root]))
+        #expect(try await named(by: forger.wing.verify()) == ["wrong"])
+        #expect(try await named(by: forger.wing.verify(deep: false)) == [])
+    }
+
+    @Test func `are said to be not decoded where a device cannot hold their pages, and are not called damaged`()
+        async throws
+    {
+        var forger = try await Forger()
+        let base = try forger.layer(4, [forger.full(runs((0, 4, 0)), image)])
+        let good = try forger.layer(4, [forger.delta(runs((0, 1, 0)), pages(5), below: image, prefix: [0])])
+        let wrong = try forger.layer(4, [forger.delta(runs((0, 1, 0)), pages(9), below: pages(9), prefix: [0])])
+        let entries = [forger.database("good", [base, good]), forger.database("wrong", [base, wrong])]
+        let root = try forger.listing(entries)
+        try await forger.publish(ChunkList(depth: 0, ids: [root]))
+        let scratches: [@Sendable () -> (any CopySlots)?] = [
+            { nil }, { UselessSlots(takes: false) }, { UselessSlots(takes: true) },
+        ]
+        for scratch in scratches {
+            let report = try await forger.wing.verify(scratch: scratch)
+            #expect(report.findings == [] && report.notDecoded == [Array("good".utf8), Array("wrong".utf8)])
+        }
+        #expect(try await named(by: forger.wing.verify()) == ["wrong"])
     }
 
     @Test func `whose numbers do not fit are no entries`() {
@@ -203,4 +266,18 @@ extension Forger {
             #expect(isRefused, "\(pageCount)")
         }
     }
+}
+
+/// A file that takes nothing, or gives back something else.
+private final class UselessSlots: CopySlots {
+    private let takes: Bool
+
+    init(takes: Bool) { self.takes = takes }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) -> Bool {
+        buffer.initializeMemory(as: UInt8.self, repeating: 7)
+        return true
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Bool { takes }
 }

@@ -149,14 +149,22 @@ public struct OpenedBackup: Sendable {
     }
 
     /// Proves the newest snapshot restorable: its structure, or every byte.
-    public func verify(deep: Bool, progress: @escaping ProgressHandler) async throws(CofferError) -> VerifySummary {
+    ///
+    /// - Parameters:
+    ///   - deep: read every byte, and decode every database. For a database that has changed since it was stored whole, pages are kept on the disk
+    ///     meanwhile, sealed.
+    ///   - scratch: the folder on this device where these lie; nil for `$TMPDIR` or `/var/tmp`.
+    public func verify(
+        deep: Bool, scratch: String? = nil, progress: @escaping ProgressHandler
+    ) async throws(CofferError) -> VerifySummary {
         let newest = try await names().last
         let check = try await checkHeads()
         do {
-            let report = try await Verify.run(repository, snapshot: newest, deep: deep) {
-                progress(ProgressUpdate($0))
-            }
-            return VerifySummary(report, deep: deep, check, in: place)
+            let folder = scratch ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/var/tmp"
+            let report = try await Verify.run(
+                repository, snapshot: newest, deep: deep, scratch: { SlotFile(withoutNameIn: folder) }
+            ) { progress(ProgressUpdate($0)) }
+            return VerifySummary(report, deep: deep, check, in: place, scratch: folder)
         } catch {
             throw CofferError(error, place: place)
         }

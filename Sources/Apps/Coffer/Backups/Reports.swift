@@ -168,7 +168,7 @@ public struct VerifySummary: Sendable, Equatable, Codable {
     /// What else the person should know, a sentence each.
     public let notes: [String]
 
-    init(_ report: VerifyReport, deep: Bool, _ heads: OpenedBackup.HeadCheck, in place: String) {
+    init(_ report: VerifyReport, deep: Bool, _ heads: OpenedBackup.HeadCheck, in place: String, scratch: String) {
         snapshots = report.snapshots
         files = report.files
         chunks = report.chunks
@@ -179,7 +179,12 @@ public struct VerifySummary: Sendable, Equatable, Codable {
         if case .damaged = heads.verdict { isNamed = true }
         let missing = isNamed ? nil : heads.verdict?.finding(in: place)
         findings = report.findings.map(Self.words) + [missing].compactMap { $0 }
-        notes = heads.notes
+        notes =
+            heads.notes
+            + report.notDecoded.map { path in
+                "\(String(decoding: path, as: UTF8.self)) was not decoded: its pages have no room in \(scratch). Every part of it was read "
+                    + "and is whole. To have it decoded as well, make room there, or run coffer drill."
+            }
     }
 
     private static func words(_ finding: VerifyReport.Finding) -> String {

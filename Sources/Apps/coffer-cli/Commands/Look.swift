@@ -6,8 +6,8 @@ struct Verify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Prove the newest snapshot restorable.",
         discussion: """
-            Checks that everything it needs is there and in order; with --deep, reads and proves every byte. What a restore \
-            does besides, a drill shows: coffer drill.
+            Checks that everything it needs is there and in order; with --deep, reads and proves every byte, and decodes every \
+            database. Whether this device can take it, a drill shows: coffer drill.
             """)
 
     @Flag(help: "Read every byte.") var deep = false
@@ -26,7 +26,8 @@ struct Verify: AsyncParsableCommand {
     func run() async throws {
         let backup = try await unlock.open(common)
         let (summary, part) = try await ProgressDisplay.during(common) { progress in
-            let summary = try await backup.verify(deep: deep, progress: progress)
+            let scratch = unlock.from == nil ? common.device.stateFolder : nil
+            let summary = try await backup.verify(deep: deep, scratch: scratch, progress: progress)
             guard let sample else { return (summary, nil as SampleSummary?) }
             let ledger = unlock.from == nil ? common.device.ledger : nil
             return (summary, try await backup.readSample(percent: sample.value, ledger: ledger, progress: progress))

@@ -1,6 +1,5 @@
 import BackupFormat
 import ByteCoding
-import Primitives
 
 /// Why a database could not be restored.
 enum DatabaseRestoreError: Error {
@@ -14,22 +13,18 @@ enum DatabaseRestoreError: Error {
 /// decoded; memory holds one delta and its prefix, whatever the database's size.
 struct DatabaseRestore: ~Copyable {
     private let content: FileContent
-    private let keyring: Keyring
     private let target: any RestoreTarget
     private let pageBytes: Int
     /// Behind the longest image of the chain.
     private let waitingOffset: UInt64
-    private let zstandard = ZstandardPrefix()
-    private let prefixMemory = ScratchBuffer(byteCount: PageBatch.prefixBytesMax)
-    private let pagesMemory = ScratchBuffer(byteCount: PageBatch.deltaBytesMax)
-    private var prefix: UnsafeMutableRawBufferPointer { prefixMemory.bytes }
-    private var pages: UnsafeMutableRawBufferPointer { pagesMemory.bytes }
+    private let decoder: DeltaDecoder
+    private var pages: UnsafeMutableRawBufferPointer { decoder.pages }
 
     private init(_ content: FileContent, _ keyring: Keyring, _ target: any RestoreTarget) {
         self.content = content
-        self.keyring = keyring
         self.target = target
         pageBytes = Int(content.blockBytes)
+        decoder = DeltaDecoder(pageBytes: pageBytes, keyring)
         waitingOffset = content.layers.reduce(0) { max($0, UInt64($1.pageCount) * UInt64(content.blockBytes)) }
     }
 
@@ -77,7 +72,12 @@ struct DatabaseRestore: ~Copyable {
                 let frame: [UInt8]
                 do { frame = try await reader.content(of: chunk) } catch { throw .read(error) }
                 try readPrefix(prefixPages)
-                let decoded = try decode(frame, of: batch, prefixPages: prefixPages.count)
+                let decoded: UnsafeRawBufferPointer
+                do {
+                    decoded = try decoder.decode(frame, of: batch, prefixPages: prefixPages.count)
+                } catch {
+                    throw .read(error)
+                }
                 try toTarget { target throws(TargetError) in try target.write(decoded, at: offset) }
                 offset += UInt64(decoded.count)
             }
@@ -90,32 +90,11 @@ struct DatabaseRestore: ~Copyable {
         while place < pages.count {
             var count = 1
             while place + count < pages.count, pages[place + count] == pages[place] &+ UInt32(count) { count += 1 }
-            let buffer = UnsafeMutableRawBufferPointer(
-                rebasing: prefix[place * pageBytes..<(place + count) * pageBytes])
+            let buffer = decoder.prefix(place..<place + count)
             let offset = UInt64(pages[place]) * UInt64(pageBytes)
             try toTarget { target throws(TargetError) in try target.read(into: buffer, at: offset) }
             place += count
         }
-    }
-
-    /// A frame says nothing about the image that it was made against; the pages' hashes do.
-    private func decode(
-        _ frame: [UInt8], of batch: PageBatch, prefixPages: Int
-    ) throws(DatabaseRestoreError) -> UnsafeRawBufferPointer {
-        let count = batch.pageCount
-        let decoded = UnsafeMutableRawBufferPointer(rebasing: pages[..<(count * pageBytes)])
-        do {
-            try zstandard.decompress(
-                frame, prefix: UnsafeRawBufferPointer(rebasing: prefix[..<(prefixPages * pageBytes)]), into: decoded)
-        } catch {
-            throw .read(.damagedDelta)
-        }
-        for page in 0..<count {
-            let bytes = UnsafeRawBufferPointer(rebasing: decoded[page * pageBytes..<(page + 1) * pageBytes])
-            let hash = batch.hashes[page * PageHash.byteCount..<(page + 1) * PageHash.byteCount]
-            guard keyring.pageHash(of: bytes).bytes[...] == hash else { throw .read(.damagedDelta) }
-        }
-        return UnsafeRawBufferPointer(decoded)
     }
 
     // MARK: Then everything to its place

@@ -14,6 +14,11 @@ struct PageSet {
 
     mutating func insert(_ pages: Range<Int>) { for page in pages { insert(page) } }
 
+    /// - Parameter other: a set of as many pages.
+    mutating func toggle(_ other: PageSet) {
+        for place in words.indices { words[place] ^= other.words[place] }
+    }
+
     var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
 
     func containsAny(of pages: Range<Int>) -> Bool { pages.contains { contains($0) } }

@@ -39,22 +39,3 @@ package struct CopyFolder: PreviousCopies {
     /// Nothing waits for the disk: after a crash of the machine the list or a slot is at worst one that does not open.
     package func publish(_ name: String) { rename(file(name, "staged"), file(name, "list")) }
 }
-
-private final class SlotFile: CopySlots {
-    private let file: Int32
-
-    init?(_ path: [CChar]) {
-        file = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard file >= 0 else { return nil }
-    }
-
-    deinit { close(file) }
-
-    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) -> Bool {
-        (try? readAvailable(file, into: buffer, at: off_t(offset))) == buffer.count
-    }
-
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Bool {
-        writeFully(file, bytes, at: off_t(offset))
-    }
-}

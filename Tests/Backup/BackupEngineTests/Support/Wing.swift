@@ -2,6 +2,7 @@ import BackupEngine
 import BackupFormat
 import BackupSources
 import ByteCoding
+import Foundation
 import ObjectStores
 import Primitives
 import TestSupport
@@ -68,9 +69,13 @@ struct Wing {
             into: try FolderTarget(path: folder, intoExisting: intoExisting), report: { _ in })
     }
 
-    func verify(deep: Bool = true) async throws -> VerifyReport {
+    func verify(
+        deep: Bool = true,
+        scratch: @escaping @Sendable () -> (any CopySlots)? = { SlotFile(withoutNameIn: NSTemporaryDirectory()) }
+    ) async throws -> VerifyReport {
         let repository = try await open()
         return try await Verify.run(
-            repository, snapshot: try await repository.snapshotNames().last, deep: deep, report: { _ in })
+            repository, snapshot: try await repository.snapshotNames().last, deep: deep,
+            scratch: scratch, report: { _ in })
     }
 }

@@ -1,0 +1,33 @@
+import BackupEngine
+import Foundation
+
+/// A file that is written and read at any place.
+package final class SlotFile: CopySlots {
+    private let file: Int32
+
+    init?(_ path: [CChar]) {
+        file = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard file >= 0 else { return nil }
+    }
+
+    /// A file without a name: the system takes its room back when it is let go, even if the program is killed.
+    package init?(withoutNameIn folder: String) {
+        var path = systemPath(Array(folder.utf8), Array(".coffer-XXXXXX".utf8))
+        file = mkstemp(&path)
+        guard file >= 0 else { return nil }
+        _ = fcntl(file, F_SETFD, FD_CLOEXEC)
+        unlink(path)
+    }
+
+    deinit { close(file) }
+
+    package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) -> Bool {
+        guard let offset = off_t(exactly: offset) else { return false }
+        return (try? readAvailable(file, into: buffer, at: offset)) == buffer.count
+    }
+
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Bool {
+        guard let offset = off_t(exactly: offset) else { return false }
+        return writeFully(file, bytes, at: offset)
+    }
+}
