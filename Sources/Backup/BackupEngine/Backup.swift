@@ -24,6 +24,8 @@ package struct Backup: ~Copyable {
     private var totals = Snapshot.Totals()
     private var skipped: [Skipped] = []
     private var skippedBytes = 0
+    /// Whether anything is there that could not be read.
+    private var skippedUnread = false
     private let buffer = ScratchBuffer(byteCount: FileContent.singleBlockBytesMax)
     private let known: KnownFiles
     /// How many packs were full when `known` was written last.
@@ -72,7 +74,7 @@ package struct Backup: ~Copyable {
                 endedSeconds: max(began, now()), previous: link.previous, source: source.label,
                 leftOut: source.leftOut, totals: backup.totals, skipped: backup.skipped, root: root)
             let stored = try await repository.write(snapshot, using: &backup.writer.generator)
-            backup.databases.publishCopies()
+            backup.databases.publishCopies(sawAll: !backup.skippedUnread)
             backup.known.finish()
             return BackupReport(snapshot: snapshot, storedBytes: backup.writer.storedBytes + stored)
         } catch {
@@ -194,6 +196,7 @@ package struct Backup: ~Copyable {
 
     private mutating func note(_ node: SourceNode, _ reason: SkipReason) {
         totals.skipped += 1
+        skippedUnread = skippedUnread || reason == .unreadable
         // The first ones, as far as the snapshot's field takes them; the total counts them all.
         let item = Skipped(path: node.path, reason: reason)
         // What a person would miss is named before what is no loss.
@@ -367,7 +370,7 @@ package struct Backup: ~Copyable {
         self.progress.bytes += stored.content.contentBytes
         self.progress.storedBytes = writer.storedBytes
         let intact = try finish(database)
-        if intact, let list = stored.copyList { databases.stage(node.path, list: list) }
+        if intact, let list = stored.copyList { databases.stage(node.path, list: list, isBase: stored.isBase) }
         if intact, linkGroup != 0 { databases.stored[linkGroup] = stored.content }
         return (stored.content, intact)
     }

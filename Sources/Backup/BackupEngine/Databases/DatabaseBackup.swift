@@ -11,10 +11,10 @@ struct DatabaseBackup: ~Copyable {
     struct Stored {
         var content: FileContent
         var copyList: [UInt8]?
+        /// Whether the next step is stored against this image.
+        var isBase: Bool
     }
 
-    /// A restore reads every layer, so pages that are deltas are stored full now and then.
-    static let deltaLayersMax = 8
     /// How much is read at once; whole pages and whole frames of a copy.
     static let windowBytes = 256 << 10
     /// Pages that are stored full; the format would take more, but then reader and writer need more memory.
@@ -23,6 +23,7 @@ struct DatabaseBackup: ~Copyable {
     let pages: DatabasePages
     let path: [UInt8]
     let keyring: Keyring
+    var next = NextLayer.first
     /// The image to go on from.
     var chain: PageChain?
     /// This device's copy of that image.
@@ -65,13 +66,19 @@ struct DatabaseBackup: ~Copyable {
         } catch {
             throw .store(error)
         }
-        if let chain = backup.chain { backup.copy = history.copy(path, of: chain.content) }
+        let last = backup.chain?.content
+        let baseLayers = last.flatMap { history.baseCopy(path, of: $0)?.content.layers.count }
+        if let last {
+            backup.copy = history.copy(path, of: last)
+            backup.next = NextLayer(layers: last.layers.count, base: baseLayers)
+        }
         try await backup.findChanges(&history, &writer.reader, didRead)
+        try await backup.goBackToBase(history, &writer.reader)
         var content = try await backup.store(&history, &writer, didRead)
         backup.matcher = nil
-        let list = try backup.copyForNextTime(of: content, &history, &writer)
+        let list = try backup.copyForNextTime(of: content, after: last, &history, &writer)
         content.linkGroup = linkGroup
-        return Stored(content: content, copyList: list)
+        return Stored(content: content, copyList: list, isBase: backup.next != .day || baseLayers == nil)
     }
 
     // MARK: What changed
@@ -80,25 +87,46 @@ struct DatabaseBackup: ~Copyable {
         _ history: inout DatabaseHistory, _ reader: inout ChunkReader, _ didRead: (Int) -> Void
     ) async throws(BackupError) {
         guard chain != nil else { return }
-        if try await compare(&reader, didRead) { return }
+        if try await compare(&reader, matching: next == .day, didRead) { return }
         if copy != nil {
             // The copy is damaged; the hashes in the store tell as well what changed.
             history.distrustCopy(path)
             copy = nil
             matcher = nil
             changed = PageSet(count: pages.pageCount)
-            if try await compare(&reader, { _ in }) { return }
+            if try await compare(&reader, matching: false, { _ in }) { return }
         }
         chain = nil
+        next = .first
+    }
+
+    private var isUnchanged: Bool { chain?.pageCount == pages.pageCount && changed.isEmpty }
+
+    /// For a step what differs from the base counts, if there is anything new at all.
+    private mutating func goBackToBase(
+        _ history: DatabaseHistory, _ reader: inout ChunkReader
+    ) async throws(BackupError) {
+        guard next == .step, !isUnchanged, let last = chain else { return }
+        let (lastCopy, changedSinceLast) = (copy, changed)
+        copy = history.baseCopy(path, of: last.content)
+        if let content = copy?.content {
+            do { chain = try await PageChain(content, &reader) } catch { throw .store(error) }
+            changed = PageSet(count: pages.pageCount)
+            if try await compare(&reader, matching: true, { _ in }) { return }
+        }
+        // It is gone or damaged.
+        (chain, copy, changed, matcher) = (last, lastCopy, changedSinceLast, nil)
+        next = .first
     }
 
     /// Whether the image to go on from could be read.
+    ///
+    /// - Parameter matching: whether its pages are taken up for deltas.
     private mutating func compare(
-        _ reader: inout ChunkReader, _ didRead: (Int) -> Void
+        _ reader: inout ChunkReader, matching: Bool, _ didRead: (Int) -> Void
     ) async throws(BackupError) -> Bool {
         guard let oldPageCount = chain?.pageCount else { return false }
-        let wantsMatcher = copy != nil && !startsAnew
-        if wantsMatcher { matcher = PageMatcher(pageCount: oldPageCount, pageBytes: pages.pageBytes) }
+        if matching, copy != nil { matcher = PageMatcher(pageCount: oldPageCount, pageBytes: pages.pageBytes) }
         let windowPages = Self.windowBytes / pages.pageBytes
         let end = max(pages.pageCount, oldPageCount)
         for group in 0..<PageGroup.count(pages: end) {
@@ -161,13 +189,12 @@ struct DatabaseBackup: ~Copyable {
 
     // MARK: The layer
 
-    /// Whether the next layer is a first one: there is none to go on from, or there are enough.
-    var startsAnew: Bool { (chain?.content.layers.count ?? .max) > Self.deltaLayersMax }
+    var startsAnew: Bool { next == .first }
 
     private mutating func store(
         _ history: inout DatabaseHistory, _ writer: inout ChunkWriter, _ didRead: (Int) -> Void
     ) async throws(BackupError) -> FileContent {
-        if let chain, changed.isEmpty, chain.pageCount == pages.pageCount { return chain.content }
+        if let chain, isUnchanged { return chain.content }
         var groups: [ChunkID] = []
         for group in 0..<PageGroup.count(pages: pages.pageCount) {
             let batches = try await batches(ofGroup: group, &history, &writer)
@@ -190,16 +217,18 @@ struct DatabaseBackup: ~Copyable {
     // MARK: The copy
 
     /// Writes what changed to this device's copy; nil if it keeps none.
+    ///
+    /// - Parameter last: the content in the last snapshot.
     private mutating func copyForNextTime(
-        of content: FileContent, _ history: inout DatabaseHistory, _ writer: inout ChunkWriter
+        of content: FileContent, after last: FileContent?, _ history: inout DatabaseHistory, _ writer: inout ChunkWriter
     ) throws(BackupError) -> [UInt8]? {
         let frameBytes = PreviousCopy.frameBytes(pageBytes: pages.pageBytes, pageCount: pages.pageCount)
         let imageBytes = pages.pageCount * pages.pageBytes
-        let isUnchanged = content.layers == chain?.content.layers
-        guard frameBytes <= Self.windowBytes, copy == nil || !isUnchanged,
+        let isSame = content.layers == chain?.content.layers
+        guard frameBytes <= Self.windowBytes, copy == nil || !isSame,
             var next = history.nextCopy(
                 path, frameBytes: frameBytes, frameCount: (imageBytes + frameBytes - 1) / frameBytes, on: copy,
-                using: &writer.generator)
+                after: last, using: &writer.generator)
         else { return nil }
         let framePages = frameBytes / pages.pageBytes
         let writesAll = copy?.frameBytes != frameBytes

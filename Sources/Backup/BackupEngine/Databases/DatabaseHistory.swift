@@ -13,8 +13,10 @@ struct DatabaseHistory {
     /// nil before it is asked for.
     private var snapshot: Snapshot??
     /// Copies that turned out to be damaged.
-    private var distrusted: Set<String> = []
+    private var distrusted: Set<CopyName> = []
     private var staged: [String] = []
+    /// The copies of databases that are still there.
+    private var inUse: Set<CopyName> = []
     /// What this backup has stored, by link group.
     var stored: [UInt64: FileContent] = [:]
 
@@ -31,6 +33,7 @@ struct DatabaseHistory {
     mutating func chain(
         at path: [UInt8], pageBytes: Int, _ reader: inout ChunkReader
     ) async throws(ObjectStoreError) -> PageChain? {
+        inUse.insert(copyName(path))
         if snapshot == nil { snapshot = .some(try await lastSnapshot()) }
         guard case .some(.some(let snapshot)) = snapshot else { return nil }
         do {
@@ -80,36 +83,61 @@ struct DatabaseHistory {
     // MARK: Copies
 
     /// A copy's name tells nothing of the database's.
-    func copyName(_ path: [UInt8]) -> String {
-        Hex.encode(hmacSHA256(Array(sourceLabel.utf8) + [0] + path, key: copyKey)[..<16])
+    private func copyName(_ path: [UInt8]) -> CopyName {
+        CopyName(slots: Hex.encode(hmacSHA256(Array(sourceLabel.utf8) + [0] + path, key: copyKey)[..<16]))
     }
 
+    /// This device's copy of the last image of a chain.
     func copy(_ path: [UInt8], of content: FileContent) -> PreviousCopy? {
+        // After a step that came to nothing new the base is the last image.
+        copy(path, .last, of: [content]) ?? copy(path, .base, of: [content])
+    }
+
+    /// This device's copy of the image that the next step of a chain is stored against.
+    func baseCopy(_ path: [UInt8], of content: FileContent) -> PreviousCopy? {
+        copy(
+            path, .base,
+            of: content.layers.indices.map { last in
+                FileContent(
+                    linkGroup: 0, pageBytes: Int(content.blockBytes), layers: Array(content.layers[...last]))
+            })
+    }
+
+    private func copy(_ path: [UInt8], _ kind: CopyName.Kind, of contents: [FileContent]) -> PreviousCopy? {
         let name = copyName(path)
         guard let copies, !distrusted.contains(name) else { return nil }
-        return PreviousCopy(name, of: content, in: copies, key: copyKey)
+        return PreviousCopy(name, kind, of: contents, in: copies, key: copyKey)
     }
 
+    /// - Parameter chain: the content in the last snapshot, of which the copies stay until the next snapshot stands.
     func nextCopy(
-        _ path: [UInt8], frameBytes: Int, frameCount: Int, on previous: PreviousCopy?,
+        _ path: [UInt8], frameBytes: Int, frameCount: Int, on previous: PreviousCopy?, after chain: FileContent?,
         using generator: inout some RandomNumberGenerator
     ) -> NextCopy? {
         guard let copies else { return nil }
+        let kept = chain.map { [copy(path, of: $0), baseCopy(path, of: $0)].compactMap { $0 } } ?? []
         return NextCopy(
-            copyName(path), frameBytes: frameBytes, frameCount: frameCount, on: previous, in: copies, key: copyKey,
-            using: &generator)
+            copyName(path), frameBytes: frameBytes, frameCount: frameCount, on: previous, besides: kept, in: copies,
+            key: copyKey, using: &generator)
     }
 
     mutating func distrustCopy(_ path: [UInt8]) { distrusted.insert(copyName(path)) }
 
-    mutating func stage(_ path: [UInt8], list: [UInt8]) {
+    /// - Parameter isBase: whether the image is what the next step is stored against.
+    mutating func stage(_ path: [UInt8], list: [UInt8], isBase: Bool) {
         let name = copyName(path)
-        if copies?.stage(name, list: list) == true { staged.append(name) }
+        for kind in CopyName.Kind.allCases where kind == .last || isBase {
+            if copies?.stage(name.list(kind), list: list) == true { staged.append(name.list(kind)) }
+        }
     }
 
     /// When the snapshot stands, the new copies are what the next backup builds on.
-    mutating func publishCopies() {
+    ///
+    /// - Parameter sawAll: whether the backup came to every database that is there; then the copies of others go.
+    mutating func publishCopies(sawAll: Bool) {
         for name in staged { copies?.publish(name) }
         staged = []
+        guard sawAll else { return }
+        copies?.keepOnly(Set(inUse.flatMap { name in CopyName.Kind.allCases.map(name.list) }))
     }
 }

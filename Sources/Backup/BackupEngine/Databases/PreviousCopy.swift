@@ -12,6 +12,7 @@ struct PreviousCopy {
     /// The list has 16 bytes for each frame.
     private static let framesMax = 1 << 17
 
+    let content: FileContent
     let pageCount: Int
     let frameBytes: Int
     fileprivate let slots: any CopySlots
@@ -25,12 +26,17 @@ struct PreviousCopy {
         return frameBytes
     }
 
-    /// The copy of this content; nil if there is none, or one of another content.
-    init?(_ name: String, of content: FileContent, in copies: any PreviousCopies, key: SecretBytes) {
+    /// The copy of one of these contents; nil if there is none, or one of another content.
+    init?(
+        _ name: CopyName, _ kind: CopyName.Kind, of contents: [FileContent], in copies: any PreviousCopies,
+        key: SecretBytes
+    ) {
         cipher = AES256GCM(key: key)
-        guard let sealed = copies.list(name), let slots = copies.slots(name), let layer = content.layers.last,
-            let list = CopyList(opening: sealed, cipher), list.content == content.identity
+        guard let sealed = copies.list(name.list(kind)), let slots = copies.slots(name.slots),
+            let list = CopyList(opening: sealed, cipher),
+            let content = contents.first(where: { $0.identity == list.content }), let layer = content.layers.last
         else { return nil }
+        self.content = content
         self.slots = slots
         self.list = list
         pageCount = layer.pageCount
@@ -52,6 +58,21 @@ struct PreviousCopy {
     }
 }
 
+/// What a database's copies are called: one file of slots, and a list for each copy.
+struct CopyName: Hashable {
+    enum Kind: CaseIterable {
+        /// Of the last image.
+        case last
+        /// Of the image that a step is stored against.
+        case base
+    }
+
+    /// Letters and digits that tell nothing of the database's name.
+    let slots: String
+
+    func list(_ kind: Kind) -> String { kind == .last ? slots : slots + "b" }
+}
+
 /// The copy of the next image, on top of the last one or from nothing.
 struct NextCopy {
     private let slots: any CopySlots
@@ -63,22 +84,25 @@ struct NextCopy {
     private let noncePrefix: UInt64
     private var nonceCounter: UInt32 = 0
 
-    /// - Parameter previous: the copy whose unchanged frames stay, of the same frame size.
+    /// - Parameters:
+    ///   - previous: the copy whose unchanged frames stay, of the same frame size.
+    ///   - kept: copies that are to stay as they are.
     init?(
-        _ name: String, frameBytes: Int, frameCount: Int, on previous: PreviousCopy?,
+        _ name: CopyName, frameBytes: Int, frameCount: Int, on previous: PreviousCopy?, besides kept: [PreviousCopy],
         in copies: any PreviousCopies, key: SecretBytes, using generator: inout some RandomNumberGenerator
     ) {
-        guard let slots = previous?.slots ?? copies.slots(name) else { return nil }
+        guard let slots = previous?.slots ?? copies.slots(name.slots) else { return nil }
         self.slots = slots
         self.frameBytes = frameBytes
         cipher = AES256GCM(key: key)
         noncePrefix = generator.next()
-        let kept = previous.map { $0.frameBytes == frameBytes ? $0.list.frames : [] } ?? []
-        frames = Array(kept.prefix(frameCount))
+        let same = previous.map { $0.frameBytes == frameBytes ? $0.list.frames : [] } ?? []
+        frames = Array(same.prefix(frameCount))
         frames += repeatElement(CopyList.Frame(slot: 0, nonce: .none), count: frameCount - frames.count)
-        // No more slots than frames of both images are in use at once.
-        usedSlots = PageSet(count: (previous?.frameCount ?? 0) + frameCount)
-        for frame in previous?.list.frames ?? [] where Int(frame.slot) < usedSlots.count {
+        // No more slots than frames of all images are in use at once.
+        let all = kept + [previous].compactMap { $0 }
+        usedSlots = PageSet(count: all.reduce(frameCount) { $0 + $1.frameCount })
+        for frame in all.lazy.flatMap(\.list.frames) where Int(frame.slot) < usedSlots.count {
             usedSlots.insert(Int(frame.slot))
         }
     }

@@ -38,4 +38,14 @@ package struct CopyFolder: PreviousCopies {
 
     /// Nothing waits for the disk: after a crash of the machine the list or a slot is at worst one that does not open.
     package func publish(_ name: String) { rename(file(name, "staged"), file(name, "list")) }
+
+    package func keepOnly(_ names: Set<String>) {
+        for file in (try? FileManager.default.contentsOfDirectory(atPath: folderPath)) ?? [] {
+            let parts = file.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2, ["list", "slots", "staged"].contains(parts[1]), !names.contains(parts[0]) else {
+                continue
+            }
+            unlink("\(folderPath)/\(file)")
+        }
+    }
 }
