@@ -36,6 +36,10 @@ let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "sw
 let jwt = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
 
@@ -64,6 +68,9 @@ let package = Package(
         // Buffers and HTTP types that Hummingbird and async-http-client hand over.
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        // HTTP parts as Hummingbird's channels hand them over; TLS by the vault itself.
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         // Graceful shutdown of the vault on signals.
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         // Verification of tenants' tokens (JWS with fixed algorithms, JWKS).
@@ -96,7 +103,8 @@ let package = Package(
             "VaultServer", in: "Vault",
             uses: [
                 "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore",
-                hummingbird, hummingbirdCore, httpTypes, httpClient, nio, nioHTTP, jwt, logging,
+                hummingbird, hummingbirdCore, hummingbirdTLS, httpTypes, httpClient, nio, nioHTTP, nioHTTPTypes, nioSSL,
+                jwt, logging,
             ]),
 
         // Backup wing
@@ -139,7 +147,8 @@ let package = Package(
             "VaultServerTests", in: "Vault",
             uses: [
                 "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "SecurityModules",
-                "RecordStores", "VaultServer", "TestSupport", hummingbird, httpClient, nio, nioHTTP, jwt, logging, grdb,
+                "RecordStores", "VaultServer", "TestSupport", hummingbird, httpClient, httpTypes, nio, nioEmbedded,
+                nioHTTP, nioHTTPTypes, jwt, logging, grdb,
             ]),
         tests("BackupFormatTests", in: "Backup", uses: ["ByteCoding", "Primitives", "BackupFormat", "TestSupport"]),
         tests(

@@ -83,15 +83,22 @@ class FleetSession(Session):
     def url(self, name):
         return f"http://127.0.0.1:{self.ports[name]}"
 
+    def serve_options(self, name):
+        """What a test adds to a vault's `serve`."""
+        return []
+
     def start(self, name):
         log = open(self.folder / f"{name}.log", "ab")
         process = subprocess.Popen(
-            [str(BINARIES / "coffer-vault"), "serve", name, "--listen", f"127.0.0.1:{self.ports[name]}"],
+            [str(BINARIES / "coffer-vault"), "serve", name, "--listen", f"127.0.0.1:{self.ports[name]}",
+             *self.serve_options(name)],
             env=self.environment("operator"), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=log)
         log.close()
         self.processes[name] = process
         ready = process.stdout.readline()
+        if ready.startswith(b"metrics"):
+            ready = process.stdout.readline()
         self.assertIn(b"ready", ready, f"{name} did not start: " + (self.folder / f"{name}.log").read_text()[-2000:])
 
     def stop(self, *names):

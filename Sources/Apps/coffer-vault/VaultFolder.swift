@@ -19,8 +19,8 @@ struct VaultFolder {
     /// Where a serving vault listens.
     var address: String { file("address") }
 
-    /// Opens the vault's records.
-    func open() throws(CommandFailure) -> SealedRecords {
+    /// Opens the vault's records. What store and anchor do is counted in `metrics`.
+    func open(counting metrics: VaultMetrics = VaultMetrics()) throws(CommandFailure) -> SealedRecords {
         guard FileManager.default.fileExists(atPath: store) else {
             throw CommandFailure(.notSetUp, "There is no vault in \(path). Make one with `coffer-vault init`.")
         }
@@ -37,14 +37,17 @@ struct VaultFolder {
         do throws(LedgerError) { anchoring = try SealedRecords.anchoring(of: opened, dataKey: dataKey) } catch {
             throw CommandFailure(error)
         }
-        return SealedRecords(store: opened, dataKey: dataKey, anchor: anchor(anchoring))
+        return SealedRecords(
+            store: MeasuredStore(opened, metrics), dataKey: dataKey,
+            anchor: MeasuredAnchor(anchor(anchoring, metrics), metrics))
     }
 
-    private func anchor(_ anchoring: SealedRecords.Anchoring) -> any Anchor {
+    private func anchor(_ anchoring: SealedRecords.Anchoring, _ metrics: VaultMetrics) -> any Anchor {
         switch anchoring.settings {
         case .file(let path): FileAnchor(path: anchorPath(path))
         case .witnesses(let settings):
-            WitnessAnchor(settings: settings, identity: anchoring.identity, transport: HTTPWitnessTransport())
+            WitnessAnchor(
+                settings: settings, identity: anchoring.identity, transport: HTTPWitnessTransport(), metrics: metrics)
         }
     }
 

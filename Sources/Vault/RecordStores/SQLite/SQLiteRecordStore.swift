@@ -116,6 +116,19 @@ package final class SQLiteRecordStore: RecordStore {
         }
     }
 
+    package func statistics(writtenUpTo epoch: UInt64?) throws(RecordStoreError) -> StoreStatistics? {
+        var count: UInt64 = 0
+        if let epoch {
+            let slotCount = try perform { try Self.meta($0).slotCount }
+            // A piece at a time: the ledger waits for a read that is going on, and so does erasure.
+            for slot in stride(from: 0, to: slotCount, by: 20_000) {
+                count += try perform { try Self.count(upToEpoch: epoch, slots: slot..<slot + 20_000, in: $0) }
+            }
+        }
+        let bytes = [path, path + "-wal", path + "-shm"].map(Self.fileBytes).reduce(0, +)
+        return StoreStatistics(bytes: bytes, recordsUpToEpoch: count)
+    }
+
     // MARK: Statements
 
     private struct Meta {

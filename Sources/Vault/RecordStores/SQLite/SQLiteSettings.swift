@@ -68,6 +68,21 @@ extension SQLiteRecordStore {
         Glibc.close(file)
     }
 
+    static func count(upToEpoch epoch: UInt64, slots: Range<UInt64>, in database: Database) throws -> UInt64 {
+        let statement = try database.cachedStatement(
+            sql: "SELECT count(*) FROM records WHERE slot >= ? AND slot < ? AND epoch <= ?")
+        return try number(
+            try Int64.fetchOne(
+                statement,
+                arguments: [try integer(slots.lowerBound), try integer(slots.upperBound), try integer(epoch)]) ?? 0)
+    }
+
+    /// 0 for a file that is not there.
+    static func fileBytes(_ path: String) -> UInt64 {
+        var facts = stat()
+        return stat(path, &facts) == 0 ? UInt64(clamping: facts.st_size) : 0
+    }
+
     static func integer(_ value: UInt64) throws -> Int64 {
         guard let value = Int64(exactly: value), value < .max else {
             throw RecordStoreError.unavailable("a number is too large for the store")

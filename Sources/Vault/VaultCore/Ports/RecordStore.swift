@@ -104,4 +104,24 @@ package protocol RecordStore: Sendable {
     /// After it returns, no byte of a superseded version of any record is left in the store's files. Called before
     /// the replies to a batch that erased a secret are released, and at every start.
     func eraseOldVersions() throws(RecordStoreError)
+
+    /// For the operator's page; nothing is decided by it. Nil: the store keeps no such numbers.
+    /// `writtenUpTo` asks for the number of records that were last written in that epoch or before.
+    func statistics(writtenUpTo epoch: UInt64?) throws(RecordStoreError) -> StoreStatistics?
+}
+
+extension RecordStore {
+    package func statistics(writtenUpTo epoch: UInt64?) throws(RecordStoreError) -> StoreStatistics? { nil }
+}
+
+package struct StoreStatistics: Equatable, Sendable {
+    /// Of everything that the store keeps on the disk.
+    package let bytes: UInt64
+    /// Records last written in the epoch that was asked for, or before.
+    package let recordsUpToEpoch: UInt64
+
+    package init(bytes: UInt64, recordsUpToEpoch: UInt64) {
+        self.bytes = bytes
+        self.recordsUpToEpoch = recordsUpToEpoch
+    }
 }

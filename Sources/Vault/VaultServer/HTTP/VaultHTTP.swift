@@ -1,46 +1,57 @@
+import ByteCoding
 import HTTPTypes
 package import Hummingbird
 import HummingbirdCore
 package import Logging
 import NIOCore
+import Primitives
 import RecoveryProtocol
 
-/// The vault over HTTP/1.1: `GET /v1/key`, `POST /v1/message`, `GET /health`. TLS is the business of what stands in
-/// front of it; the messages are sealed either way.
+/// The vault over HTTP/1.1: `GET /v1/key`, `POST /v1/message`, `GET /health`, `GET /ready`.
 package struct VaultHTTP: Sendable {
     /// Bounds on what strangers may make the vault hold.
     package struct Bounds: Sendable {
-        package var connectionsMax = 1024
+        package var connectionsMax = 12_000
+        /// Of one address. Nil: 256, and no limit for this machine's own, where a proxy stands.
+        package var connectionsPerAddressMax: Int?
         package var headerBytesMax = 8 * 1024
+        package var headerCountMax = 64
+        /// Between two requests.
         package var idleSeconds: Int64 = 30
+        /// From a request's first line to its end, and from the connection to its first request's first line.
+        package var requestSeconds: Int64 = 10
+        /// From a request's end until the client has taken the answer.
+        package var answerSeconds: Int64 = 60
 
         package init() {}
+
+        func connectionsMax(from place: String) -> Int? {
+            if let connectionsPerAddressMax { return connectionsPerAddressMax }
+            return place.isEmpty || place == "::1" || place.hasPrefix("127.") ? nil : 256
+        }
     }
 
     private let service: VaultService
     private let bounds: Bounds
     private let logger: Logger
+    private let connections: Connections
 
     package init(service: VaultService, bounds: Bounds = Bounds(), logger: Logger) {
         self.service = service
         self.bounds = bounds
         self.logger = logger
+        connections = Connections(bounds: bounds, metrics: service.metrics)
     }
 
     /// `onReady` is told the port that was bound. The application is a service that runs until graceful shutdown.
     package func application(
         host: String, port: Int, onReady: @escaping @Sendable (Int) async -> Void
     ) -> some ApplicationProtocol {
-        var channel = HTTP1Channel.Configuration(idleTimeout: .seconds(bounds.idleSeconds))
-        channel.httpDecoder = .init(
-            maxHeaderFieldSize: bounds.headerBytesMax, maxHeaderListSize: bounds.headerBytesMax,
-            maxHeaderFieldCount: 64)
-        var configuration = ApplicationConfiguration(
-            address: .hostname(host, port: port),
-            availableConnectionsDelegate: MaximumAvailableConnections(bounds.connectionsMax))
+        // A wave of connections waits in the system's queue rather than be sent away to try again.
+        var configuration = ApplicationConfiguration(address: .hostname(host, port: port), backlog: 4096)
         configuration.serverName = nil
         return Application(
-            router: router(), server: .http1(configuration: channel), configuration: configuration,
+            router: router(), server: .http1(configuration: bounds.channel(connections)), configuration: configuration,
             onServerRunning: { channel in await onReady(channel.localAddress?.port ?? port) }, logger: logger)
     }
 
@@ -52,21 +63,37 @@ package struct VaultHTTP: Sendable {
         router.post("v1/message") { [service] request, _ in
             try await Self.message(request, service)
         }
-        router.get("health") { [service] _, _ in
-            _ = try service.keyAnnouncement()
-            return "ok\n"
-        }
+        Self.addStanding(to: router, of: service)
         return router
+    }
+
+    /// `/health`: the process answers. `/ready`: the store reads, the anchor answers, and the vault was not told to stop.
+    static func addStanding(to router: Router<BasicRequestContext>, of service: VaultService) {
+        router.get("health") { _, _ in "ok\n" }
+        router.get("ready") { [service] _, _ in
+            guard let reason = service.notReady() else { return Response.text("ready\n") }
+            return Response.text("not ready: \(reason)\n", status: .serviceUnavailable)
+        }
     }
 
     /// Anything that does not get as far as a sealed reply is a plain HTTP error, which no client believes.
     private static func message(_ request: Request, _ service: VaultService) async throws -> Response {
-        guard request.headers[.contentLength].flatMap({ Int($0) }) ?? 0 <= SealedRequest.byteCount else {
-            throw HTTPError(.contentTooLarge)
+        var generator = SystemRandomNumberGenerator()
+        // Made here, of chance alone: a number that the client chose could be a name.
+        let requestID = Hex.encode(generator.bytes(8))
+        let bytes: [UInt8]
+        do {
+            guard request.headers[.contentLength].flatMap({ Int($0) }) ?? 0 <= SealedRequest.byteCount else {
+                throw HTTPError(.contentTooLarge)
+            }
+            bytes = Array(try await request.body.collect(upTo: SealedRequest.byteCount).readableBytesView)
+        } catch {
+            let isTooLong = (error as? any HTTPResponseError)?.status == .contentTooLarge
+            service.metrics.count(Metrics.messagesRefused, [isTooLong ? "too_long" : "cut"])
+            throw error
         }
-        let body = try await request.body.collect(upTo: SealedRequest.byteCount)
         do throws(MessageRefusal) {
-            return binary(try await service.handle(Array(body.readableBytesView)))
+            return binary(try await service.handle(bytes, requestID: requestID), requestID)
         } catch {
             switch error {
             case .malformed: throw HTTPError(.badRequest)
@@ -76,9 +103,27 @@ package struct VaultHTTP: Sendable {
         }
     }
 
-    private static func binary(_ bytes: [UInt8]) -> Response {
+    private static func binary(_ bytes: [UInt8], _ requestID: String? = nil) -> Response {
+        var headers: HTTPFields = [.contentType: "application/octet-stream", .cacheControl: "no-store"]
+        if let requestID, let name = HTTPField.Name("x-request-id") { headers[name] = requestID }
+        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+    }
+}
+
+extension VaultHTTP.Bounds {
+    func channel(_ connections: Connections) -> HTTP1Channel.Configuration {
+        var channel = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [ConnectionGuard(bounds: self, connections: connections)])
+        channel.httpDecoder = .init(
+            maxHeaderFieldSize: headerBytesMax, maxHeaderListSize: headerBytesMax, maxHeaderFieldCount: headerCountMax)
+        return channel
+    }
+}
+
+extension Response {
+    static func text(_ text: String, status: HTTPResponse.Status = .ok) -> Response {
         Response(
-            status: .ok, headers: [.contentType: "application/octet-stream", .cacheControl: "no-store"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+            status: status, headers: [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 }

@@ -25,10 +25,18 @@ package final class Ledger: Sendable {
     private let waiting = Mutex(Waiting())
     private let worker: Mutex<LedgerWorker>
     private let thread = DispatchQueue(label: "coffer.vault.ledger")
+    private let metrics: VaultMetrics
 
-    package init(records: SealedRecords, vaultID: VaultID, clock: @escaping @Sendable () -> Moment) {
-        worker = Mutex(LedgerWorker(records: records, vaultID: vaultID, clock: clock))
+    package init(
+        records: SealedRecords, vaultID: VaultID, metrics: VaultMetrics = VaultMetrics(),
+        clock: @escaping @Sendable () -> Moment
+    ) {
+        worker = Mutex(LedgerWorker(records: records, vaultID: vaultID, metrics: metrics, clock: clock))
+        self.metrics = metrics
     }
+
+    /// How many commands wait for the next batch.
+    var queueCount: Int { waiting.withLock { $0.entries.count } }
 
     package func submit(_ command: AccountCommand) async -> LedgerOutcome {
         await withCheckedContinuation { continuation in
@@ -79,6 +87,7 @@ package final class Ledger: Sendable {
         while true {
             let batch = nextBatch()
             if batch.isEmpty { return }
+            metrics.observe(Metrics.batch, Double(batch.count))
             let outcomes = worker.withLock { $0.process(batch.map(\.command)) }
             for (entry, outcome) in zip(batch, outcomes) { entry.continuation.resume(returning: outcome) }
         }

@@ -13,6 +13,9 @@ struct LedgerPage {
     /// In the order of their first change.
     private var changed: [Int] = []
     private(set) var erasesSecrets = false
+    /// For the operator's counters, once the batch is in the store.
+    private(set) var events: [(tenant: String, events: [VaultEvent])] = []
+    private(set) var policies: [(tenant: String, policy: TenantPolicy)] = []
 
     init(_ batch: [AccountCommand], _ records: SealedRecords) throws(LedgerError) {
         var keys = [records.sealer.configuration]
@@ -62,6 +65,8 @@ struct LedgerPage {
         breaker.count(
             step.events, of: sealer.account(command.name), tenant.name,
             accountMax: Int(tenant.policy.budget ?? UInt8(clamping: fleet.attemptsPerVault)), atSeconds: time.seconds)
+        if !step.events.isEmpty { events.append((tenant.name, step.events)) }
+        if !policies.contains(where: { $0.tenant == tenant.name }) { policies.append((tenant.name, tenant.policy)) }
         if step.record != record {
             accounts[position] = step.record
             if !changed.contains(position) { changed.append(position) }

@@ -32,8 +32,11 @@ package struct LedgerWorker {
     let records: SealedRecords
     let vaultID: VaultID
     private let clock: @Sendable () -> Moment
+    private let metrics: VaultMetrics
     private var generator: any RandomNumberGenerator & Sendable
     private var breaker = CircuitBreaker()
+    /// Of tenants that were met, for the operator's page alone.
+    private var policies: [String: TenantPolicy] = [:]
     /// The time as it was at a moment of this process, for the epoch named; nothing if another process wrote since.
     private var timekeeping: (epoch: UInt64, time: LedgerTime, moment: Moment)?
     /// A secret was let go of, and older versions of its record may still lie in the store.
@@ -41,11 +44,13 @@ package struct LedgerWorker {
 
     /// Another generator than the system's is for the simulation alone.
     package init(
-        records: SealedRecords, vaultID: VaultID, clock: @escaping @Sendable () -> Moment,
+        records: SealedRecords, vaultID: VaultID, metrics: VaultMetrics = VaultMetrics(),
+        clock: @escaping @Sendable () -> Moment,
         generator: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
     ) {
         self.records = records
         self.vaultID = vaultID
+        self.metrics = metrics
         self.clock = clock
         self.generator = generator
     }
@@ -60,6 +65,7 @@ package struct LedgerWorker {
                 error = caught
             }
         }
+        metrics.count(Metrics.ledgerFailures, [error.metricWord])
         return batch.map { _ in .failed(error) }
     }
 
@@ -77,6 +83,9 @@ package struct LedgerWorker {
             remember(time, after: page.view)
         }
         self.breaker = breaker
+        for (tenant, events) in book.events { metrics.count(events, of: tenant) }
+        for (tenant, policy) in book.policies { policies[tenant] = policy }
+        showBreakers(at: time)
         mustErase = mustErase || book.erasesSecrets
         if book.erasesSecrets { try? eraseOldVersions() }
         return outcomes
@@ -90,12 +99,14 @@ package struct LedgerWorker {
         let time = time(at: view)
         var changes: [SealedRecords.Change] = []
         var erases = false
+        var events: [(tenant: String, events: [VaultEvent])] = []
         var breaker = self.breaker
         for index in due.indices {
             guard let record = try view.account(at: index) else { continue }
             let step = Machine.tick(record, at: time)
             erases = erases || step.erasesSecrets
             if let name = record.active?.record.header.name {
+                events.append((name.tenant, step.events))
                 // Time alone charges nothing, so there is nothing to bound here.
                 breaker.count(
                     step.events, of: records.sealer.account(name), name.tenant, accountMax: 0, atSeconds: time.seconds)
@@ -109,9 +120,18 @@ package struct LedgerWorker {
             remember(time, after: view)
         }
         self.breaker = breaker
+        for (tenant, events) in events { metrics.count(events, of: tenant) }
+        showBreakers(at: time)
         mustErase = mustErase || erases
         if mustErase { try eraseOldVersions() }
         return due.count == limit
+    }
+
+    private func showBreakers(at time: LedgerTime) {
+        for (tenant, policy) in policies {
+            metrics.showBreaker(
+                of: tenant, isOpen: breaker.isOpen(tenant, policy: policy, atSeconds: time.seconds))
+        }
     }
 
     private mutating func eraseOldVersions() throws(LedgerError) {

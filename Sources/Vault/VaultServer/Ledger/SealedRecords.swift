@@ -48,6 +48,9 @@ package struct SealedRecords: Sendable {
         /// The last restore, if there was one.
         fileprivate let restorePoint: RestorePoint?
 
+        /// The newest epoch that the last restore may have brought back; nil if there was none.
+        package var restoredEpoch: UInt64? { restorePoint?.epoch }
+
         /// The ledger's time as of the last batch.
         package var time: LedgerTime { head.time }
 

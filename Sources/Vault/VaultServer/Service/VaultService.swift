@@ -22,6 +22,14 @@ package enum MessageRefusal: Error, Equatable {
     case unknownKey
     /// The vault has too much to do at the moment.
     case overloaded
+
+    var metricWord: String {
+        switch self {
+        case .malformed: "malformed"
+        case .unknownKey: "unknown_key"
+        case .overloaded: "overloaded"
+        }
+    }
 }
 
 /// One vault, whatever carries its messages.
@@ -29,36 +37,46 @@ package final class VaultService: Sendable {
     private static let inFlightMax = 2048
 
     package let vaultID: VaultID
-    private let records: SealedRecords
-    private let ledger: Ledger
+    package let metrics: VaultMetrics
+    package let readiness = Readiness()
+    let records: SealedRecords
+    let ledger: Ledger
+    /// When the records of a restored store are counted next.
+    let nextCountSeconds = Mutex(UInt64(0))
     private let channelKeys: ChannelKeys
     private let configuration: ConfigurationCache
     private let tenants: TenantDirectory
     private let verifier: TokenVerifier
     private let limiter = RequestLimiter()
     private let inFlight = Mutex(0)
-    private let clock: @Sendable () -> Moment
+    let clock: @Sendable () -> Moment
     private let logger: Logger
 
     /// Opens the vault that lies in the store, and does what time alone did since it last served.
     package init(
-        records: SealedRecords, clock: @escaping @Sendable () -> Moment, logger: Logger
+        records: SealedRecords, clock: @escaping @Sendable () -> Moment, logger: Logger,
+        metrics: VaultMetrics = VaultMetrics()
     ) async throws(VaultStartError) {
         let identity: SigningKey
         do throws(LedgerError) {
             identity = try VaultAdministration(records: records).identity()
             vaultID = VaultID(identityKey: identity.verifyingKey)
-            ledger = Ledger(records: records, vaultID: vaultID, clock: clock)
+            ledger = Ledger(records: records, vaultID: vaultID, metrics: metrics, clock: clock)
             try await ledger.settleDue()
         } catch { throw .ledger(error) }
         self.records = records
+        self.metrics = metrics
         self.clock = clock
         self.logger = logger
         configuration = ConfigurationCache(records: records, clock: clock)
         let tenants = TenantDirectory(records: records, configuration: configuration, clock: clock)
         self.tenants = tenants
         channelKeys = ChannelKeys(identity: identity)
-        verifier = TokenVerifier(vaultID: vaultID) { name in try await tenants.tenant(name)?.keys }
+        verifier = TokenVerifier(vaultID: vaultID) { refusal, tenant in
+            metrics.count(Metrics.tokensRefused, [tenant ?? "", refusal.metricWord])
+        } keys: { name in
+            try await tenants.tenant(name)?.keys
+        }
         let fleet = try fleet()
         guard fleet.vault(id: vaultID) != nil else { throw .notInFleet(vaultID) }
     }
@@ -80,12 +98,32 @@ package final class VaultService: Sendable {
     /// Expiry, destruction and erasure; to be called from time to time.
     package func settleDue() async {
         do throws(LedgerError) { try await ledger.settleDue() } catch {
-            logger.error("timed commands did not run", metadata: ["reason": "\(error)"])
+            metrics.count(Metrics.ledgerFailures, [error.metricWord])
+            log(.timedWorkFailed, ["reason": "\(error)"])
         }
     }
 
-    /// Answers the body of a `POST /v1/message`.
-    package func handle(_ bytes: [UInt8]) async throws(MessageRefusal) -> [UInt8] {
+    func log(_ line: LogLine, _ metadata: Logger.Metadata) { logger.log(line, metadata) }
+
+    /// Answers the body of a `POST /v1/message`. `requestID` stands in the lines that are logged about it.
+    package func handle(_ bytes: [UInt8], requestID: String = "") async throws(MessageRefusal) -> [UInt8] {
+        let start = ContinuousClock.now
+        do throws(MessageRefusal) {
+            let (reply, operation) = try await answer(bytes, requestID)
+            let duration = start.duration(to: .now).inSeconds
+            metrics.observe(Metrics.requestSeconds, duration)
+            logger.log(.request, ["request": "\(requestID)", "operation": "\(operation?.metricWord ?? "unreadable")"])
+            return reply
+        } catch {
+            metrics.count(Metrics.messagesRefused, [error.metricWord])
+            logger.log(.messageRefused, ["request": "\(requestID)", "reason": "\(error.metricWord)"])
+            throw error
+        }
+    }
+
+    private func answer(
+        _ bytes: [UInt8], _ requestID: String
+    ) async throws(MessageRefusal) -> (reply: [UInt8], operation: Operation?) {
         guard bytes.count == SealedRequest.byteCount, let sealed = try? SealedRequest(decoding: bytes) else {
             throw .malformed
         }
@@ -100,42 +138,55 @@ package final class VaultService: Sendable {
         }
         let exchange: VaultExchange
         let request: Result<Request, ChannelError>
-        do throws(ChannelError) { (exchange, request) = try key.open(sealed) } catch { throw .malformed }
-        let reply = await reply(to: request)
-        var generator = SystemRandomNumberGenerator()
-        do { return try exchange.seal(reply, using: &generator).encoded() } catch {
-            logger.error("a reply has no encoding", metadata: ["reason": "\(error)"])
+        do throws(ChannelError) {
+            (exchange, request) = try metrics.timed("open") { () throws(ChannelError) in try key.open(sealed) }
+        } catch { throw .malformed }
+        let operation = try? request.get().operation
+        let reply = await reply(to: request, requestID)
+        metrics.count(operation, answeredWith: reply)
+        do {
+            return try metrics.timed("seal") {
+                var generator = SystemRandomNumberGenerator()
+                return (try exchange.seal(reply, using: &generator).encoded(), operation)
+            }
+        } catch {
+            log(.replyUnencodable, ["request": "\(requestID)", "reason": "\(error)"])
             throw .overloaded
         }
     }
 
-    private func reply(to request: Result<Request, ChannelError>) async -> Reply {
+    private func reply(to request: Result<Request, ChannelError>, _ requestID: String) async -> Reply {
         switch request {
         case .failure: return .refused(.malformed)
         case .success(let request):
             do throws(Refused) {
-                return try await perform(request)
+                return try await perform(request, requestID)
             } catch {
                 return .refused(error.refusal)
             }
         }
     }
 
-    private func perform(_ request: Request) async throws(Refused) -> Reply {
-        let name = try await authenticate(request.token)
+    private func perform(_ request: Request, _ requestID: String) async throws(Refused) -> Reply {
+        let name = try await authenticate(request.token, requestID)
         let isOverRate = try await isOverRate(name)
         if isOverRate, !request.operation.isExemptFromRate { throw Refused(.busy(retryAfterSeconds: 60)) }
         let command = try command(for: request.operation)
-        switch await ledger.submit(AccountCommand(name: name, command: command, isOverRate: isOverRate)) {
+        let start = ContinuousClock.now
+        let outcome = await ledger.submit(AccountCommand(name: name, command: command, isOverRate: isOverRate))
+        metrics.observe(Metrics.partSeconds, ["ledger"], start.duration(to: .now).inSeconds)
+        switch outcome {
         case .answer(.reply(let reply)): return reply
-        case .answer(.evaluate(let charged)): return .evaluated(evaluate(charged))
+        case .answer(.evaluate(let charged)): return .evaluated(metrics.timed("evaluate") { evaluate(charged) })
         case .failed(let error):
-            logger.error("the ledger could not answer", metadata: ["reason": "\(error)"])
+            log(.ledgerFailed, ["request": "\(requestID)", "reason": "\(error)"])
             throw Refused(error == .conflict ? .busy(retryAfterSeconds: 1) : .unavailable)
         }
     }
 
-    private func authenticate(_ token: [UInt8]) async throws(Refused) -> AccountName {
+    private func authenticate(_ token: [UInt8], _ requestID: String) async throws(Refused) -> AccountName {
+        let start = ContinuousClock.now
+        defer { metrics.observe(Metrics.partSeconds, ["token"], start.duration(to: .now).inSeconds) }
         do {
             return try await verifier.verify(token, wallSeconds: clock().wallSeconds)
         } catch let refusal as TokenRefusal {
@@ -145,7 +196,7 @@ package final class VaultService: Sendable {
             case .malformed, .unknownTenant, .badSignature, .outsideLifetime: throw Refused(.unauthorised)
             }
         } catch {
-            logger.error("a tenant could not be looked up", metadata: ["reason": "\(error)"])
+            log(.tenantUnreadable, ["request": "\(requestID)", "reason": "\(error)"])
             throw Refused(.unavailable)
         }
     }

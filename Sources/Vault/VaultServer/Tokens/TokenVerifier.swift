@@ -24,11 +24,17 @@ package struct TokenVerifier: Sendable {
     static let skewSeconds: UInt64 = 60
 
     private let audience: String
+    private let refused: @Sendable (TokenRefusal, String?) -> Void
     private let keys: @Sendable (String) async throws -> TenantKeys?
 
-    /// `keys` gives the keys of a registered tenant, and nil for others.
-    package init(vaultID: VaultID, keys: @escaping @Sendable (String) async throws -> TenantKeys?) {
+    /// `keys` gives the keys of a registered tenant, and nil for others. `refused` is told of every token that opened
+    /// nothing, with the tenant if it is a registered one.
+    package init(
+        vaultID: VaultID, refused: @escaping @Sendable (TokenRefusal, String?) -> Void = { _, _ in },
+        keys: @escaping @Sendable (String) async throws -> TenantKeys?
+    ) {
         audience = vaultID.hex
+        self.refused = refused
         self.keys = keys
     }
 
@@ -70,6 +76,16 @@ package struct TokenVerifier: Sendable {
 
     /// `wallSeconds` is the wall clock's time. Throws `TokenRefusal`, or what the look-up of keys throws.
     package func verify(_ token: [UInt8], wallSeconds: UInt64) async throws -> AccountName {
+        var tenant: String?
+        do { return try await verify(token, wallSeconds: wallSeconds, registered: &tenant) } catch {
+            if let refusal = error as? TokenRefusal { refused(refusal, tenant) }
+            throw error
+        }
+    }
+
+    private func verify(
+        _ token: [UInt8], wallSeconds: UInt64, registered tenant: inout String?
+    ) async throws -> AccountName {
         guard Limits.tokenBytes.contains(token.count), let text = String(validating: token, as: UTF8.self) else {
             throw TokenRefusal.malformed
         }
@@ -82,6 +98,7 @@ package struct TokenVerifier: Sendable {
             let name = try? AccountName(tenant: claims.iss, account: claims.sub)
         else { throw TokenRefusal.malformed }
         guard let keys = try await keys(name.tenant) else { throw TokenRefusal.unknownTenant }
+        tenant = name.tenant
         guard
             keys.isValid(
                 signature, over: Array("\(parts[0]).\(parts[1])".utf8), keyID: header.kid, algorithmName: header.alg)

@@ -21,8 +21,13 @@ package struct WitnessAnchor: Anchor {
     private let identity: SigningKey
     private let vaultID: VaultID
     private let transport: any WitnessTransport
+    private let metrics: VaultMetrics
 
-    package init(settings: WitnessSettings, identity: SigningKey, transport: any WitnessTransport) {
+    package init(
+        settings: WitnessSettings, identity: SigningKey, transport: any WitnessTransport,
+        metrics: VaultMetrics = VaultMetrics()
+    ) {
+        self.metrics = metrics
         self.settings = settings
         self.identity = identity
         self.transport = transport
@@ -31,7 +36,7 @@ package struct WitnessAnchor: Anchor {
 
     package func heads() throws(AnchorError) -> [AnchoredHead] {
         // All of them are waited for, for a while: the more answer, the sooner a fork shows.
-        let answers = try ask(nil) { _ in false }
+        let answers = try ask(nil, isCounted: true) { _ in false }
         guard answers.count >= settings.quorum else { throw tooFew(answers.count, "answered") }
         return answers.compactMap { $0.held?.head }
     }
@@ -50,12 +55,12 @@ package struct WitnessAnchor: Anchor {
 
     /// The answers that are genuine: of this witness, to this question, about a head that this vault signed.
     private func ask(
-        _ head: SignedHead?, until isEnough: ([WitnessAnswer]) -> Bool
+        _ head: SignedHead?, isCounted: Bool = false, until isEnough: ([WitnessAnswer]) -> Bool
     ) throws(AnchorError) -> [WitnessAnswer] {
         var generator = SystemRandomNumberGenerator()
         let request = WitnessRequest(vaultID: vaultID, nonce: .random(using: &generator), head: head)
-        func genuine(_ replies: [[UInt8]?]) -> [WitnessAnswer] {
-            zip(replies, settings.witnesses).compactMap { bytes, witness in
+        func genuine(_ replies: [[UInt8]?]) -> [WitnessAnswer?] {
+            zip(replies, settings.witnesses).map { bytes, witness in
                 guard let bytes, let answer = try? WitnessAnswer(decoding: bytes),
                     answer.isValid(for: request, from: witness, identityKey: identity.verifyingKey)
                 else { return nil }
@@ -63,7 +68,11 @@ package struct WitnessAnchor: Anchor {
             }
         }
         guard let bytes = try? request.encoded() else { throw .unavailable("a question has no encoding") }
-        return genuine(transport.exchange(bytes, with: settings.witnesses, until: { isEnough(genuine($0)) }))
+        let answers = genuine(
+            transport.exchange(
+                bytes, with: settings.witnesses, until: { isEnough(genuine($0).compactMap { $0 }) }))
+        if isCounted { metrics.count(witnesses: answers.map { $0 != nil }) }
+        return answers.compactMap { $0 }
     }
 
     private static func contradicts(_ held: AnchoredHead?, _ head: AnchoredHead) -> Bool {
