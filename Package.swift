@@ -97,7 +97,11 @@ let package = Package(
 
         // Vault wing
         room("VaultCore", in: "Vault", uses: ["ByteCoding", "Primitives", "RecoveryProtocol"]),
-        room("SecurityModules", in: "Vault", uses: ["ByteCoding", "Primitives", "VaultCore"]),
+        // A header alone: tokens' own modules are opened by their paths.
+        .systemLibrary(
+            name: "CPKCS11", path: "Sources/Vault/CPKCS11",
+            providers: [.apt(["libp11-kit-dev"]), .brew(["p11-kit"])]),
+        room("SecurityModules", in: "Vault", uses: ["ByteCoding", "Primitives", "VaultCore", "CPKCS11"]),
         room("RecordStores", in: "Vault", uses: ["ByteCoding", "VaultCore", grdb]),
         room(
             "VaultServer", in: "Vault",
@@ -147,8 +151,8 @@ let package = Package(
             "VaultServerTests", in: "Vault",
             uses: [
                 "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "SecurityModules",
-                "RecordStores", "VaultServer", "TestSupport", hummingbird, httpClient, httpTypes, nio, nioEmbedded,
-                nioHTTP, nioHTTPTypes, jwt, logging, grdb,
+                "CPKCS11", "RecordStores", "VaultServer", "TestSupport", hummingbird, httpClient, httpTypes, nio,
+                nioEmbedded, nioHTTP, nioHTTPTypes, jwt, logging, grdb,
             ]),
         tests("BackupFormatTests", in: "Backup", uses: ["ByteCoding", "Primitives", "BackupFormat", "TestSupport"]),
         tests(

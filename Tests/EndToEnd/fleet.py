@@ -66,7 +66,7 @@ class FleetSession(Session):
         self.ports = {name: free_port() for name in self.names}
         self.vault("issuer", "new", "issuer")
         for name in self.names:
-            self.vault("init", name, "--name", name, "--url", self.url(name))
+            self.vault("init", name, "--name", name, "--url", self.url(name), *self.init_options(name))
         fleet = self.vault("fleet", "new", *[f"{name}/vault.pub" for name in self.names])
         (self.folder / "fleet.toml").write_text(fleet)
         for name in self.names:
@@ -76,6 +76,10 @@ class FleetSession(Session):
             self.start(name)
         self.password = self.secret_file("password", "correct horse battery staple\n")
         self.sign_in("anna")
+
+    def init_options(self, name):
+        """What a test adds to a vault's `init`."""
+        return []
 
     def vault(self, *arguments, expect=0):
         return self.run_program("coffer-vault", *arguments, device="operator", expect=expect)

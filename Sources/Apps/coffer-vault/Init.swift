@@ -2,6 +2,7 @@ import ArgumentParser
 import ByteCoding
 import Primitives
 import RecoveryProtocol
+import SecurityModules
 import VaultCore
 
 struct Init: ParsableCommand {
@@ -31,6 +32,22 @@ struct Init: ParsableCommand {
             valueName: "url=key"))
     var witness: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Where the newest state is remembered: file, witness, or pkcs11 for the token itself.",
+            discussion: "Without it: witness if --witness is given, otherwise file."))
+    var anchor: AnchorPlace?
+
+    @OptionGroup(title: "A token for the vault's key")
+    var tokenOptions: TokenOptions
+
+    @OptionGroup(title: "How a token is used")
+    var tokenTuning: TokenTuning
+
+    enum AnchorPlace: String, ExpressibleByArgument, CaseIterable {
+        case file, witness, pkcs11
+    }
+
     @Option(help: "How many witnesses may be malicious or put back. There must be three times as many, and one more.")
     var faultyWitnesses: Int?
 
@@ -41,11 +58,20 @@ struct Init: ParsableCommand {
         guard url.count <= Limits.urlsPerVaultMax, url.allSatisfy(Fleet.isPlainURL) else {
             throw ValidationError("--url is given at most four times, and is http or https without spaces or quotes.")
         }
+        guard anchor != .pkcs11 || tokenOptions.pkcs11 != nil else {
+            throw ValidationError(
+                "--anchor pkcs11 needs --pkcs11: the anchor is in the token that has the vault's key.")
+        }
+        guard anchor == nil || (anchor == .witness) == !witness.isEmpty else {
+            throw ValidationError("--witness is given with --anchor witness, and with no other.")
+        }
     }
 
     func run() throws {
         let folder = VaultFolder(path: folder)
-        let identity = try folder.create(name: name, anchor: try anchor())
+        let settings = try anchorSettings()
+        let token = try tokenOptions.pkcs11.map { _ in try ChosenToken(tokenOptions, tokenTuning) }
+        let identity = try folder.create(name: name, anchor: settings, token: token)
         let file = VaultPublicFile(name: name, identity: identity, urls: url)
         // Last: a run that was cut before it is taken up again.
         try PublicFile.write(file.text, to: folder.publicKey)
@@ -58,10 +84,19 @@ struct Init: ParsableCommand {
             )
         }
         Output.line("For the fleet file: \(folder.publicKey)")
-        Output.line("Keep \(folder.wrappingKey) apart from copies of the store: with both, a thief has the records.")
+        if let token {
+            Output.line(
+                "\(token.token.name) has the vault's key, and does not let it out. Without the token, or its PIN, the vault's"
+            )
+            Output.line("records never open again: this vault then counts as lost, and the fleet goes on without it.")
+        } else {
+            Output.line(
+                "Keep \(folder.wrappingKey) apart from copies of the store: with both, a thief has the records.")
+        }
     }
 
-    private func anchor() throws -> AnchorSettings {
+    private func anchorSettings() throws -> AnchorSettings {
+        if anchor == .pkcs11 { return .token }
         guard !witness.isEmpty else { return .file(anchorFile) }
         let witnesses = try witness.map { text in
             guard let equals = text.lastIndex(of: "="),

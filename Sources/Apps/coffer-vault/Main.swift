@@ -47,7 +47,6 @@ struct CofferVault: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Init.self, Serve.self, TenantCommands.self, IssuerCommands.self, FleetCommands.self, Audit.self,
-            Restore.self,
-            WitnessCommand.self, SelfTest.self,
+            Restore.self, TokenCommands.self, WitnessCommand.self, SelfTest.self,
         ])
 }

@@ -11,7 +11,7 @@ import VaultServer
 struct VaultFolder {
     let path: String
 
-    private func file(_ name: String) -> String { URL(filePath: path).appending(path: name).path }
+    func file(_ name: String) -> String { URL(filePath: path).appending(path: name).path }
     var wrappingKey: String { file("security-module.key") }
     var wrappedDataKey: String { file("data-key.wrapped") }
     var store: String { file("vault.sqlite") }
@@ -21,95 +21,123 @@ struct VaultFolder {
 
     /// Opens the vault's records. What store and anchor do is counted in `metrics`.
     func open(counting metrics: VaultMetrics = VaultMetrics()) throws(CommandFailure) -> SealedRecords {
+        try openParts(counting: metrics).records
+    }
+
+    struct Parts {
+        let keys: VaultKeys
+        let anchorSettings: AnchorSettings
+        let records: SealedRecords
+    }
+
+    func openParts(counting metrics: VaultMetrics = VaultMetrics()) throws(CommandFailure) -> Parts {
         guard FileManager.default.fileExists(atPath: store) else {
             throw CommandFailure(.notSetUp, "There is no vault in \(path). Make one with `coffer-vault init`.")
         }
-        let dataKey: SecretBytes
-        do throws(SecurityModuleError) {
-            let wrapped = try wrappedKey()
-            dataKey = try SoftwareSecurityModule(path: wrappingKey).unwrap(wrapped)
-        } catch { throw CommandFailure(error) }
+        let keys = try openKeys()
         let opened: SQLiteRecordStore
         do throws(RecordStoreError) { opened = try SQLiteRecordStore(path: store, creating: false) } catch {
             throw CommandFailure(LedgerError(error))
         }
         let anchoring: SealedRecords.Anchoring
-        do throws(LedgerError) { anchoring = try SealedRecords.anchoring(of: opened, dataKey: dataKey) } catch {
+        do throws(LedgerError) { anchoring = try SealedRecords.anchoring(of: opened, dataKey: keys.dataKey) } catch {
             throw CommandFailure(error)
         }
-        return SealedRecords(
-            store: MeasuredStore(opened, metrics), dataKey: dataKey,
-            anchor: MeasuredAnchor(anchor(anchoring, metrics), metrics))
+        return Parts(
+            keys: keys, anchorSettings: anchoring.settings,
+            records: SealedRecords(
+                store: MeasuredStore(opened, metrics), dataKey: keys.dataKey,
+                anchor: MeasuredAnchor(try anchor(anchoring, keys, metrics), metrics)))
     }
 
-    private func anchor(_ anchoring: SealedRecords.Anchoring, _ metrics: VaultMetrics) -> any Anchor {
+    private func anchor(
+        _ anchoring: SealedRecords.Anchoring, _ keys: VaultKeys, _ metrics: VaultMetrics
+    ) throws(CommandFailure) -> any Anchor {
         switch anchoring.settings {
-        case .file(let path): FileAnchor(path: anchorPath(path))
+        case .token:
+            guard let token = keys.token else {
+                throw CommandFailure(
+                    .badFile,
+                    "This vault's anchor is in a token, and \(tokenSettings) is gone. Take it from a copy of the folder."
+                )
+            }
+            return tokenAnchor(token)
+        case .file(let path): return FileAnchor(path: anchorPath(path))
         case .witnesses(let settings):
-            WitnessAnchor(
+            return WitnessAnchor(
                 settings: settings, identity: anchoring.identity, transport: HTTPWitnessTransport(), metrics: metrics)
         }
     }
 
     /// A relative path is seen from the folder, so that a folder can be moved.
-    private func anchorPath(_ path: String) -> String { path.hasPrefix("/") ? path : file(path) }
+    func anchorPath(_ path: String) -> String { path.hasPrefix("/") ? path : file(path) }
 
-    private func wrappedKey() throws(SecurityModuleError) -> [UInt8] {
-        do { return try PrivateFile.read(wrappedDataKey, bytesMax: 4096) } catch {
-            throw .unavailable("\(wrappedDataKey) cannot be read, or others can read it too")
+    /// Makes a vault where there is none, and returns its identity. `vault.pub`, which comes last, says that a vault is whole.
+    func create(
+        name: String, anchor settings: AnchorSettings, token: ChosenToken? = nil
+    ) throws(CommandFailure) -> VerifyingKey {
+        try checkEmpty(settings)
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch { throw CommandFailure(.cannotCreate, "The folder \(path) cannot be made.") }
+        do throws(CommandFailure) {
+            let keys = try makeKeys(in: token, name: name)
+            return try create(name: name, anchor: settings, keys: keys)
+        } catch {
+            guard let token else { throw error }
+            throw takeBack(token, anchor: settings, after: error)
         }
     }
 
-    /// Makes a vault where there is none, and returns its identity. `vault.pub`, which comes last, says that a vault is whole.
-    func create(name: String, anchor settings: AnchorSettings) throws(CommandFailure) -> VerifyingKey {
-        let files = FileManager.default
-        guard [wrappingKey, wrappedDataKey, store].allSatisfy({ !files.fileExists(atPath: $0) }) else {
-            guard files.fileExists(atPath: publicKey) else {
-                throw CommandFailure(
-                    .cannotCreate,
-                    "\(path) holds what is left of an `init` that was cut. Without \(publicKey) no fleet knows it, so nothing "
-                        + "depends on it: delete the folder, and run `init` again.")
-            }
-            throw CommandFailure(.cannotCreate, "There is a vault in \(path) already. Nothing was changed.")
-        }
-        do {
-            try files.createDirectory(
-                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        } catch { throw CommandFailure(.cannotCreate, "The folder \(path) cannot be made.") }
+    private func create(
+        name: String, anchor settings: AnchorSettings, keys: VaultKeys
+    ) throws(CommandFailure) -> VerifyingKey {
         var generator = SystemRandomNumberGenerator()
-        let dataKey = SecretBytes.random(RecordSealer.dataKeyBytes, using: &generator)
-        do throws(SecurityModuleError) {
-            let module = try SoftwareSecurityModule.create(path: wrappingKey, using: &generator)
-            let wrapped = try module.wrap(
-                dataKey, nonce: generator.bytes(XChaCha20Poly1305.nonceBytes))
-            try keep(wrapped)
-        } catch { throw CommandFailure(error) }
-        let anchor = try newAnchor(settings)
+        let anchor = try newAnchor(settings, keys)
         let records: SealedRecords
         do throws(RecordStoreError) {
             records = SealedRecords(
-                store: try SQLiteRecordStore(path: store, creating: true), dataKey: dataKey, anchor: anchor)
+                store: try SQLiteRecordStore(path: store, creating: true), dataKey: keys.dataKey, anchor: anchor)
         } catch { throw CommandFailure(LedgerError(error)) }
         do throws(LedgerError) {
             return try VaultAdministration(records: records).create(name: name, anchor: settings, using: &generator)
         } catch { throw CommandFailure(error) }
     }
 
-    private func newAnchor(_ settings: AnchorSettings) throws(CommandFailure) -> any Anchor {
+    private func checkEmpty(_ anchor: AnchorSettings) throws(CommandFailure) {
+        let files = FileManager.default
+        if [wrappingKey, wrappedDataKey, tokenSettings, store].allSatisfy({ !files.fileExists(atPath: $0) }) {
+            guard case .file(let path) = anchor, files.fileExists(atPath: anchorPath(path)) else { return }
+            throw CommandFailure(
+                .cannotCreate,
+                "The anchor \(anchorPath(path)) exists already, and another vault may depend on it. Nothing was changed."
+            )
+        }
+        guard files.fileExists(atPath: publicKey) else {
+            throw CommandFailure(
+                .cannotCreate,
+                "\(path) holds what is left of an `init` that was cut. Without \(publicKey) no fleet knows it, so nothing "
+                    + "depends on it: delete the folder, and run `init` again.")
+        }
+        throw CommandFailure(.cannotCreate, "There is a vault in \(path) already. Nothing was changed.")
+    }
+
+    private func newAnchor(_ settings: AnchorSettings, _ keys: VaultKeys) throws(CommandFailure) -> any Anchor {
         switch settings {
         case .witnesses: return FirstBatchAnchor()
         case .file(let path):
             do { return try FileAnchor.create(path: anchorPath(path)) } catch {
                 throw CommandFailure(.cannotCreate, "The anchor \(anchorPath(path)) cannot be made: \(error)")
             }
+        case .token:
+            guard let token = keys.token else {
+                throw CommandFailure(.notSetUp, "An anchor in a token needs a token: --pkcs11.")
+            }
+            let anchor = tokenAnchor(token)
+            do throws(AnchorError) { try anchor.create() } catch { throw CommandFailure(LedgerError(error)) }
+            return anchor
         }
-    }
-
-    private func keep(_ wrapped: [UInt8]) throws(SecurityModuleError) {
-        let outcome = wrapped.withUnsafeBytes { bytes in
-            Result { () throws(PrivateFile.Failure) in try PrivateFile.create(wrappedDataKey, bytes) }
-        }
-        if case .failure = outcome { throw .unavailable("\(wrappedDataKey) cannot be made") }
     }
 }
 
@@ -117,6 +145,8 @@ extension CommandFailure {
     init(_ error: SecurityModuleError) {
         switch error {
         case .unavailable(let text): self.init(.notPrivate, text)
+        case .unreachable(let text): self.init(.unavailable, text)
+        case .unfit(let text): self.init(.notSetUp, text)
         case .refused:
             self.init(.badFile, "The wrapped data key was not made by this vault's security module, or was altered.")
         }

@@ -44,8 +44,10 @@ package struct SoftwareSecurityModule: SecurityModule {
     }
 
     /// nonce ‖ sealed data key. The nonce is 24 random bytes.
-    package func wrap(_ dataKey: SecretBytes, nonce: [UInt8]) throws(SecurityModuleError) -> [UInt8] {
-        guard nonce.count == XChaCha20Poly1305.nonceBytes else { throw .refused }
+    package func wrap(
+        _ dataKey: SecretBytes, using generator: inout some RandomNumberGenerator
+    ) throws(SecurityModuleError) -> [UInt8] {
+        let nonce = generator.bytes(XChaCha20Poly1305.nonceBytes)
         var plaintext = dataKey.withBytes { Array($0) }
         defer { plaintext.wipe() }
         return nonce + cipher.seal(plaintext, nonce: nonce, authenticating: Self.label)

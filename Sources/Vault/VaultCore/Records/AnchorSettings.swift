@@ -7,6 +7,8 @@ package enum AnchorSettings: ByteCodable, Equatable, Sendable {
     /// A file: its path, as seen from the vault's folder.
     case file(String)
     case witnesses(WitnessSettings)
+    /// The token that opens the vault's data key. Which one that is stands outside the store; no other opens the key.
+    case token
 
     private static let pathBytes = 1...4096
 
@@ -14,6 +16,7 @@ package enum AnchorSettings: ByteCodable, Equatable, Sendable {
         switch try reader.uint8() {
         case 1: self = .file(try reader.text(Self.pathBytes))
         case 2: self = .witnesses(try WitnessSettings(from: &reader))
+        case 3: self = .token
         default: throw .invalidValue
         }
     }
@@ -26,6 +29,7 @@ package enum AnchorSettings: ByteCodable, Equatable, Sendable {
         case .witnesses(let settings):
             writer.uint8(2)
             try settings.encode(into: &writer)
+        case .token: writer.uint8(3)
         }
     }
 }

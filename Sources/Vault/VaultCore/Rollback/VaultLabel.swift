@@ -5,6 +5,7 @@ package import ByteCoding
 package enum VaultLabel: String, CaseIterable, Sendable {
     case headCode = "coffer/v1/vault-head-code"
     case headHash = "coffer/v1/vault-head-hash"
+    case tokenHead = "coffer/v1/vault-token-head"
     case signHead = "coffer/v1/sign-vault-head"
     case signWitness = "coffer/v1/sign-witness-answer"
 }

@@ -10,7 +10,7 @@ import VaultCore
         var generator = SystemRandomNumberGenerator()
         let module = try SoftwareSecurityModule.create(path: folder.path("key"), using: &generator)
         let dataKey = SecretBytes.random(32, using: &generator)
-        let wrapped = try module.wrap(dataKey, nonce: generator.bytes(24))
+        let wrapped = try module.wrap(dataKey, using: &generator)
         #expect(try SoftwareSecurityModule(path: folder.path("key")).unwrap(wrapped).isEqual(to: dataKey))
         let other = try SoftwareSecurityModule.create(path: folder.path("other"), using: &generator)
         #expect(throws: SecurityModuleError.refused) { try other.unwrap(wrapped) }
