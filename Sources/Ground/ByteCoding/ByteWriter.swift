@@ -60,6 +60,12 @@ package struct ByteWriter {
         try encode(value, &self)
     }
 
+    /// Padding.
+    package mutating func zeros(_ count: Int) {
+        // Byte by byte through a sequence's protocol two thousand of them cost more than sealing them.
+        bytes.append(contentsOf: [UInt8](repeating: 0, count: count))
+    }
+
     /// Bytes whose length the reader knows otherwise.
     package mutating func raw(_ value: some Sequence<UInt8>) {
         bytes.append(contentsOf: value)

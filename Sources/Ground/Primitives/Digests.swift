@@ -7,8 +7,16 @@ import Crypto
 #endif
 
 /// SHA-256 (FIPS 180-4), 32 bytes.
-package func sha256(_ bytes: some Collection<UInt8>) -> [UInt8] {
-    Array(SHA256.hash(data: Array(bytes)))
+package func sha256(_ bytes: some Collection<UInt8>) -> [UInt8] { sha256(Array(bytes)) }
+
+/// The same of an array, which is not copied.
+package func sha256(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { sha256($0) } }
+
+/// The same of bytes in place.
+package func sha256(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+    var hash = SHA256()
+    hash.update(bufferPointer: bytes)
+    return Array(hash.finalize())
 }
 
 /// SHA-512 (FIPS 180-4), 64 bytes.

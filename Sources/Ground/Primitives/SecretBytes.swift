@@ -3,7 +3,7 @@ import CSodium
 /// Secret bytes: they do not print, are never copied by passing them on, and are wiped when the last holder lets go.
 ///
 /// The storage comes from `sodium_malloc`: between guard pages, locked into memory where the system allows it, and
-/// left out of core dumps. Whoever reads the bytes does it inside `withBytes`, which is what to grep for.
+/// left out of core dumps; short secrets share such pages (`SecretPages`). Whoever reads the bytes does it inside `withBytes`, which is what to grep for.
 package final class SecretBytes: Sendable {
     // Written only in `init`, before anyone else holds the object, and never moved; so it may be shared.
     private nonisolated(unsafe) let storage: UnsafeMutableRawBufferPointer
@@ -11,8 +11,7 @@ package final class SecretBytes: Sendable {
     /// Fills `count` bytes in place.
     package init(count: Int, filling fill: (UnsafeMutableRawBufferPointer) throws -> Void) rethrows {
         Sodium.start()
-        guard let base = sodium_malloc(max(count, 1)) else { preconditionFailure("out of memory for secrets") }
-        storage = UnsafeMutableRawBufferPointer(start: base, count: count)
+        storage = UnsafeMutableRawBufferPointer(start: Self.place(count), count: count)
         // If it throws, the object is complete already, and `deinit` frees and wipes the storage.
         try fill(storage)
     }
@@ -34,8 +33,19 @@ package final class SecretBytes: Sendable {
     }
 
     deinit {
-        // sodium_free wipes before it unmaps.
-        sodium_free(storage.baseAddress)
+        guard let base = storage.baseAddress else { return }
+        if storage.count <= SecretPages.placeBytes {
+            SecretPages.giveBack(base)
+        } else {
+            // It wipes before it unmaps.
+            sodium_free(base)
+        }
+    }
+
+    private static func place(_ count: Int) -> UnsafeMutableRawPointer {
+        if count <= SecretPages.placeBytes { return SecretPages.take() }
+        guard let base = sodium_malloc(count) else { preconditionFailure("out of memory for secrets") }
+        return base
     }
 
     package var count: Int { storage.count }

@@ -41,6 +41,17 @@ import Testing
         #expect(!constantTimeEquals([1], [2]) && !constantTimeEquals([1], [1, 0]))
     }
 
+    @Test func `are apart from each other, and a place that is used again holds nothing of before`() {
+        var generator = SeededGenerator(seed: 2)
+        for _ in 0..<3 {
+            let expected = (0..<700).map { generator.bytes([0, 1, 32, 63, 64, 65, 200][$0 % 7]) }
+            let secrets = expected.map { SecretBytes(copying: $0) }
+            for (secret, bytes) in zip(secrets, expected) { #expect(secret.withBytes { Array($0) } == bytes) }
+        }
+        let fresh = (0..<700).map { _ in SecretBytes(count: 64) { _ in } }
+        #expect(fresh.allSatisfy { $0.withBytes { $0.allSatisfy { $0 == 0 } } })
+    }
+
     @Test func `come from the generator that is handed in, and an error while filling passes through`() {
         struct Failure: Error {}
         var (first, second) = (SeededGenerator(seed: 1), SeededGenerator(seed: 1))

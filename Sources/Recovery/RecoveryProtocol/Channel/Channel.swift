@@ -135,7 +135,7 @@ private func pad(_ message: some ByteCodable, to count: Int) throws(ChannelError
         guard encoded.count + 2 <= count else { throw ByteCodingError.lengthOutOfRange }
         writer = ByteWriter(capacity: count)
         try writer.vector(encoded, 0...0xffff)
-        writer.raw(repeatElement(0, count: count - writer.bytes.count))
+        writer.zeros(count - writer.bytes.count)
         return writer.bytes
     } catch { throw .tooLarge }
 }

@@ -20,13 +20,17 @@ package struct Evaluation: Hashable, Sendable {
         share.append(to: &seed)
         seed += shareKey.bytes + blindedElement.bytes + generator.bytes(32)
         let nonce = OPRF.hashToScalar(seed, tag: Label.proofNonce.bytes)
-        self.init(of: blindedElement, share: share, nonce: nonce)
+        self.init(of: blindedElement, share: share, shareKey: shareKey, nonce: nonce)
     }
 
     /// With a given nonce, for known answers.
     package init(of blindedElement: GroupElement, share: Scalar, nonce: Scalar) {
+        self.init(of: blindedElement, share: share, shareKey: share.timesGenerator, nonce: nonce)
+    }
+
+    private init(of blindedElement: GroupElement, share: Scalar, shareKey: GroupElement, nonce: Scalar) {
         element = share * blindedElement
-        shareKey = share.timesGenerator
+        self.shareKey = shareKey
         proof = DLEQ.prove(
             share: share, shareKey: shareKey, inputs: [blindedElement], outputs: [element], nonce: nonce)
     }
@@ -39,7 +43,8 @@ package enum DLEQ {
         share: Scalar, shareKey: GroupElement, inputs: [GroupElement], outputs: [GroupElement], nonce: Scalar,
         mode: OPRF.Mode = .verifiable
     ) -> EvaluationProof {
-        let composite = composites(shareKey: shareKey, inputs: inputs, outputs: outputs, mode: mode).input
+        let weights = weights(shareKey: shareKey, inputs: inputs, outputs: outputs, mode: mode)
+        let composite = sum(of: inputs, weights)
         let challenge = challenge(
             shareKey: shareKey, compositeInput: composite, compositeOutput: share * composite,
             first: nonce.timesGenerator, second: nonce * composite, mode: mode)
@@ -56,7 +61,8 @@ package enum DLEQ {
             let challenge = try? Scalar(copying: Array(proof.bytes.prefix(32))),
             let response = try? Scalar(copying: Array(proof.bytes.suffix(32)))
         else { return false }
-        let composites = composites(shareKey: shareKey, inputs: inputs, outputs: outputs, mode: mode)
+        let weights = weights(shareKey: shareKey, inputs: inputs, outputs: outputs, mode: mode)
+        let composites = (input: sum(of: inputs, weights), output: sum(of: outputs, weights))
         let expected = self.challenge(
             shareKey: shareKey, compositeInput: composites.input, compositeOutput: composites.output,
             first: response.timesGenerator + challenge * shareKey,
@@ -64,24 +70,26 @@ package enum DLEQ {
         return expected == challenge
     }
 
-    /// RFC 9497 section 2.2.1, ComputeComposites.
-    private static func composites(
+    /// RFC 9497 section 2.2.1, ComputeComposites: d_i. Who proves needs no second sum, for it is the share times the
+    /// first (ComputeCompositesFast).
+    private static func weights(
         shareKey: GroupElement, inputs: [GroupElement], outputs: [GroupElement], mode: OPRF.Mode
-    ) -> (input: GroupElement, output: GroupElement) {
+    ) -> [Scalar] {
         let context = mode.contextString
         let seedTag = Array("Seed-".utf8) + context
         let seed = sha512(prefixed(shareKey.bytes) + prefixed(seedTag))
-        var input: GroupElement?
-        var output: GroupElement?
-        for (position, pair) in zip(inputs, outputs).enumerated() {
+        return zip(inputs, outputs).enumerated().map { position, pair in
             let transcript =
                 prefixed(seed) + OPRF.twoBytes(position) + prefixed(pair.0.bytes) + prefixed(pair.1.bytes)
                 + Array("Composite".utf8)
-            let weight = OPRF.hashToScalar(transcript, tag: Array("HashToScalar-".utf8) + context)
-            input = input.map { $0 + weight * pair.0 } ?? weight * pair.0
-            output = output.map { $0 + weight * pair.1 } ?? weight * pair.1
+            return OPRF.hashToScalar(transcript, tag: Array("HashToScalar-".utf8) + context)
         }
-        return (input ?? .generator, output ?? .generator)
+    }
+
+    private static func sum(of elements: [GroupElement], _ weights: [Scalar]) -> GroupElement {
+        var sum: GroupElement?
+        for (element, weight) in zip(elements, weights) { sum = sum.map { $0 + weight * element } ?? weight * element }
+        return sum ?? .generator
     }
 
     private static func challenge(
