@@ -30,6 +30,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -102,7 +103,7 @@ let package = Package(
             name: "CPKCS11", path: "Sources/Vault/CPKCS11",
             providers: [.apt(["libp11-kit-dev"]), .brew(["p11-kit"])]),
         room("SecurityModules", in: "Vault", uses: ["ByteCoding", "Primitives", "VaultCore", "CPKCS11"]),
-        room("RecordStores", in: "Vault", uses: ["ByteCoding", "VaultCore", grdb]),
+        room("RecordStores", in: "Vault", uses: ["ByteCoding", "VaultCore", grdb, sqlite]),
         room(
             "VaultServer", in: "Vault",
             uses: [

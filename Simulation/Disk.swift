@@ -137,7 +137,7 @@ final class DiskHandle: RecordStore, @unchecked Sendable {
     func leaves() throws(RecordStoreError) -> LeafTable {
         try suffer()
         // A new record takes the next slot, so the order of the first writes is the order of slots.
-        return LeafTable(epoch: disk.epoch, head: disk.head, leaves: disk.records.map(\.leaf))
+        return LeafTable(epoch: disk.epoch, head: disk.head, leaves: LeafIndexBuilder(disk.records.map(\.leaf)))
     }
 
     func commit(_ batch: RecordBatch) throws(RecordStoreError) {

@@ -121,4 +121,53 @@ import VaultCore
         #expect(index.due(atSeconds: 4, limit: 9) == [try record(1, slot: 1).key, try record(5, slot: 2).key])
         #expect(index.due(atSeconds: 3, limit: 9).count == 1 && index.due(atSeconds: 9, limit: 1).count == 1)
     }
+
+    /// Thousands, so that the table grows; and keys that begin alike, or at the table's very end, so that places are taken.
+    @Test func `an index that grew, one that was read, and a dictionary agree`() throws {
+        var generator = SeededGenerator(seed: 3)
+        var records: [StoredRecord] = []
+        var slots: [RecordKey: UInt64] = [:]
+        var grown = try LeafIndex([])
+        for slot in 0..<UInt64(9000) {
+            var bytes = generator.bytes(32)
+            switch slot % 7 {
+            case 0: bytes.replaceSubrange(..<8, with: repeatElement(0xff, count: 8))
+            case 1: bytes.replaceSubrange(..<8, with: repeatElement(UInt8(slot % 2), count: 8))
+            default: break
+            }
+            let record = StoredRecord(
+                key: try RecordKey(bytes), slot: slot, epoch: 1, sealed: generator.bytes(20),
+                dueSeconds: slot % 5 == 0 ? .random(in: 0..<1000, using: &generator) : nil)
+            try grown.put(record)
+            records.append(record)
+            slots[record.key] = slot
+        }
+        var read = try LeafIndex(records.map(\.leaf))
+        #expect(grown.tree.root == read.tree.root && read.tree.root == MerkleTree(records.map(\.leaf.hash)).root)
+        #expect(read.keys(0..<9000) == records.map(\.key))
+        for key in records.map(\.key) { #expect(grown.slot(of: key) == slots[key] && read.slot(of: key) == slots[key]) }
+        for _ in 0..<1000 {
+            var bytes = generator.bytes(32)
+            if bytes[31] < 128 { bytes.replaceSubrange(..<8, with: repeatElement(0xff, count: 8)) }
+            let stranger = try RecordKey(bytes)
+            #expect(grown.slot(of: stranger) == nil && read.slot(of: stranger) == nil)
+        }
+        let due = records.filter { ($0.dueSeconds ?? .max) <= 500 }
+            .sorted { ($0.dueSeconds ?? 0, $0.slot) < ($1.dueSeconds ?? 0, $1.slot) }.map(\.key)
+        for _ in 0..<2 {
+            #expect(grown.due(atSeconds: 500, limit: 9000) == due && read.due(atSeconds: 500, limit: 9000) == due)
+        }
+    }
+
+    @Test func `what is due no longer, is due later or is due at last is found as it is now`() throws {
+        var index = try LeafIndex([])
+        for number in 0..<UInt8(9) { try index.put(try record(number, slot: UInt64(number), due: 10)) }
+        #expect(index.due(atSeconds: 9, limit: 9).isEmpty && index.due(atSeconds: 10, limit: 9).count == 9)
+        for number in 0..<UInt8(8) { try index.put(try record(number, slot: UInt64(number), text: "newer")) }
+        #expect(index.due(atSeconds: 10, limit: 9) == [try record(8, slot: 8).key])
+        try index.put(try record(8, slot: 8, text: "newer", due: 30))
+        #expect(index.due(atSeconds: 29, limit: 9).isEmpty)
+        try index.put(try record(3, slot: 3, due: 5))
+        #expect(index.due(atSeconds: 30, limit: 9) == [try record(3, slot: 3).key, try record(8, slot: 8).key])
+    }
 }

@@ -57,7 +57,7 @@ package final class SQLiteRecordStore: RecordStore {
             var table: LeafTable?
             try database.inTransaction(.deferred) {
                 let meta = try Self.meta(database)
-                table = LeafTable(epoch: meta.epoch, head: meta.head, leaves: try Self.leaves(database))
+                table = LeafTable(epoch: meta.epoch, head: meta.head, leaves: try Self.readLeaves(database))
                 return .commit
             }
             guard let table else { throw RecordStoreError.unavailable("the read did not finish") }
@@ -131,13 +131,13 @@ package final class SQLiteRecordStore: RecordStore {
 
     // MARK: Statements
 
-    private struct Meta {
+    struct Meta {
         var epoch: UInt64
         var head: [UInt8]
         var slotCount: UInt64
     }
 
-    private static func meta(_ database: Database) throws -> Meta {
+    static func meta(_ database: Database) throws -> Meta {
         guard
             let row = try Row.fetchOne(database, sql: "SELECT epoch, head FROM meta WHERE id = 0"),
             let count = try Int64.fetchOne(database, sql: "SELECT coalesce(max(slot) + 1, 0) FROM records")
@@ -153,24 +153,6 @@ package final class SQLiteRecordStore: RecordStore {
         return StoredRecord(
             key: key, slot: try number(row["slot"]), epoch: try number(row["epoch"]),
             sealed: [UInt8](row["sealed"] as Data), dueSeconds: try due.map(number))
-    }
-
-    private static func leaves(_ database: Database) throws -> [Leaf] {
-        let rows = try Row.fetchCursor(database, sql: "SELECT slot, key, due, hash FROM leaves ORDER BY slot")
-        var leaves: [Leaf] = []
-        while let row = try rows.next() {
-            guard try number(row["slot"]) == leaves.count else {
-                throw RecordStoreError.damaged("a record's leaf is missing")
-            }
-            let due: Int64? = row["due"]
-            do {
-                leaves.append(
-                    Leaf(
-                        key: try RecordKey([UInt8](row["key"] as Data)), dueSeconds: try due.map(number),
-                        sealedHash: try SealedHash([UInt8](row["hash"] as Data))))
-            } catch is ByteCodingError { throw RecordStoreError.damaged("a record's leaf has another size") }
-        }
-        return leaves
     }
 
     private static func write(_ batch: RecordBatch, into database: Database) throws {

@@ -50,10 +50,10 @@ package struct StoreSnapshot: Sendable {
 package struct LeafTable: Sendable {
     package let epoch: UInt64
     package let head: [UInt8]
-    /// Of slots 0, 1, 2 …, without a gap.
-    package let leaves: [Leaf]
+    /// Of slots 0, 1, 2 …, without a gap. There may be millions, so they are hashed as they are read.
+    package let leaves: LeafIndexBuilder
 
-    package init(epoch: UInt64, head: [UInt8], leaves: [Leaf]) {
+    package init(epoch: UInt64, head: [UInt8], leaves: consuming LeafIndexBuilder) {
         self.epoch = epoch
         self.head = head
         self.leaves = leaves

@@ -24,13 +24,34 @@ package struct Leaf: ByteCodable, Equatable, Sendable {
 
     /// SHA-256(0x00 ‖ leaf), RFC 9162 section 2.1.1.
     package var hash: MerkleHash {
-        var writer = ByteWriter(capacity: 80)
-        writer.uint8(0x00)
-        writer.raw(key.bytes)
-        writer.uint8(dueSeconds == nil ? 0 : 1)
-        if let dueSeconds { writer.uint64(dueSeconds) }
-        writer.raw(sealedHash.bytes)
-        return MerkleHash(uncheckedBytes: sha256(writer.bytes))
+        key.bytes.withUnsafeBytes { key in
+            sealedHash.bytes.withUnsafeBytes { sealedHash in
+                Self.withHashed(key: key, dueSeconds: dueSeconds, sealedHash: sealedHash) {
+                    MerkleHash(uncheckedBytes: sha256($0))
+                }
+            }
+        }
+    }
+
+    /// Lends what is hashed: 0x00, then the leaf's encoding, from parts that nobody made a leaf of.
+    static func withHashed<Result>(
+        key: UnsafeRawBufferPointer, dueSeconds: UInt64?, sealedHash: UnsafeRawBufferPointer,
+        _ body: (UnsafeRawBufferPointer) -> Result
+    ) -> Result {
+        withUnsafeTemporaryAllocation(byteCount: 1 + RecordKey.byteCount + 9 + SealedHash.byteCount, alignment: 8) {
+            buffer in
+            var count = 0
+            func append(_ bytes: UnsafeRawBufferPointer) {
+                UnsafeMutableRawBufferPointer(rebasing: buffer[count..<count + bytes.count]).copyMemory(from: bytes)
+                count += bytes.count
+            }
+            withUnsafeBytes(of: UInt8(0x00)) { append($0) }
+            append(key)
+            withUnsafeBytes(of: UInt8(dueSeconds == nil ? 0 : 1)) { append($0) }
+            if let dueSeconds { withUnsafeBytes(of: dueSeconds.bigEndian) { append($0) } }
+            append(sealedHash)
+            return body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        }
     }
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {

@@ -1,3 +1,5 @@
+import Primitives
+
 /// What a store holds that is not what the tree says. Nothing of it may be served.
 package enum LeafMismatch: Error, Equatable {
     /// Two slots claim one record.
@@ -13,34 +15,35 @@ package enum LeafMismatch: Error, Equatable {
 }
 
 /// The tree, and the way from a record's key to its slot, made of the same leaves: so absence is proved like presence.
+///
+/// All of it is in memory, about 110 bytes for a leaf, in a few large arrays.
 package struct LeafIndex: Sendable {
     package private(set) var tree: MerkleTree
-    private var keys: [RecordKey]
-    private var dueSeconds: [UInt64?]
-    private var slots: [RecordKey: Int]
+    private var slots: SlotTable
+    private var due: DueTimes
 
     /// From the leaves of slots 0, 1, 2 ….
     package init(_ leaves: [Leaf]) throws(LeafMismatch) {
-        tree = MerkleTree(leaves.map(\.hash))
-        keys = leaves.map(\.key)
-        dueSeconds = leaves.map(\.dueSeconds)
-        slots = Dictionary(minimumCapacity: leaves.count)
-        for (slot, key) in keys.enumerated() {
-            guard slots.updateValue(slot, forKey: key) == nil else { throw .sameRecordTwice(slot: UInt64(slot)) }
-        }
+        self = try LeafIndexBuilder(leaves).index()
     }
 
-    package var slotCount: UInt64 { UInt64(keys.count) }
+    init(_ leaves: consuming DigestList, _ slots: consuming SlotTable, _ due: consuming DueTimes) {
+        tree = MerkleTree(leaves)
+        self.slots = slots
+        self.due = due
+    }
+
+    package var slotCount: UInt64 { UInt64(slots.count) }
 
     /// The slot of a key; nil if there is no such record.
-    package func slot(of key: RecordKey) -> UInt64? { slots[key].map { UInt64($0) } }
+    package func slot(of key: RecordKey) -> UInt64? { slots.slot(of: key).map { UInt64($0) } }
 
-    /// Every key, in the order of slots.
-    package var allKeys: [RecordKey] { keys }
+    /// The keys of slots that follow each other.
+    package func keys(_ range: Range<Int>) -> [RecordKey] { range.map(slots.key) }
 
     /// Proves what the store answered for a key: this very version, or that there is none.
     package func check(_ stored: StoredRecord?, for key: RecordKey) throws(LeafMismatch) {
-        guard let slot = slots[key] else {
+        guard let slot = slots.slot(of: key) else {
             guard stored == nil else { throw .unknownRecord }
             return
         }
@@ -53,25 +56,50 @@ package struct LeafIndex: Sendable {
     /// Takes a new version, or a new record in the next slot.
     package mutating func put(_ record: StoredRecord) throws(LeafMismatch) {
         let leaf = record.leaf
-        guard let slot = Int(exactly: record.slot), slots[record.key] ?? keys.count == slot,
+        guard let slot = Int(exactly: record.slot), slots.slot(of: record.key) ?? slots.count == slot,
             tree.put(leaf.hash, at: slot)
         else { throw .wrongSlot(slot: record.slot) }
-        if slot == keys.count {
-            keys.append(record.key)
-            dueSeconds.append(record.dueSeconds)
-            slots[record.key] = slot
-        } else {
-            dueSeconds[slot] = record.dueSeconds
-        }
+        if slot == slots.count { slots.append(record.key) }
+        due.put(record.dueSeconds, at: slot)
     }
 
     /// Up to `limit` records whose time has come, the most overdue first.
-    package func due(atSeconds seconds: UInt64, limit: Int) -> [RecordKey] {
-        var found: [(due: UInt64, slot: Int)] = []
-        for (slot, due) in dueSeconds.enumerated() {
-            if let due, due <= seconds { found.append((due, slot)) }
+    package mutating func due(atSeconds seconds: UInt64, limit: Int) -> [RecordKey] {
+        due.slots(atSeconds: seconds).prefix(limit).map(slots.key)
+    }
+}
+
+/// Takes leaves in the order of slots, as a store reads them, and makes an index of them.
+package struct LeafIndexBuilder: Sendable {
+    private var leaves = DigestList()
+    private var slots = SlotTable()
+    private var due = DueTimes()
+
+    package init() {}
+
+    package init(_ leaves: [Leaf]) {
+        for leaf in leaves { append(leaf) }
+    }
+
+    package var count: Int { leaves.count }
+
+    /// `key` and `sealedHash` have 32 bytes.
+    package mutating func append(
+        key: UnsafeRawBufferPointer, dueSeconds: UInt64?, sealedHash: UnsafeRawBufferPointer
+    ) {
+        Leaf.withHashed(key: key, dueSeconds: dueSeconds, sealedHash: sealedHash) { leaves.append(hashing: $0) }
+        slots.appendUnindexed(key)
+        due.put(dueSeconds, at: leaves.count - 1)
+    }
+
+    private mutating func append(_ leaf: Leaf) {
+        leaf.key.bytes.withUnsafeBytes { key in
+            leaf.sealedHash.bytes.withUnsafeBytes { append(key: key, dueSeconds: leaf.dueSeconds, sealedHash: $0) }
         }
-        found.sort { ($0.due, $0.slot) < ($1.due, $1.slot) }
-        return found.prefix(limit).map { keys[$0.slot] }
+    }
+
+    package consuming func index() throws(LeafMismatch) -> LeafIndex {
+        if let slot = slots.indexAll() { throw .sameRecordTwice(slot: UInt64(slot)) }
+        return LeafIndex(leaves, slots, due)
     }
 }

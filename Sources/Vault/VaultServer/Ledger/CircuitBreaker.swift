@@ -18,6 +18,30 @@ struct CircuitBreaker: Sendable {
     /// Beyond this many accounts in an hour nothing is given back, rather than that the memory fills.
     private static let accountCountMax = 10_000
     private var windows: [String: Window] = [:]
+    /// How to take the present batch's counts back, rather than a copy of all windows for each batch.
+    private var steps: [Step] = []
+
+    private enum Step {
+        /// An hour began for the tenant, and this is the one before.
+        case began(tenant: String, before: Window?)
+        case counted(tenant: String, account: RecordKey, share: Int?, charges: Int, destructions: Int)
+    }
+
+    /// The batch is in the store: its counts stay.
+    mutating func keep() { steps = [] }
+
+    /// The batch came to nothing, and so do its counts.
+    mutating func takeBack() {
+        while let step = steps.popLast() {
+            switch step {
+            case .began(let tenant, let before): windows[tenant] = before
+            case .counted(let tenant, let account, let share, let charges, let destructions):
+                windows[tenant]?.charges = charges
+                windows[tenant]?.destructions = destructions
+                windows[tenant]?.shares[account] = share
+            }
+        }
+    }
 
     func isOpen(_ tenant: String, policy: TenantPolicy, atSeconds now: UInt64) -> Bool {
         guard let window = windows[tenant], now < window.startSeconds + Self.windowSeconds else { return false }
@@ -44,17 +68,32 @@ struct CircuitBreaker: Sendable {
             }
         }
         guard charges != 0 || destructions != 0 else { return }
-        var window = windows[tenant] ?? Window(startSeconds: now)
-        if now >= window.startSeconds + Self.windowSeconds { window = Window(startSeconds: now) }
+        let known = windows[tenant]?.startSeconds
+        if known.map({ now >= $0 + Self.windowSeconds }) ?? true {
+            steps.append(.began(tenant: tenant, before: windows.removeValue(forKey: tenant)))
+        }
+        let step = Self.count(
+            charges, destructions, of: account, tenant, accountMax: accountMax,
+            in: &windows[tenant, default: Window(startSeconds: now)])
+        steps.append(step)
+    }
+
+    private static func count(
+        _ charges: Int, _ destructions: Int, of account: RecordKey, _ tenant: String, accountMax: Int,
+        in window: inout Window
+    ) -> Step {
+        let known = window.shares[account]
+        let step = Step.counted(
+            tenant: tenant, account: account, share: known, charges: window.charges, destructions: window.destructions)
         window.destructions += destructions
-        if window.shares[account] == nil, window.shares.count >= Self.accountCountMax {
+        if known == nil, window.shares.count >= accountCountMax {
             window.charges += max(0, charges)
         } else {
-            let share = window.shares[account] ?? 0
+            let share = known ?? 0
             let changed = min(max(0, share + charges), max(share, accountMax))
             window.shares[account] = changed == 0 ? nil : changed
             window.charges += changed - share
         }
-        windows[tenant] = window
+        return step
     }
 }

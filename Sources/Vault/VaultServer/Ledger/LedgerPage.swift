@@ -6,10 +6,12 @@ import VaultCore
 struct LedgerPage {
     let view: SealedRecords.View
     private let configuration: VaultConfiguration
-    private let sealer: RecordSealer
-    /// Where in the view's list a key stands.
-    private let positions: [RecordKey: Int]
+    /// Where in the view's list each command's tenant and account stand.
+    private let places: [(tenant: Int, account: Int)]
+    private var tenants: [Int: TenantRecord] = [:]
     private var accounts: [Int: AccountRecord] = [:]
+    /// By position: tenants and accounts that are not served, for their records are damaged.
+    private var damaged: [Int: LedgerError] = [:]
     /// In the order of their first change.
     private var changed: [Int] = []
     private(set) var erasesSecrets = false
@@ -20,40 +22,47 @@ struct LedgerPage {
     init(_ batch: [AccountCommand], _ records: SealedRecords) throws(LedgerError) {
         var keys = [records.sealer.configuration]
         var positions: [RecordKey: Int] = [:]
-        for command in batch {
-            for key in [records.sealer.tenant(command.name.tenant), records.sealer.account(command.name)]
-            where positions[key] == nil {
-                positions[key] = keys.count
-                keys.append(key)
-            }
+        func position(of key: RecordKey) -> Int {
+            if let known = positions[key] { return known }
+            positions[key] = keys.count
+            keys.append(key)
+            return keys.count - 1
+        }
+        places = batch.map { command in
+            (
+                tenant: position(of: records.sealer.tenant(command.name.tenant)),
+                account: position(of: records.sealer.account(command.name))
+            )
         }
         view = try records.load(keys)
         guard let configuration = try view.record(VaultConfiguration.self, at: 0) else {
             throw .damaged("the store holds no vault")
         }
         self.configuration = configuration
-        self.positions = positions
-        sealer = records.sealer
-        for command in batch {
-            guard let position = positions[sealer.account(command.name)] else { continue }
-            accounts[position] = try view.account(at: position)
+        for place in places {
+            do throws(LedgerError) {
+                if accounts[place.account] == nil { accounts[place.account] = try view.account(at: place.account) }
+            } catch { damaged[place.account] = error }
+            do throws(LedgerError) {
+                if tenants[place.tenant] == nil {
+                    tenants[place.tenant] = try view.record(TenantRecord.self, at: place.tenant)
+                }
+            } catch { damaged[place.tenant] = error }
         }
     }
 
     var isChanged: Bool { !changed.isEmpty }
 
     /// Check and charge in one step: what the next command of the batch sees is what this one left.
+    ///
+    /// `number` is the command's place in the batch.
     mutating func apply(
-        _ command: AccountCommand, vaultID: VaultID, time: LedgerTime, breaker: inout CircuitBreaker
-    ) -> Answer {
-        guard
-            let fleet = configuration.fleet,
-            let position = positions[sealer.account(command.name)],
-            let tenantPosition = positions[sealer.tenant(command.name.tenant)]
-        else { return .reply(.refused(.unavailable)) }
-        guard let tenant = try? view.record(TenantRecord.self, at: tenantPosition) else {
-            return .reply(.refused(.unauthorised))
-        }
+        _ command: AccountCommand, number: Int, vaultID: VaultID, time: LedgerTime, breaker: inout CircuitBreaker
+    ) -> LedgerOutcome {
+        guard let fleet = configuration.fleet else { return .answer(.reply(.refused(.unavailable))) }
+        let position = places[number].account
+        if let error = damaged[position] ?? damaged[places[number].tenant] { return .failed(error) }
+        guard let tenant = tenants[places[number].tenant] else { return .answer(.reply(.refused(.unauthorised))) }
         let isSuspended = breaker.isOpen(tenant.name, policy: tenant.policy, atSeconds: time.seconds)
         let context = MachineContext(
             name: command.name, vaultID: vaultID, fleet: fleet, policy: tenant.policy, time: time,
@@ -63,7 +72,7 @@ struct LedgerPage {
         let record = accounts[position] ?? view.newAccount(command.name)
         let step = Machine.apply(command.command, to: record, in: context)
         breaker.count(
-            step.events, of: sealer.account(command.name), tenant.name,
+            step.events, of: view.keys[position], tenant.name,
             accountMax: Int(tenant.policy.budget ?? UInt8(clamping: fleet.attemptsPerVault)), atSeconds: time.seconds)
         if !step.events.isEmpty { events.append((tenant.name, step.events)) }
         if !policies.contains(where: { $0.tenant == tenant.name }) { policies.append((tenant.name, tenant.policy)) }
@@ -72,7 +81,7 @@ struct LedgerPage {
             if !changed.contains(position) { changed.append(position) }
             erasesSecrets = erasesSecrets || step.erasesSecrets
         }
-        return step.answer
+        return .answer(step.answer)
     }
 
     func changes(at time: LedgerTime) -> [SealedRecords.Change] {

@@ -41,6 +41,10 @@ package struct LedgerWorker {
     private var timekeeping: (epoch: UInt64, time: LedgerTime, moment: Moment)?
     /// A secret was let go of, and older versions of its record may still lie in the store.
     private(set) var mustErase = true
+    /// Records whose time came and which are damaged. They are left alone; the others' time comes all the same.
+    private var damaged: Set<RecordKey> = []
+    /// What is wrong with them, until somebody has taken it down.
+    private var untold: [LedgerError] = []
 
     /// Another generator than the system's is for the simulation alone.
     package init(
@@ -70,19 +74,19 @@ package struct LedgerWorker {
     }
 
     private mutating func processOnce(_ batch: [AccountCommand]) throws(LedgerError) -> [LedgerOutcome] {
-        let page = try LedgerPage(batch, records)
-        let time = time(at: page.view)
-        var book = page
-        var breaker = self.breaker
+        var book = try LedgerPage(batch, records)
+        let time = time(at: book.view)
+        // Whatever does not come to `keep`.
+        defer { breaker.takeBack() }
         var outcomes: [LedgerOutcome] = []
-        for command in batch {
-            outcomes.append(.answer(book.apply(command, vaultID: vaultID, time: time, breaker: &breaker)))
+        for (number, command) in batch.enumerated() {
+            outcomes.append(book.apply(command, number: number, vaultID: vaultID, time: time, breaker: &breaker))
         }
         if book.isChanged {
-            try records.commit(book.changes(at: time), time: time, on: page.view, using: &generator)
-            remember(time, after: page.view)
+            try records.commit(book.changes(at: time), time: time, on: book.view, using: &generator)
+            remember(time, after: book.view)
         }
-        self.breaker = breaker
+        breaker.keep()
         for (tenant, events) in book.events { metrics.count(events, of: tenant) }
         for (tenant, policy) in book.policies { policies[tenant] = policy }
         showBreakers(at: time)
@@ -94,15 +98,22 @@ package struct LedgerWorker {
     /// Runs what time alone does, on every record whose time has come. True if there may be more.
     package mutating func settleDue(limit: Int = 256) throws(LedgerError) -> Bool {
         let now = time(at: try records.load([]))
-        let due = try records.due(atSeconds: now.seconds, limit: limit)
+        let due = try records.due(atSeconds: now.seconds, limit: limit + damaged.count)
+            .filter { !damaged.contains($0) }.prefix(limit).map { $0 }
         let view = try records.load(due)
         let time = time(at: view)
         var changes: [SealedRecords.Change] = []
         var erases = false
         var events: [(tenant: String, events: [VaultEvent])] = []
-        var breaker = self.breaker
+        defer { breaker.takeBack() }
         for index in due.indices {
-            guard let record = try view.account(at: index) else { continue }
+            let known: AccountRecord?
+            do throws(LedgerError) { known = try view.account(at: index) } catch {
+                damaged.insert(due[index])
+                untold.append(error)
+                continue
+            }
+            guard let record = known else { continue }
             let step = Machine.tick(record, at: time)
             erases = erases || step.erasesSecrets
             if let name = record.active?.record.header.name {
@@ -119,7 +130,7 @@ package struct LedgerWorker {
             try records.commit(changes, time: time, on: view, using: &generator)
             remember(time, after: view)
         }
-        self.breaker = breaker
+        breaker.keep()
         for (tenant, events) in events { metrics.count(events, of: tenant) }
         showBreakers(at: time)
         mustErase = mustErase || erases
@@ -132,6 +143,12 @@ package struct LedgerWorker {
             metrics.showBreaker(
                 of: tenant, isOpen: breaker.isOpen(tenant, policy: policy, atSeconds: time.seconds))
         }
+    }
+
+    /// Records that were found damaged since this was last asked.
+    package mutating func takeDamaged() -> [LedgerError] {
+        defer { untold = [] }
+        return untold
     }
 
     private mutating func eraseOldVersions() throws(LedgerError) {

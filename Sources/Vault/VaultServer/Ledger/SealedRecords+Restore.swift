@@ -49,6 +49,7 @@ extension SealedRecords {
                         root: next.index.tree.root, previous: last.hash, time: copy.time))
                 return try publish(next, [record], after: copy.epoch)
             }
+            verified.seen.withLock { $0 = state?.head }
             return RestoredStore(copyEpoch: copy.epoch, lostEpoch: last.epoch)
         }
     }

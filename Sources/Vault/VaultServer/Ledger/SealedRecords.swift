@@ -44,6 +44,8 @@ package struct SealedRecords: Sendable {
         package let snapshot: StoreSnapshot
         package let head: LedgerHead
         let keys: [RecordKey]
+        /// By position: records that are not what the tree says. They are not served, whatever they hold.
+        fileprivate let damaged: [Int: LedgerError]
         fileprivate let sealer: RecordSealer
         /// The last restore, if there was one.
         fileprivate let restorePoint: RestorePoint?
@@ -57,7 +59,10 @@ package struct SealedRecords: Sendable {
         /// The record of the key at this position of the list that was loaded; nil if there is none. An account's is
         /// read by `account(at:)`.
         package func record<Value: ByteCodable>(_: Value.Type, at index: Int) throws(LedgerError) -> Value? {
-            try snapshot.records[index].map { stored throws(LedgerError) in try sealer.opened(Value.self, stored) }
+            if let error = damaged[index] { throw error }
+            return try snapshot.records[index].map { stored throws(LedgerError) in
+                try sealer.opened(Value.self, stored)
+            }
         }
 
         /// The record of an account that has none. After a restore it may have had one: its serial passes over that one's
@@ -70,7 +75,7 @@ package struct SealedRecords: Sendable {
 
         /// The account's record of the key at this position; frozen, if it was not written since the last restore.
         package func account(at index: Int) throws(LedgerError) -> AccountRecord? {
-            guard let stored = snapshot.records[index], var record = try record(AccountRecord.self, at: index) else {
+            guard var record = try record(AccountRecord.self, at: index), let stored = snapshot.records[index] else {
                 return nil
             }
             if let restorePoint, stored.epoch <= restorePoint.epoch {
@@ -95,25 +100,31 @@ package struct SealedRecords: Sendable {
         }
     }
 
-    /// Loads records, each of them proved by the tree, absent ones too.
+    /// Loads records, each of them proved by the tree, absent ones too; one that is damaged is refused when it is read.
     package func load(_ keys: [RecordKey]) throws(LedgerError) -> View {
         try verified.state.withLock { state throws(LedgerError) in
             for _ in 0..<Self.racesMax {
                 let snapshot = try read(keys + [sealer.restorePoint])
                 guard let known = state, known.head.head.epoch == snapshot.epoch else {
-                    state = try verification.verify(after: state)
+                    state = nil
+                    let found = try verification.verify(after: verified.seen.withLock { $0 })
+                    verified.seen.withLock { $0 = found.head }
+                    state = found
                     continue
                 }
                 guard known.bytes == snapshot.head else {
                     throw .rolledBack(
                         .anotherBranch(storeEpoch: snapshot.epoch, anchoredEpoch: known.head.head.epoch))
                 }
-                try known.check(snapshot.records, for: keys + [sealer.restorePoint])
+                let damaged = try known.check(snapshot.records, for: keys + [sealer.restorePoint])
+                // Which records are frozen must be known for all of them.
+                if let error = damaged[keys.count] { throw error }
                 let point = try snapshot.records.last.flatMap { $0 }.map { stored throws(LedgerError) in
                     try sealer.opened(RestorePoint.self, stored)
                 }
                 return View(
-                    snapshot: snapshot, head: known.head.head, keys: keys, sealer: sealer, restorePoint: point)
+                    snapshot: snapshot, head: known.head.head, keys: keys, damaged: damaged, sealer: sealer,
+                    restorePoint: point)
             }
             throw .conflict
         }
@@ -150,7 +161,9 @@ package struct SealedRecords: Sendable {
                 LedgerHead(
                     vaultID: vaultID ?? view.head.vaultID, epoch: epoch, slotCount: next.index.slotCount,
                     root: next.index.tree.root, previous: next.head.hash, time: time))
-            state = try publish(next, records, after: view.snapshot.epoch)
+            let committed = try publish(next, records, after: view.snapshot.epoch)
+            verified.seen.withLock { $0 = committed.head }
+            state = committed
         }
     }
 
@@ -173,7 +186,7 @@ package struct SealedRecords: Sendable {
             try anchor.advance(to: committed.head)
             return committed
         } catch .moved {
-            let present = try verification.verify(after: committed)
+            let present = try verification.verify(after: committed.head)
             guard present.head == committed.head || present.head.head.previous == committed.head.hash else {
                 throw .unknownOutcome("other processes went on before the anchor answered")
             }

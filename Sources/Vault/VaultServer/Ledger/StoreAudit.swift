@@ -25,20 +25,22 @@ extension SealedRecords {
                 throw .rolledBack(rollback)
             }
             return StoreAudit(
-                epoch: found.head.head.epoch, recordCount: found.index.allKeys.count, isOneAhead: standing == .oneAhead)
+                epoch: found.head.head.epoch, recordCount: Int(found.index.slotCount), isOneAhead: standing == .oneAhead
+            )
         }
         throw .conflict
     }
 
     /// False if the store moved on meanwhile.
     private func isComplete(_ found: VerifiedStore.State) throws(LedgerError) -> Bool {
-        let keys = found.index.allKeys
-        for start in stride(from: 0, to: keys.count, by: Self.auditBatchCount) {
-            let batch = Array(keys[start..<min(start + Self.auditBatchCount, keys.count)])
+        let count = Int(found.index.slotCount)
+        for start in stride(from: 0, to: count, by: Self.auditBatchCount) {
+            let batch = found.index.keys(start..<min(start + Self.auditBatchCount, count))
             let snapshot: StoreSnapshot
             do { snapshot = try store.load(batch) } catch { throw LedgerError(error) }
             guard snapshot.epoch == found.head.head.epoch else { return false }
-            try found.check(snapshot.records, for: batch)
+            let damaged = try found.check(snapshot.records, for: batch)
+            if let first = damaged.keys.min(), let error = damaged[first] { throw error }
             for case let record? in snapshot.records where !sealer.opens(record) {
                 throw .damaged("the record of slot \(record.slot) does not open")
             }

@@ -12,26 +12,35 @@ final class VerifiedStore: Sendable {
         /// As they stand in the store.
         var bytes: [UInt8] { head.head.epoch == 0 ? [] : (try? head.encoded()) ?? [] }
 
-        func check(_ records: [StoredRecord?], for keys: [RecordKey]) throws(LedgerError) {
+        /// Proves each record by itself. What is not as the tree says is named with its place among the keys, and
+        /// is not served; the others are none the worse for it.
+        func check(
+            _ records: [StoredRecord?], for keys: [RecordKey]
+        ) throws(LedgerError) -> [Int: LedgerError] {
             guard records.count == keys.count else { throw .damaged("the store answered for other records") }
-            for (record, key) in zip(records, keys) {
-                do { try index.check(record, for: key) } catch { throw LedgerError(error) }
+            var damaged: [Int: LedgerError] = [:]
+            for (position, key) in keys.enumerated() {
+                do { try index.check(records[position], for: key) } catch { damaged[position] = LedgerError(error) }
             }
+            return damaged
         }
 
-        /// Why this cannot be what `known` became: this process has seen a later state of the store, or another one.
-        func contradiction(of known: State) -> Rollback? {
-            let (epoch, knownEpoch) = (head.head.epoch, known.head.head.epoch)
-            if epoch < knownEpoch { return .storeIsBehind(storeEpoch: epoch, anchoredEpoch: knownEpoch) }
+        /// Why this cannot be what a store with the head `seen` became: this process has seen a later state of the
+        /// store, or another one.
+        func contradiction(of seen: KeyedHead) -> Rollback? {
+            let (epoch, seenEpoch) = (head.head.epoch, seen.head.epoch)
+            if epoch < seenEpoch { return .storeIsBehind(storeEpoch: epoch, anchoredEpoch: seenEpoch) }
             let isOther =
-                epoch == knownEpoch
-                ? head != known.head : epoch - 1 == knownEpoch && head.head.previous != known.head.hash
-            return isOther ? .anotherBranch(storeEpoch: epoch, anchoredEpoch: knownEpoch) : nil
+                epoch == seenEpoch ? head != seen : epoch - 1 == seenEpoch && head.head.previous != seen.hash
+            return isOther ? .anotherBranch(storeEpoch: epoch, anchoredEpoch: seenEpoch) : nil
         }
     }
 
     /// Nothing at the start, and after every commit that failed or whose outcome nobody knows.
     let state = Mutex<State?>(nil)
+    /// The last head that was proved or committed in this process, which outlives the state: of a large store there is
+    /// never a second tree in memory, and what was seen once is not forgotten with the tree.
+    let seen = Mutex<KeyedHead?>(nil)
 }
 
 /// Proves a store: all leaves by the root, the root by the head, the head by its code and by the anchor.
@@ -45,10 +54,10 @@ struct StoreVerification {
 
     /// Completes what a crash left one batch short of the anchor; everything else that differs is refused, and nothing
     /// is changed.
-    func verify(after known: VerifiedStore.State?) throws(LedgerError) -> VerifiedStore.State {
+    func verify(after seen: KeyedHead?) throws(LedgerError) -> VerifiedStore.State {
         for _ in 0..<Self.racesMax {
             let found = try read()
-            if let known, let rollback = found.contradiction(of: known) { throw .rolledBack(rollback) }
+            if let seen, let rollback = found.contradiction(of: seen) { throw .rolledBack(rollback) }
             switch try standing(of: found) {
             case .current, .oneAhead:
                 if try complete(found) { return found }
@@ -68,7 +77,7 @@ struct StoreVerification {
             throw .damaged("the store's head was not made with this vault's data key, or is of another epoch")
         }
         let index: LeafIndex
-        do { index = try LeafIndex(table.leaves) } catch { throw LedgerError(error) }
+        do { index = try table.leaves.index() } catch { throw LedgerError(error) }
         guard index.slotCount == head.head.slotCount, index.tree.root == head.head.root else {
             throw .damaged("the records are not those of the store's head: one was removed, added or exchanged")
         }

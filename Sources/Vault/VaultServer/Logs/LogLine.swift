@@ -9,6 +9,7 @@ package enum LogLine: String, CaseIterable, Sendable {
     case messageRefused = "message_refused"
     case ledgerFailed = "ledger_failed"
     case timedWorkFailed = "timed_work_failed"
+    case recordDamaged = "record_damaged"
     case tenantUnreadable = "tenant_unreadable"
     case replyUnencodable = "reply_unencodable"
     case certificateRead = "certificate_read"
@@ -19,7 +20,9 @@ package enum LogLine: String, CaseIterable, Sendable {
         case .starting, .serving, .draining, .stopped, .certificateRead: .info
         case .request, .messageRefused: .debug
         case .notReady: .warning
-        case .ledgerFailed, .timedWorkFailed, .tenantUnreadable, .replyUnencodable, .certificateKept: .error
+        case .ledgerFailed, .timedWorkFailed, .recordDamaged, .tenantUnreadable, .replyUnencodable,
+            .certificateKept:
+            .error
         }
     }
 
@@ -34,6 +37,7 @@ package enum LogLine: String, CaseIterable, Sendable {
         case .messageRefused: "a message got no sealed reply"
         case .ledgerFailed: "the ledger could not answer"
         case .timedWorkFailed: "expiry or destruction did not run; it is tried again"
+        case .recordDamaged: "a record is damaged and its account is not served; the others are"
         case .tenantUnreadable: "a tenant could not be looked up"
         case .replyUnencodable: "a reply has no encoding"
         case .certificateRead: "the TLS certificate was read"

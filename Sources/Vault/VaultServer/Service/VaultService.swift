@@ -62,7 +62,7 @@ package final class VaultService: Sendable {
             identity = try VaultAdministration(records: records).identity()
             vaultID = VaultID(identityKey: identity.verifyingKey)
             ledger = Ledger(records: records, vaultID: vaultID, metrics: metrics, clock: clock)
-            try await ledger.settleDue()
+            for error in try await ledger.settleDue() { logger.log(.recordDamaged, ["reason": "\(error)"]) }
         } catch { throw .ledger(error) }
         self.records = records
         self.metrics = metrics
@@ -97,7 +97,9 @@ package final class VaultService: Sendable {
 
     /// Expiry, destruction and erasure; to be called from time to time.
     package func settleDue() async {
-        do throws(LedgerError) { try await ledger.settleDue() } catch {
+        do throws(LedgerError) {
+            for error in try await ledger.settleDue() { log(.recordDamaged, ["reason": "\(error)"]) }
+        } catch {
             metrics.count(Metrics.ledgerFailures, [error.metricWord])
             log(.timedWorkFailed, ["reason": "\(error)"])
         }

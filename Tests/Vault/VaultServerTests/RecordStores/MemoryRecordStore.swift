@@ -78,12 +78,13 @@ final class MemoryRecordStore: RecordStore {
             let versions = contents.records.values.compactMap { lie == .readsOldVersions ? $0.first : $0.last }
             return LeafTable(
                 epoch: contents.epoch, head: contents.head,
-                leaves: versions.sorted { $0.slot < $1.slot }.map { record in
-                    let leaf = record.leaf
-                    return Leaf(
-                        key: leaf.key, dueSeconds: lie == .forgetsDue ? nil : leaf.dueSeconds,
-                        sealedHash: leaf.sealedHash)
-                })
+                leaves: LeafIndexBuilder(
+                    versions.sorted { $0.slot < $1.slot }.map { record in
+                        let leaf = record.leaf
+                        return Leaf(
+                            key: leaf.key, dueSeconds: lie == .forgetsDue ? nil : leaf.dueSeconds,
+                            sealedHash: leaf.sealedHash)
+                    }))
         }
     }
 

@@ -89,11 +89,15 @@ struct RecordStoreConformance {
         try store.commit(batch)
         let table = try reopen().leaves()
         try require(table.epoch == 3 && table.head == [3], "the leaves come with their head and epoch")
-        let records = try reopen().load(try (1..<40).map { try key($0) }).records
+        let records = try reopen().load(try (1..<40).map { try key($0) }).records.compactMap { $0 }
+        var index = try table.leaves.index()
         try require(
-            table.leaves == records.compactMap { $0?.leaf }, "there is a leaf for each record, in the order of slots")
+            index.slotCount == UInt64(records.count) && index.keys(0..<records.count) == records.map(\.key),
+            "there is a leaf for each record, in the order of slots")
         try require(
-            table.leaves.prefix(3).map(\.dueSeconds) == [nil, 50, 20], "a leaf says when its record is due")
+            index.due(atSeconds: 50, limit: 9) == [try key(3), try key(2)], "a leaf says when its record is due")
+        try require(
+            index.tree.root == MerkleTree(records.map(\.leaf.hash)).root, "a leaf has its record's hash")
     }
 
     private func erasesOldVersionsAndKeepsTheNew() throws {

@@ -88,4 +88,34 @@ import VaultServer
         let serial = try await client.status().serial
         for _ in 0..<count { _ = try await client.ask(.evaluate(TestClient.guess(registration, serial: serial))) }
     }
+
+    @Test func `attempts that the store did not take are not counted`() async throws {
+        var policy = TenantPolicy.withoutWaits(budget: 6)
+        policy.chargesPerHourMax = 3
+        let store = MemoryRecordStore()
+        let vault = try await TestVault(store: store, policy: policy)
+        let client = try TestClient(vault, account: "unlucky")
+        let registration = try await client.register(password: "a")
+        let serial = try await client.status().serial
+        func guess() async throws -> Reply {
+            try await client.ask(.evaluate(TestClient.guess(registration, serial: serial)))
+        }
+        guard case .evaluated = try await guess() else {
+            Issue.record("the first attempt was not answered")
+            return
+        }
+        for _ in 0..<5 {
+            store.fail(next: .unavailable)
+            #expect(try await guess() == .refused(.unavailable))
+        }
+        // One of them counts, so two more are let through.
+        for isAnswered in [true, true, false] {
+            let reply = try await guess()
+            if case .evaluated = reply {
+                #expect(isAnswered)
+            } else {
+                #expect(!isAnswered && reply == .refused(.suspended))
+            }
+        }
+    }
 }
