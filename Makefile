@@ -4,9 +4,10 @@
 # make simulate SEEDS=200 [FIRST=1]     fleets and attackers in one process, from seeds (Docs/Testing.md)
 # make chaos ROUNDS=100 [SEED=1]        real vaults, killed under load
 # make bench-backup [CORPUS=DIR] [BENCH_ROUNDS=3]   Coffer and its peers on a corpus of 2 GB (Docs/Performance.md); takes an hour
-# One debug build serves all of them but the last.
+# make bench-vault [ACCOUNTS="10000 1000000"]       a vault under load, at each of these numbers of accounts (Docs/Performance.md)
+# One debug build serves all of them but the last two.
 
-.PHONY: demo test check simulate chaos bench-backup build setup setup-tests format release
+.PHONY: demo test check simulate chaos bench-backup bench-vault build setup setup-tests format release
 
 demo: setup
 	@scripts/with-tools sh -c '"$$SWIFT" build --quiet --product coffer && "$$SWIFT" build --quiet --product coffer-vault'
@@ -38,11 +39,21 @@ bench-backup:
 	@python3 Benchmarks/bench_backup.py "$(CORPUS)" --coffer .build/release/coffer --rounds $(BENCH_ROUNDS) \
 	    --peers .build-tools/bench/bin --write Docs/Performance.md
 
+# Ten million accounts take about 20 GB for the time of the run.
+ACCOUNTS ?= 10000 1000000
+VAULT_WORK ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/coffer/vault
+bench-vault: setup
+	@scripts/with-tools sh -c 'for product in coffer-vault vault-bench; do \
+	    "$$SWIFT" build --quiet -c release --static-swift-stdlib --product $$product || exit 1; done'
+	@mkdir -p "$(VAULT_WORK)"
+	@python3 Benchmarks/bench_vault.py --vault .build/release/coffer-vault --bench .build/release/vault-bench \
+	    --work "$(VAULT_WORK)" --accounts $(ACCOUNTS) --write Docs/Performance.md
+
 check: setup
 	scripts/with-tools scripts/check
 
 format: setup
-	scripts/with-tools sh -c '"$$SWIFT" format -i -r Package.swift Simulation Sources Tests'
+	scripts/with-tools sh -c '"$$SWIFT" format -i -r Package.swift Benchmarks Simulation Sources Tests'
 
 release: setup
 	scripts/with-tools sh -c '"$$SWIFT" build -c release --static-swift-stdlib --product coffer && "$$SWIFT" build -c release --static-swift-stdlib --product coffer-vault'

@@ -179,5 +179,14 @@ let package = Package(
                 "TestSupport", argumentParser,
             ],
             path: "Simulation", swiftSettings: strict),
+
+        // How fast a vault is (`make bench-vault`)
+        .executableTarget(
+            name: "vault-bench",
+            dependencies: [
+                "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "SecurityModules",
+                "RecordStores", "VaultServer", "TestSupport", argumentParser, grdb,
+            ],
+            path: "Benchmarks/VaultBench", swiftSettings: strict),
     ]
 )

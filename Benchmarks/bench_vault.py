@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""Measures a vault that serves, and writes its table of Docs/Performance.md.
+
+    bench_vault.py --vault PATH --bench PATH --work DIR [--accounts 10000 1000000] [--write FILE]
+
+For each number of accounts: a vault is made in DIR by its own commands and filled with that many records, started with its
+files dropped from the cache, and again with them in it; then the parts of an evaluation are measured, each in a loop, then the
+vault itself under evaluations that were sealed beforehand, then the parts again. Processor time is that of the vault's
+process; vault and client have a core each, where there are two. A number of accounts that the disk has no room for is
+skipped by name.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+import vault_report
+
+ROOM_KEPT = 15e9
+# Of one account in the store, for whether there is room; what a vault really takes is measured.
+BYTES_PER_ACCOUNT = 1_500
+VAULTS = 5
+
+
+class Failed(Exception):
+    """A program did not do what it was measured at."""
+
+
+def run(*command, cwd=None):
+    done = subprocess.run([str(part) for part in command], cwd=cwd, text=True, capture_output=True)
+    if done.returncode != 0:
+        raise Failed(f"{command}\n{done.stdout[-500:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def on_core(core, *command):
+    """The command on one core, if there is more than one and a way to say so."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cores) < 2 or not shutil.which("taskset"):
+        return list(command)
+    return ["taskset", "-c", str(cores[core]), *command]
+
+
+def memory(process):
+    """Resident and peak bytes of a process."""
+    fields = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{process}/status").read_text().splitlines())
+    return {name: int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM")}
+
+
+def drop_from_cache(folder):
+    """So that a start reads the disk, as after the machine's own start."""
+    for path in folder.iterdir():
+        if path.is_file():
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+class Vault:
+    """One vault of a fleet of five in a folder of its own, and the process that serves it."""
+
+    def __init__(self, work, arguments, accounts):
+        self.work, self.arguments, self.accounts = work, arguments, accounts
+        self.folder, self.fleet, self.issuer = work / "1", work / "fleet.toml", work / "issuer" / "issuer.key"
+        self.process = None
+
+    def command(self, *parts):
+        return run(self.arguments.vault, *parts, cwd=self.work)
+
+    def make(self):
+        self.command("issuer", "new", "issuer")
+        for number in range(1, VAULTS + 1):
+            self.command("init", number, "--name", f"v{number}", "--url", f"http://127.0.0.1:{20_000 + number}")
+        self.fleet.write_text(self.command("fleet", "new", *[f"{number}/vault.pub" for number in range(1, VAULTS + 1)]))
+        self.command("fleet", "set", "1", "fleet.toml")
+        self.command("tenant", "add", "bench", "--dir", "1", "--jwks", "issuer/issuer.jwks.json", "--no-waits",
+                     "--charges-per-hour", 4_000_000_000, "--requests-per-minute", 1_000_000)
+        return json.loads(run(self.arguments.bench, "fill", self.folder, "--fleet", self.fleet, "--accounts", self.accounts))
+
+    def start(self):
+        """Seconds until it serves."""
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            on_core(0, str(self.arguments.vault), "serve", str(self.folder), "--listen", "127.0.0.1:0"),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        if b"ready" not in self.process.stdout.readline():
+            raise Failed("the vault did not start")
+        return time.monotonic() - began
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait(60)
+            self.process.stdout.close()
+            self.process = None
+
+    def bench(self, core, name, *parts):
+        return json.loads(run(*on_core(core, str(self.arguments.bench), name, *parts, "--fleet", str(self.fleet),
+                                       "--issuer", str(self.issuer))))
+
+    def parts(self):
+        return self.bench(0, "parts", str(self.work), "--rounds", str(self.arguments.rounds))
+
+    def load(self):
+        port = (self.folder / "address").read_text().strip().rsplit(":", 1)[1]
+        asked = min(self.accounts, self.arguments.asked)
+        return self.bench(1, "load", "--port", port, "--process", str(self.process.pid), "--accounts", str(self.accounts),
+                          "--asked", str(asked), "--requests", str(self.arguments.requests),
+                          "--half-seconds", str(self.arguments.half_seconds))
+
+
+def measured(vault):
+    """All numbers for one number of accounts."""
+    filled = vault.make()
+    print(f"    filled in {filled['seconds']:.0f} s", file=sys.stderr)
+    size = sum(path.stat().st_size for path in vault.folder.iterdir())
+    numbers = {"accounts": vault.accounts, "fill": filled["seconds"], "bytes": size / vault.accounts,
+               "record": filled["recordBytes"]}
+    try:
+        drop_from_cache(vault.folder)
+        numbers["start-cold"] = vault.start()
+        vault.stop()
+        numbers["start"] = vault.start()
+        numbers |= {"started": memory(vault.process.pid)}
+        print("    started in {start-cold:.2f} s from the disk, {start:.2f} s from the cache".format(**numbers),
+              file=sys.stderr)
+        parts = [vault.parts()]
+        numbers["load"] = vault.load()
+        parts.append(vault.parts())
+        numbers["parts"] = {name: statistics.mean(part[name] for part in parts) for name in parts[0]}
+        numbers["served"] = memory(vault.process.pid)
+        print("    {processor:.0f} us an evaluation, {perSecond:.0f} a second, p99 {p99:.1f} ms".format(
+            **numbers["load"]), file=sys.stderr)
+    finally:
+        vault.stop()
+    return numbers
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def measure_all(arguments, skipped):
+    results = []
+    for accounts in arguments.accounts:
+        work = arguments.work / "vault-bench"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        free, needed = shutil.disk_usage(work).free, accounts * BYTES_PER_ACCOUNT
+        if free - needed < ROOM_KEPT and not arguments.small:
+            skipped.append(f"{accounts:,} accounts: they need about {needed / 1e9:.0f} GB, and of {free / 1e9:.0f} GB free "
+                           f"{ROOM_KEPT / 1e9:.0f} GB are left alone")
+            print(f"skipped: {skipped[-1]}", file=sys.stderr)
+            continue
+        print(f"{accounts:,} accounts", file=sys.stderr)
+        try:
+            results.append(measured(Vault(work, arguments, accounts)))
+        finally:
+            if not arguments.keep:
+                shutil.rmtree(work, ignore_errors=True)
+    return results
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vault", type=pathlib.Path, required=True, help="the program `coffer-vault`")
+    parser.add_argument("--bench", type=pathlib.Path, required=True, help="the program `vault-bench`")
+    parser.add_argument("--work", type=pathlib.Path, required=True, help="where the vaults are made")
+    parser.add_argument("--accounts", type=int, nargs="+", default=[10_000, 1_000_000])
+    parser.add_argument("--asked", type=int, default=10_000, help="how many accounts are asked for attempts")
+    parser.add_argument("--requests", type=int, default=12_000, help="at saturation")
+    parser.add_argument("--half-seconds", type=float, default=20, help="how long at half of that rate")
+    parser.add_argument("--rounds", type=int, default=400, help="of each part")
+    parser.add_argument("--keep", action="store_true", help="leave the last vault where it is")
+    parser.add_argument("--small", action="store_true", help="do not look whether there is room")
+    parser.add_argument("--write", type=pathlib.Path, help="the page whose table is replaced")
+    arguments = parser.parse_args()
+    for name in ("vault", "bench", "work"):
+        setattr(arguments, name, getattr(arguments, name).resolve())
+    skipped = []
+    loads = [os.getloadavg()[0]]
+    try:
+        results = measure_all(arguments, skipped)
+    except Failed as failure:
+        sys.exit(f"bench: {failure}")
+    loads.append(os.getloadavg()[0])
+    facts = {"processor": processor(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}",
+             "load": loads, "skipped": skipped, "requests": arguments.requests, "asked": arguments.asked,
+             "half": arguments.half_seconds}
+    if not results:
+        sys.exit("bench: nothing was measured")
+    (arguments.work / "vault-results.json").write_text(json.dumps({"facts": facts, "results": results}, indent=1))
+    text = vault_report.table(results, facts)
+    print(text)
+    if arguments.write:
+        vault_report.write(arguments.write, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The table of a vault's benchmark, in Markdown."""
+
+import report
+
+BEGIN, END = "<!-- bench-vault: begin -->", "<!-- bench-vault: end -->"
+PARTS = ("evaluate", "open", "seal", "token")
+
+
+def sum_of_parts(numbers):
+    return sum(numbers["parts"][name] for name in PARTS)
+
+
+ROWS = (
+    ("**processor for each evaluation, µs**", None, lambda n: n["load"]["processor"], 0),
+    ("… of the sum of its parts", "≤ 1.35", lambda n: n["load"]["processor"] / sum_of_parts(n), 2),
+    ("sum of the parts, µs", None, sum_of_parts, 0),
+    ("– VOPRF with proof", None, lambda n: n["parts"]["evaluate"], 0),
+    ("– HPKE open", None, lambda n: n["parts"]["open"], 0),
+    ("– HPKE seal (the reply)", None, lambda n: n["parts"]["seal"], 0),
+    ("– token check (EdDSA)", None, lambda n: n["parts"]["token"], 0),
+    ("beside them: commit and anchor, for each of 32, µs", None, lambda n: n["parts"]["commit"], 0),
+    ("**evaluations per second, saturated**", None, lambda n: n["load"]["perSecond"], 0),
+    ("**at half of that**: p50, ms", None, lambda n: n["load"]["p50"], 2),
+    ("p99, ms", "< 25", lambda n: n["load"]["p99"], 2),
+    ("slowest, ms", None, lambda n: n["load"]["slowest"], 1),
+    ("processor for each evaluation, µs", None, lambda n: n["load"]["halfProcessor"], 0),
+    ("`fdatasync` alone on that disk: p50, ms", None, lambda n: n["parts"]["fdatasyncMedian"], 2),
+    ("p99, ms", None, lambda n: n["parts"]["fdatasyncP99"], 2),
+    ("**start, s**, its files not in the cache", "< 20", lambda n: n["start-cold"], 2),
+    ("its files in the cache", "< 20", lambda n: n["start"], 2),
+    ("**memory** after the start, MiB", "< 1,280", lambda n: n["started"]["VmRSS"] / 2**20, 0),
+    ("at most until then, MiB", "< 1,280", lambda n: n["started"]["VmHWM"] / 2**20, 0),
+    ("at most until the end, MiB", "< 1,280", lambda n: n["served"]["VmHWM"] / 2**20, 0),
+    ("**disk**, bytes for each account", None, lambda n: n["bytes"], 0),
+)
+
+
+def table(results, facts):
+    lines = [header(facts), "", "| | must be | " + " | ".join(f"{n['accounts']:,} accounts" for n in results) + " |",
+             "|---" * (len(results) + 2) + "|"]
+    for name, limit, value, places in ROWS:
+        cells = [report.cell(value(numbers), places) for numbers in results]
+        lines.append(f"| {name} | {limit or ''} | " + " | ".join(cells) + " |")
+    lines += ["", *flatness(results), *(f"Skipped: {text}." for text in facts["skipped"])]
+    return "\n".join(lines).rstrip()
+
+
+def flatness(results):
+    if len(results) < 2:
+        return []
+    first = results[0]["load"]["processor"]
+    ratios = [f"{numbers['load']['processor'] / first:.2f} at {numbers['accounts']:,}" for numbers in results[1:]]
+    return [f"Processor for each evaluation against that at {results[0]['accounts']:,} accounts (0.85 to 1.15): "
+            f"{', '.join(ratios)}."]
+
+
+def header(facts):
+    before, after = facts["load"]
+    return (f"{facts['cores']} cores of {facts['processor']}, {facts['system']}; vault on one core, client on the other; load "
+            f"average before {before:.1f}, after {after:.1f}. {facts['requests']:,} evaluations at saturation over 64 connections, "
+            f"then {facts['half']:g} s at half of that rate; of {facts['asked']:,} accounts. SQLite with "
+            f"`synchronous=FULL`, file anchor.")
+
+
+def write(page, text):
+    """Puts the table between the marks of a page."""
+    content = page.read_text()
+    head, rest = content.split(BEGIN)
+    _, tail = rest.split(END)
+    page.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
