@@ -165,6 +165,14 @@ extension CofferError {
             self.init(
                 .storeFailed, "Another device removed old backups from \(place) at the same time.",
                 advice: "Back up again: what was uploaded is not uploaded twice. Earlier backups are untouched.")
+        case .noRoom(let needed, let free):
+            self.init(
+                .storeFull,
+                "What cannot be made smaller in the folder, photos and the like, needs at least \(needed.inMegabytes) more, and "
+                    + "\(place) has room for \(free.inMegabytes). Nothing was uploaded; earlier backups are untouched.",
+                advice:
+                    "Make room there, remove old backups (coffer prune), leave something out (coffer exclude videos), or go on in "
+                    + "another place (coffer move). To back up as far as it goes: --ignore-room.")
         case .unrepresentable:
             self.init(
                 .internalError, "A name or an attribute in the folder is too long for the backup format.",
@@ -226,6 +234,16 @@ extension CofferError {
         }
     }
 
+    init(noRoomIn folder: String, needed: UInt64, free: UInt64) {
+        self.init(
+            .targetFailed,
+            "What is to be restored needs \(needed.inMegabytes) more in \(folder), and there is room for \(free.inMegabytes). Nothing was "
+                + "restored.",
+            advice:
+                "Make room, name another folder, or restore a part: --only messages. If files take less room there than they have "
+                + "bytes: --ignore-room.")
+    }
+
     init(_ error: FolderTargetError, path: String) {
         switch error {
         case .notEmpty:
@@ -237,6 +255,11 @@ extension CofferError {
                 .targetFailed, "\(path) cannot be made: \(detail).", advice: "Name another folder.")
         }
     }
+}
+
+extension UInt64 {
+    /// Rounded up: what is needed and what is free differ in what is said, too.
+    fileprivate var inMegabytes: String { self < 10_000_000 ? "\(self) bytes" : "\(self / 1_000_000) MB" }
 }
 
 extension SourceError {

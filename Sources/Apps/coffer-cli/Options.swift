@@ -11,6 +11,27 @@ struct CommonOptions: ParsableArguments {
     var state: String?
 
     var device: Device { Device(stateFolder: state) }
+
+    func device(_ transfer: TransferOptions) -> Device { Device(stateFolder: state, limit: transfer.limit?.limit) }
+}
+
+/// Options of commands that move much.
+struct TransferOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Write to the store and read from it no faster than this, in bytes per second: 2M for both, 500K:4M for up and down, off.",
+            valueName: "rate"))
+    var limit: Rate?
+}
+
+/// `2M`, `500K:4M`, `off`.
+struct Rate: ExpressibleByArgument {
+    let limit: TransferLimit
+
+    init?(argument: String) {
+        guard let limit = TransferLimit(argument) else { return nil }
+        self.limit = limit
+    }
 }
 
 /// How a person signs in at the vaults.
@@ -89,9 +110,9 @@ struct UnlockOptions: ParsableArguments {
     }
 
     /// Opens the named store with the key or the password, or this device's own.
-    func open(_ common: CommonOptions) async throws -> OpenedBackup {
-        guard let from else { return try await common.device.open() }
-        let store = try await ClaimedStore.at(from)
+    func open(_ common: CommonOptions, _ transfer: TransferOptions? = nil) async throws -> OpenedBackup {
+        guard let from else { return try await Device(stateFolder: common.state, limit: transfer?.limit?.limit).open() }
+        let store = try await ClaimedStore.at(from, limit: transfer?.limit?.limit)
         guard !key, keyFile == nil, let fleet = try store.fleet else {
             return try await store.open(
                 with: try SecretInput.sixtyFourDigitKey(file: keyFile),

@@ -49,18 +49,25 @@ package struct Backup: ~Copyable {
     ///   - copies: where this device keeps copies of databases, if it does.
     ///   - packBytes: the plaintext of a full pack; a store may ask for less than the format allows.
     ///   - above: the new snapshot's number is higher than this one.
+    ///   - ignoringRoom: whether to begin even if it surely does not fit into the store.
     ///   - knownFiles: what this device remembers, so that files that look as they did are not read again.
     package static func run(
         _ source: any BackupSource, into repository: Repository,
         generator: any RandomNumberGenerator & Sendable, now: @Sendable () -> UInt64,
         copies: (any PreviousCopies)? = nil, knownFiles: (any KnownFilesStorage)? = nil,
-        packBytes: Int = packBytesMax, above: UInt32 = 0, report: @escaping ProgressReport
+        packBytes: Int = packBytesMax, above: UInt32 = 0, ignoringRoom: Bool = false,
+        report: @escaping ProgressReport
     ) async throws(BackupError) -> BackupReport {
         let began = now()
         let loaded: LoadedIndex
         do { loaded = try await repository.indexForWriting() } catch { throw .store(error) }
         let removals = loaded.removals
         let link = try await ChainLink.next(in: repository, above: above)
+        if !ignoringRoom {
+            let last = link.source == source.label ? link.totals : nil
+            try await StoreRoom.require(
+                for: source, in: repository.store, storedBytes: loaded.index.storedBytes, last: last)
+        }
         // Consumed, or else the first chunk that is added would make a copy of the index.
         var backup = Backup(
             source, into: repository, consume loaded, generator: generator, copies: copies, knownFiles: knownFiles,

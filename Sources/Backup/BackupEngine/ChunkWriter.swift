@@ -10,6 +10,8 @@ package enum BackupError: Error, Equatable, Sendable {
     case unrepresentable
     /// Another device named packs to be removed while this backup ran. Begin again: what was uploaded is found.
     case removedMeanwhile
+    /// It surely does not fit into the store; nothing was written.
+    case noRoom(neededBytes: UInt64, freeBytes: UInt64)
 }
 
 /// Takes chunks, stores each once, and fills packs with them (spec: backup format, section 5).

@@ -90,7 +90,7 @@ import Testing
         #expect(
             counts
                 == (withCopies
-                    ? Array(2...9) + [2] + Array(3...10) + [3, 4] : Array(2...8) + Array(1...8) + Array(1...4)))
+                    ? Array(2...9) + [2] + Array(3...10) + [3, 4] : Array(2...16) + Array(1...4)))
         for (day, image) in images.enumerated() {
             #expect(try await database.wing.restored(number: day + 1).files["chat.db"] == image, "day \(day)")
         }

@@ -10,6 +10,7 @@ import Testing
 enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case folder
     case memory
+    case limited
 
     var testDescription: String { rawValue }
 
@@ -18,6 +19,12 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
         switch self {
         case .folder: return (FolderStore(path: folder("store")), folder)
         case .memory: return (MemoryStore(), folder)
+        case .limited:
+            let clock = StandingClock().waiting
+            let store = LimitedStore(
+                FolderStore(path: folder("store")), uploadBytesPerSecond: 1_000, downloadBytesPerSecond: 2_000,
+                clock: clock)
+            return (store, folder)
         }
     }
 }

@@ -42,10 +42,12 @@ public struct OpenedBackup: Sendable {
     ///     smaller; nil for none.
     ///   - knownFiles: a file in which the device remembers, encrypted, which files it has backed up, so that those that look
     ///     as they did are not read again; nil for none.
+    ///   - ignoringRoom: begin even if it surely does not fit into the store.
     ///   - above: the new snapshot's number is higher than this one.
     /// - Returns: also the first files with messages that a pattern left out.
     func makeSnapshot(
-        of folder: String, copies: String?, knownFiles: String?, above: UInt32 = 0, progress: @escaping ProgressHandler
+        of folder: String, copies: String?, knownFiles: String?, above: UInt32 = 0, ignoringRoom: Bool = false,
+        progress: @escaping ProgressHandler
     ) async throws(CofferError) -> (report: BackupReport, messagesLeftOut: [String]) {
         let selection = try leftOut.selection()
         let source: SelectedSource
@@ -56,7 +58,7 @@ public struct OpenedBackup: Sendable {
             try await Backup.run(
                 source, into: repository, generator: SystemRandomNumberGenerator(), now: secondsSince1970,
                 copies: copies.map { CopyFolder(path: $0) },
-                knownFiles: knownFiles.map { KnownFilesFile(path: $0) }, above: above,
+                knownFiles: knownFiles.map { KnownFilesFile(path: $0) }, above: above, ignoringRoom: ignoringRoom,
                 report: { progress(ProgressUpdate($0)) })
         }
         do {
@@ -103,9 +105,10 @@ public struct OpenedBackup: Sendable {
     ///   - categories: what alone is restored there; none for everything.
     ///   - acceptingOlder: restore even if the store does not show the newest backup that the vaults or this device know of.
     ///     A snapshot that is asked for by its number is restored anyway.
+    ///   - ignoringRoom: begin even if the files have more bytes than the folder has room for.
     public func restore(
         _ selection: Selection = .newest, to folder: String, intoExisting: Bool = false, only paths: [String] = [],
-        categories: Set<FileCategory> = [], acceptingOlder: Bool = false,
+        categories: Set<FileCategory> = [], acceptingOlder: Bool = false, ignoringRoom: Bool = false,
         progress: @escaping ProgressHandler
     ) async throws(CofferError) -> RestoreSummary {
         var isNamed = false
@@ -118,6 +121,7 @@ public struct OpenedBackup: Sendable {
         do { try await Restore.requirePaths(of: choice, in: snapshot, repository, index) } catch {
             throw CofferError(error, place: place)
         }
+        if !ignoringRoom { try await requireRoom(for: choice, of: snapshot, index, in: folder) }
         let target: FolderTarget
         do {
             target = try FolderTarget(path: folder, intoExisting: intoExisting)
@@ -134,6 +138,19 @@ public struct OpenedBackup: Sendable {
         } catch {
             throw CofferError(error, place: place)
         }
+    }
+
+    /// What is in the folder already, from a restore that was cut, need not be written again.
+    private func requireRoom(
+        for choice: RestoreChoice, of snapshot: Snapshot, _ index: ChunkIndex, in folder: String
+    ) async throws(CofferError) {
+        guard let free = freeBytes(near: folder), free < snapshot.totals.contentBytes else { return }
+        let bytes: UInt64
+        do { bytes = try await repository.bytesToRestore(choice, of: snapshot, index) } catch {
+            throw CofferError(error, place: place)
+        }
+        let needed = bytes - min(bytes, takenBytes(below: folder))
+        guard needed <= free else { throw CofferError(noRoomIn: folder, needed: needed, free: free) }
     }
 
     private func choice(

@@ -5,7 +5,7 @@ import ObjectStores
 enum StoreLocation {
     private static let schemes = ["s3", "webdav", "gdrive", "icloud", "rclone", "http", "https"]
 
-    static func open(_ text: String) throws(CofferError) -> any ObjectStore {
+    static func open(_ text: String, limit: TransferLimit? = nil) throws(CofferError) -> any ObjectStore {
         if let scheme = schemes.first(where: { text.hasPrefix("\($0):") }) {
             throw CofferError(
                 .unsupportedStore, "Stores of the kind \(scheme): are not supported yet.",
@@ -15,7 +15,7 @@ enum StoreLocation {
         guard !path.isEmpty else {
             throw CofferError(.unsupportedStore, "The store has no name.", advice: "Name a folder.")
         }
-        return FolderStore(path: path)
+        return (limit ?? .off).applied(to: FolderStore(path: path))
     }
 
     /// The path from the root, so that a later run from elsewhere means the same place.

@@ -18,8 +18,12 @@ public struct ClaimedStore: Sendable {
     let store: any ObjectStore
 
     /// Looks at a store.
-    public static func at(_ location: String) async throws(CofferError) -> ClaimedStore {
-        let store = try StoreLocation.open(location)
+    ///
+    /// - Parameter limit: how fast it is read; nil for no limit.
+    public static func at(
+        _ location: String, limit: TransferLimit? = nil
+    ) async throws(CofferError) -> ClaimedStore {
+        let store = try StoreLocation.open(location, limit: limit)
         let header: StoreHeader
         do { header = try await Repository.claimedHeader(in: store) } catch {
             throw CofferError(error, place: store.place)

@@ -15,11 +15,16 @@ import Foundation
 /// ```
 public struct Device: Sendable {
     let folder: DeviceFolder
+    /// Instead of the limit that this device remembers.
+    let limit: TransferLimit?
     var knownFiles: String { "\(folder.path)/known-files" }
 
-    /// - Parameter stateFolder: where this device keeps key and settings; nil for `~/.local/state/coffer`.
-    public init(stateFolder: String? = nil) {
+    /// - Parameters:
+    ///   - stateFolder: where this device keeps key and settings; nil for `~/.local/state/coffer`.
+    ///   - limit: how fast the store is written to and read from; nil for what the device remembers.
+    public init(stateFolder: String? = nil, limit: TransferLimit? = nil) {
         folder = DeviceFolder(path: stateFolder)
+        self.limit = limit
     }
 
     public var stateFolder: String { folder.path }
@@ -36,10 +41,12 @@ public struct Device: Sendable {
 
     /// Backs up the folder that was enabled, and has the vaults keep which backup is the newest.
     ///
-    /// - Parameter acceptingOlder: go on from what the store shows, even if it lacks the newest backup that the vaults or
-    ///   this device know of.
+    /// - Parameters:
+    ///   - acceptingOlder: go on from what the store shows, even if it lacks the newest backup that the vaults or this device
+    ///     know of.
+    ///   - ignoringRoom: begin even if it surely does not fit into the store.
     public func backUp(
-        acceptingOlder: Bool = false, progress: @escaping ProgressHandler
+        acceptingOlder: Bool = false, ignoringRoom: Bool = false, progress: @escaping ProgressHandler
     ) async throws(CofferError) -> BackupSummary {
         let lock = try folder.lock()
         defer { lock.release() }
@@ -54,7 +61,7 @@ public struct Device: Sendable {
         let check = try await backup.requireCurrent(unless: acceptingOlder, .backUp)
         let (report, messagesLeftOut) = try await backup.makeSnapshot(
             of: settings.source, copies: folder.copies, knownFiles: knownFiles,
-            above: check.newest?.number ?? 0, progress: progress)
+            above: check.newest?.number ?? 0, ignoringRoom: ignoringRoom, progress: progress)
         let told = await setHead(report.snapshot, in: backup.repository, settings, key: try key(settings).key)
         return BackupSummary(report, messagesLeftOut: messagesLeftOut, vaults: told, notes: check.notes)
     }
@@ -73,7 +80,7 @@ public struct Device: Sendable {
     /// - Parameter continuing: go on with a change that was cut, for which the lock is held.
     func open(_ settings: DeviceSettings, continuing: Bool = true) async throws(CofferError) -> OpenedBackup {
         let settings = continuing ? try await continueNewKey(settings) : settings
-        let store = try StoreLocation.open(settings.store)
+        let store = try StoreLocation.open(settings.store, limit: limit ?? settings.limit)
         let key = try key(settings).key
         var backup: OpenedBackup
         do {

@@ -30,6 +30,8 @@ struct DeviceSettings: Codable, Equatable, Sendable {
     var leavingSignIn: SignIn?
     /// What the person chose not to save; nil if everything is saved.
     var leftOut: LeftOut?
+    /// How fast the store is written to and read from; nil for no limit.
+    var limit: TransferLimit?
 }
 
 extension DeviceSettings {

@@ -54,8 +54,9 @@ extension Device {
         let backup = try await open(try enabledSettings())
         var settings = try enabledSettings()
         try requireNoChange(settings)
-        let (_, absolute, target) = try places(settings.source, location)
-        try requireApart(backup.repository.store.place, target.place)
+        let (_, absolute, unlimited) = try places(settings.source, location)
+        try requireApart(backup.repository.store.place, unlimited.place)
+        let target = (limit ?? settings.limit ?? .off).applied(to: unlimited)
         let report: StoreCopyReport
         do {
             report = try await StoreCopy.run(from: backup.repository, to: target, progress: { _ in })

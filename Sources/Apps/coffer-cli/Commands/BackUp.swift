@@ -8,11 +8,14 @@ struct BackUp: AsyncParsableCommand {
             "Apps may go on writing: databases are read as of one moment. What is in the store is not sent again.")
 
     @Flag(help: "Go on from what the store shows, even if it lacks your last backup.") var acceptOlder = false
+    @Flag(help: "Begin even if the store surely has too little room.") var ignoreRoom = false
+    @OptionGroup var transfer: TransferOptions
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
         let summary = try await ProgressDisplay.during(common) { progress in
-            try await common.device.backUp(acceptingOlder: acceptOlder, progress: progress)
+            try await common.device(transfer).backUp(
+                acceptingOlder: acceptOlder, ignoringRoom: ignoreRoom, progress: progress)
         }
         if common.json { try Output.json(summary) } else { describe(summary) }
         await describeVaults()

@@ -34,10 +34,11 @@ struct Drill: AsyncParsableCommand {
     var scratch: String?
     @Option(help: ArgumentHelp("Which snapshot; without it the newest.", valueName: "number")) var snapshot: Int?
     @OptionGroup var unlock: UnlockOptions
+    @OptionGroup var transfer: TransferOptions
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let backup = try await unlock.open(common)
+        let backup = try await unlock.open(common, transfer)
         let interruption = removesRemainsWhenInterrupted()
         defer { interruption.forEach { $0.cancel() } }
         let summary = try await ProgressDisplay.during(common) { progress in

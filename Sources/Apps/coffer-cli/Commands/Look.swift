@@ -17,6 +17,7 @@ struct Verify: AsyncParsableCommand {
             valueName: "percent"))
     var sample: Percentage?
     @OptionGroup var unlock: UnlockOptions
+    @OptionGroup var transfer: TransferOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -24,7 +25,7 @@ struct Verify: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let backup = try await unlock.open(common)
+        let backup = try await unlock.open(common, transfer)
         let (summary, part) = try await ProgressDisplay.during(common) { progress in
             let scratch = unlock.from == nil ? common.device.stateFolder : nil
             let summary = try await backup.verify(deep: deep, scratch: scratch, progress: progress)

@@ -27,7 +27,9 @@ struct Restore: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The same as --category, or else as --path.", valueName: "what")) var only: [String] = []
     @Flag(help: "Restore into a folder that holds something; what is there is kept.") var intoExisting = false
     @Flag(help: "Restore what the store shows, even if it lacks your last backup.") var acceptOlder = false
+    @Flag(help: "Begin even if the files have more bytes than the folder has room for.") var ignoreRoom = false
     @OptionGroup var unlock: UnlockOptions
+    @OptionGroup var transfer: TransferOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -50,11 +52,11 @@ struct Restore: AsyncParsableCommand {
         let paths = path + named.filter { $0.0 == nil }.map(\.1)
         // Before a password costs an attempt.
         try OpenedBackup.requireTarget(folder, intoExisting: intoExisting)
-        let backup = try await unlock.open(common)
+        let backup = try await unlock.open(common, transfer)
         let summary = try await ProgressDisplay.during(common) { progress in
             try await backup.restore(
                 selection, to: folder, intoExisting: intoExisting, only: paths, categories: categories,
-                acceptingOlder: acceptOlder, progress: progress)
+                acceptingOlder: acceptOlder, ignoringRoom: ignoreRoom, progress: progress)
         }
         if common.json { try Output.json(summary) } else { describe(summary) }
         guard summary.missing.isEmpty else { throw ExitCode(CofferError.Code.restoreIncomplete.exitStatus) }

@@ -24,6 +24,8 @@ struct DatabaseBackup: ~Copyable {
     let path: [UInt8]
     let keyring: Keyring
     var next = NextLayer.first
+    /// Whether this device has a copy of the image that the next step is to be stored against.
+    private var hasBase = false
     /// The image to go on from.
     var chain: PageChain?
     /// This device's copy of that image.
@@ -67,18 +69,19 @@ struct DatabaseBackup: ~Copyable {
             throw .store(error)
         }
         let last = backup.chain?.content
-        let baseLayers = last.flatMap { history.baseCopy(path, of: $0)?.content.layers.count }
         if let last {
             backup.copy = history.copy(path, of: last)
-            backup.next = NextLayer(layers: last.layers.count, base: baseLayers)
+            let base = history.baseCopy(path, of: last)?.content.layers.count
+            backup.hasBase = base != nil
+            backup.next = NextLayer(layers: last.layers.count, base: base)
         }
         try await backup.findChanges(&history, &writer.reader, didRead)
-        try await backup.goBackToBase(history, &writer.reader)
+        try await backup.goBackToBase(&history, &writer.reader)
         var content = try await backup.store(&history, &writer, didRead)
         backup.matcher = nil
         let list = try backup.copyForNextTime(of: content, after: last, &history, &writer)
         content.linkGroup = linkGroup
-        return Stored(content: content, copyList: list, isBase: backup.next != .day || baseLayers == nil)
+        return Stored(content: content, copyList: list, isBase: backup.next != .day || !backup.hasBase)
     }
 
     // MARK: What changed
@@ -104,19 +107,21 @@ struct DatabaseBackup: ~Copyable {
 
     /// For a step what differs from the base counts, if there is anything new at all.
     private mutating func goBackToBase(
-        _ history: DatabaseHistory, _ reader: inout ChunkReader
+        _ history: inout DatabaseHistory, _ reader: inout ChunkReader
     ) async throws(BackupError) {
         guard next == .step, !isUnchanged, let last = chain else { return }
-        let (lastCopy, changedSinceLast) = (copy, changed)
+        let lastCopy = copy
         copy = history.baseCopy(path, of: last.content)
+        changed = PageSet(count: pages.pageCount)
         if let content = copy?.content {
             do { chain = try await PageChain(content, &reader) } catch { throw .store(error) }
-            changed = PageSet(count: pages.pageCount)
             if try await compare(&reader, matching: true, { _ in }) { return }
         }
         // It is gone or damaged.
-        (chain, copy, changed, matcher) = (last, lastCopy, changedSinceLast, nil)
-        next = .first
+        hasBase = false
+        next = NextLayer(layers: last.content.layers.count, base: nil)
+        (chain, copy, changed, matcher) = (last, lastCopy, PageSet(count: pages.pageCount), nil)
+        try await findChanges(&history, &reader) { _ in }
     }
 
     /// Whether the image to go on from could be read.
@@ -216,6 +221,10 @@ struct DatabaseBackup: ~Copyable {
 
     // MARK: The copy
 
+    private func isChanged(_ start: Int, _ count: Int) -> Bool {
+        changed.containsAny(of: start..<min(start + count, pages.pageCount))
+    }
+
     /// Writes what changed to this device's copy; nil if it keeps none.
     ///
     /// - Parameter last: the content in the last snapshot.
@@ -232,9 +241,11 @@ struct DatabaseBackup: ~Copyable {
         else { return nil }
         let framePages = frameBytes / pages.pageBytes
         let writesAll = copy?.frameBytes != frameBytes
-        for (frame, start) in stride(from: 0, to: pages.pageCount, by: framePages).enumerated() {
-            let framed = start..<min(start + framePages, pages.pageCount)
-            guard writesAll || changed.containsAny(of: framed) else { continue }
+        let starts = stride(from: 0, to: pages.pageCount, by: framePages)
+        var framesToWrite = 0
+        for start in starts where writesAll || isChanged(start, framePages) { framesToWrite += 1 }
+        guard history.hasRoom(path, forBytes: framesToWrite * frameBytes) else { return nil }
+        for (frame, start) in starts.enumerated() where writesAll || isChanged(start, framePages) {
             let range = start * pages.pageBytes..<(start + framePages) * pages.pageBytes
             do { try pages.read(bytes: range, into: window) } catch { throw .source(error) }
             guard next.write(frame: frame, UnsafeRawBufferPointer(rebasing: window[..<frameBytes])) else { return nil }

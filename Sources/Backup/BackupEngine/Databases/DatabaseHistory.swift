@@ -15,6 +15,8 @@ struct DatabaseHistory {
     /// Copies that turned out to be damaged.
     private var distrusted: Set<CopyName> = []
     private var staged: [String] = []
+    /// Room that copies leave to whoever owns the device.
+    private static let spareBytes: UInt64 = 256 << 20
     /// The copies of databases that are still there.
     private var inUse: Set<CopyName> = []
     /// What this backup has stored, by link group.
@@ -119,6 +121,13 @@ struct DatabaseHistory {
         return NextCopy(
             copyName(path), frameBytes: frameBytes, frameCount: frameCount, on: previous, besides: kept, in: copies,
             key: copyKey, using: &generator)
+    }
+
+    /// Whether there is room for so much more of a copy. If not the database has none from now on, and what it had is removed.
+    mutating func hasRoom(_ path: [UInt8], forBytes count: Int) -> Bool {
+        guard let copies, let free = copies.freeBytes, free < UInt64(count) + Self.spareBytes else { return true }
+        inUse.remove(copyName(path))
+        return false
     }
 
     mutating func distrustCopy(_ path: [UInt8]) { distrusted.insert(copyName(path)) }

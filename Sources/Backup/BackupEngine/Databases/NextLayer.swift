@@ -22,12 +22,14 @@ enum NextLayer: Equatable {
     ///   - layers: of the chain.
     ///   - base: how many of these layers make the base; nil if this device has no copy of it.
     init(layers: Int, base: Int?) {
-        guard let base else {
-            // The image becomes the base itself.
-            self = layers < Self.stepsMax ? .day : .first
-            return
+        // Without a copy of the base the image becomes the base itself.
+        let days = layers - (base ?? layers)
+        if days < Self.daysMax, layers < PageLayer.layersMax {
+            self = .day
+        } else if let base, base < Self.stepsMax {
+            self = .step
+        } else {
+            self = .first
         }
-        let hasRoom = layers - base < Self.daysMax && layers < PageLayer.layersMax
-        self = hasRoom ? .day : base < Self.stepsMax ? .step : .first
     }
 }

@@ -84,28 +84,19 @@ package struct Drill {
         var needed = Self.spareBytes
         var largestDatabase: UInt64 = 0
         for content in items.compactMap(\.content) {
-            let sum = needed.addingReportingOverflow(try await writtenBytes(content))
+            let written: UInt64
+            do { written = try await reader.writtenBytes(of: content) } catch {
+                // What is damaged the restore will name.
+                guard let failure = error.storeFailure else { continue }
+                throw .store(failure)
+            }
+            let sum = needed.addingReportingOverflow(written)
             needed = sum.overflow ? .max : sum.partialValue
             if content.form == .sqlitePages { largestDatabase = max(largestDatabase, content.contentBytes) }
         }
         let sum = needed.addingReportingOverflow(largestDatabase)
         needed = sum.overflow ? .max : sum.partialValue
         guard needed <= freeBytes else { throw .noRoom(neededBytes: needed, freeBytes: freeBytes) }
-    }
-
-    /// Without holes, which take no room.
-    private mutating func writtenBytes(_ content: FileContent) async throws(DrillError) -> UInt64 {
-        guard content.form != .sqlitePages, content.contentBytes > UInt64(content.blockBytes) else {
-            return content.contentBytes
-        }
-        do {
-            let blocks = try await reader.ids(of: content.blocks).count { $0 != .zeros }
-            return min(content.contentBytes, UInt64(blocks) * UInt64(content.blockBytes))
-        } catch {
-            if let failure = error.storeFailure { throw .store(failure) }
-            // The restore will name it.
-            return content.contentBytes
-        }
     }
 
     // MARK: Restoring

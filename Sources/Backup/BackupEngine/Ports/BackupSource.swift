@@ -71,12 +71,17 @@ package struct SourceNode: Sendable {
     package var metadata: Metadata
     /// How the file itself looked when its folder was read.
     package var version: FileVersion?
+    /// What the file takes on the disk, which is less than its bytes if it has holes; nil if that cannot be told.
+    package var dataBytes: UInt64?
 
-    package init(path: [UInt8], kind: Kind, metadata: Metadata, version: FileVersion? = nil) {
+    package init(
+        path: [UInt8], kind: Kind, metadata: Metadata, version: FileVersion? = nil, dataBytes: UInt64? = nil
+    ) {
         self.path = path
         self.kind = kind
         self.metadata = metadata
         self.version = version
+        self.dataBytes = dataBytes
     }
 
     /// The last part of the path.

@@ -36,6 +36,8 @@ package protocol ObjectStore: Sendable {
     ///   - removing: or only count it.
     /// - Returns: its bytes.
     func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64
+    /// How much more it takes, where it can tell.
+    func freeBytes() async -> UInt64?
 }
 
 /// An object on its way into a store: nothing stands under its name before `finish` has returned, which is `create`'s
@@ -50,6 +52,8 @@ package protocol ObjectUpload: AnyObject {
 }
 
 extension ObjectStore {
+    package func freeBytes() async -> UInt64? { nil }
+
     /// For stores in which nothing is left.
     package func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64 { 0 }
 

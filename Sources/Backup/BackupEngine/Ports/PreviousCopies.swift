@@ -12,6 +12,8 @@ package protocol PreviousCopies: Sendable {
     func stage(_ name: String, list: [UInt8]) -> Bool
     /// Replaces a list, at once, by the one that was staged.
     func publish(_ name: String)
+    /// How much room there is; nil if that cannot be told.
+    var freeBytes: UInt64? { get }
     /// Removes what lies there under other names.
     func keepOnly(_ names: Set<String>)
 }

@@ -135,9 +135,7 @@ package final class ScratchFolder: DrillScratch {
 
     package var freeBytes: UInt64? {
         var status = statvfs()
-        guard fstatvfs(handle, &status) == 0 else { return nil }
-        let bytes = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
-        return bytes.overflow ? nil : bytes.partialValue
+        return fstatvfs(handle, &status) == 0 ? BackupSources.freeBytes(status) : nil
     }
 
     package var keepsOwners: Bool { geteuid() == 0 }

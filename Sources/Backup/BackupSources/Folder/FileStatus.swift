@@ -14,8 +14,10 @@ struct FileStatus: Equatable {
     let bytes: UInt64
     let modified: Time
     let changed: Time
+    /// What is allocated for it.
+    let dataBytes: UInt64
     /// Whether less space is allocated than the file has bytes.
-    let mayHaveHoles: Bool
+    var mayHaveHoles: Bool { dataBytes < bytes }
 
     struct Time: Equatable {
         let seconds: Int64
@@ -30,7 +32,7 @@ struct FileStatus: Equatable {
         owner = status.st_uid
         group = status.st_gid
         bytes = UInt64(clamping: status.st_size)
-        mayHaveHoles = Int64(status.st_blocks) * 512 < Int64(status.st_size)
+        dataBytes = UInt64(clamping: status.st_blocks).multipliedReportingOverflow(by: 512).partialValue
         #if canImport(Darwin)
             modified = Time(status.st_mtimespec)
             changed = Time(status.st_ctimespec)

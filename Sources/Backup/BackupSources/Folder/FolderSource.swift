@@ -112,7 +112,8 @@ package struct FolderSource: BackupSource {
             return SourceNode(path: path, kind: .unreadable, metadata: unknown)
         }
         return SourceNode(
-            path: path, kind: kind(of: status, systemPath), metadata: status.metadata([]), version: status.version)
+            path: path, kind: kind(of: status, systemPath), metadata: status.metadata([]), version: status.version,
+            dataBytes: status.dataBytes)
     }
 
     private func kind(of status: FileStatus, _ path: [CChar]) -> SourceNode.Kind {

@@ -39,6 +39,8 @@ package struct CopyFolder: PreviousCopies {
     /// Nothing waits for the disk: after a crash of the machine the list or a slot is at worst one that does not open.
     package func publish(_ name: String) { rename(file(name, "staged"), file(name, "list")) }
 
+    package var freeBytes: UInt64? { BackupSources.freeBytes(near: folderPath) }
+
     package func keepOnly(_ names: Set<String>) {
         for file in (try? FileManager.default.contentsOfDirectory(atPath: folderPath)) ?? [] {
             let parts = file.split(separator: ".", omittingEmptySubsequences: false).map(String.init)

@@ -84,6 +84,13 @@ package struct FolderStore: ObjectStore {
         return bytes
     }
 
+    package func freeBytes() async -> UInt64? {
+        var status = statvfs()
+        guard statvfs(root, &status) == 0 else { return nil }
+        let bytes = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+        return bytes.overflow ? nil : bytes.partialValue
+    }
+
     private static func modifiedSeconds(_ status: stat) -> Int {
         #if canImport(Darwin)
             status.st_mtimespec.tv_sec

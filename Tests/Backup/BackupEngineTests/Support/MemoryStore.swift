@@ -5,9 +5,20 @@ import Synchronization
 /// A store in memory, for tests; also the simplest reading of the contract.
 final class MemoryStore: ObjectStore {
     private let objects: Mutex<[ObjectName: [UInt8]]>
+    private let capacity: Int?
     let place = "memory"
 
-    init(_ objects: [ObjectName: [UInt8]] = [:]) { self.objects = Mutex(objects) }
+    /// - Parameter capacity: how many bytes it takes in all; nil for any number.
+    init(_ objects: [ObjectName: [UInt8]] = [:], capacity: Int? = nil) {
+        self.objects = Mutex(objects)
+        self.capacity = capacity
+    }
+
+    private var freeBytesNow: Int? {
+        capacity.map { $0 - contents.values.reduce(0) { $0 + $1.count } }
+    }
+
+    func freeBytes() async -> UInt64? { freeBytesNow.map { UInt64(max(0, $0)) } }
 
     /// All objects, as a copy.
     var contents: [ObjectName: [UInt8]] {
@@ -18,6 +29,7 @@ final class MemoryStore: ObjectStore {
     var names: [ObjectName] { contents.keys.sorted { $0.path < $1.path } }
 
     func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
+        if let free = freeBytesNow, bytes.count > free { throw .full }
         let isNew = objects.withLock { objects in
             if objects[name] != nil { return false }
             objects[name] = bytes

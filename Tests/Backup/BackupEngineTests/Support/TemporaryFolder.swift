@@ -71,6 +71,12 @@ final class TemporaryFolder: Sendable {
         try write(content, to: Array(name.utf8), mode: mode)
     }
 
+    /// A file that is one hole.
+    func makeSparse(_ name: String, byteCount: Int) throws {
+        try write([], to: name)
+        try require(truncate(self(name), byteCount) == 0, "truncate")
+    }
+
     func read(_ name: String) throws -> [UInt8] {
         Array(try Data(contentsOf: URL(fileURLWithPath: self(name))))
     }

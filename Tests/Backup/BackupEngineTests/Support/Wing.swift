@@ -41,18 +41,21 @@ struct Wing {
 
     @discardableResult
     func backUp(
-        _ source: any BackupSource, copies: (any PreviousCopies)? = nil, packBytes: Int = packBytesMax
+        _ source: any BackupSource, copies: (any PreviousCopies)? = nil, packBytes: Int = packBytesMax,
+        ignoringRoom: Bool = false
     ) async throws -> BackupReport {
         try await Backup.run(
             source, into: try await open(), generator: SystemRandomNumberGenerator(), now: { Self.now },
-            copies: copies, packBytes: packBytes, report: { _ in })
+            copies: copies, packBytes: packBytes, ignoringRoom: ignoringRoom, report: { _ in })
     }
 
     @discardableResult
     func backUp(
-        _ folder: String, copies: (any PreviousCopies)? = nil, packBytes: Int = packBytesMax
+        _ folder: String, copies: (any PreviousCopies)? = nil, packBytes: Int = packBytesMax,
+        ignoringRoom: Bool = false
     ) async throws -> BackupReport {
-        try await backUp(try FolderSource(path: folder), copies: copies, packBytes: packBytes)
+        try await backUp(
+            try FolderSource(path: folder), copies: copies, packBytes: packBytes, ignoringRoom: ignoringRoom)
     }
 
     /// - Parameter number: counted from the oldest; the newest if nil.
