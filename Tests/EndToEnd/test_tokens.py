@@ -219,9 +219,59 @@ class OneVault(TokenSession):
         self.vault("audit", "new")
         self.vault("audit", "one")
 
+    def add_tenant(self, name, **options):
+        return self.vault("tenant", "add", name, "--dir", "one", "--jwks", "issuer/issuer.jwks.json", **options)
+
+    def test_a_write_that_was_torn_at_any_byte_leaves_a_whole_head(self):
+        self.stop("one")
+        folder = self.token_folder(self.serials["one"])
+        before = {path: path.read_bytes() for path in folder.glob("*.object")}
+        self.add_tenant("app")
+        old = {path: data for path, data in before.items() if not path.exists()}
+        new, = [path for path in folder.glob("*.object") if path not in before]
+        whole = new.read_bytes()
+        self.assertEqual(len(old), 1, "one object is written anew, and nothing else")
+        for length in sorted({0, 1, 8, len(whole) // 3, len(whole) // 2, len(whole) - 20, len(whole) - 1}):
+            for path, data in old.items():
+                path.write_bytes(data)
+            new.write_bytes(whole[:length])
+            self.assertRegex(self.vault("audit", "one"), "one batch behind|remembers this head", length)
+        self.add_tenant("another")
+        self.assertIn("remembers this head", self.vault("audit", "one"))
+
+    def test_a_process_that_is_killed_while_it_writes(self):
+        self.stop("one")
+        start = time.monotonic()
+        self.add_tenant("app-0")
+        usual = time.monotonic() - start
+        for number in range(1, 13):
+            process = subprocess.Popen(
+                [str(BINARIES / "coffer-vault"), "tenant", "add", f"app-{number}", "--dir", "one", "--jwks",
+                 "issuer/issuer.jwks.json"],
+                env=self.environment("operator"), cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                process.wait(usual * (0.4 + number / 16))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            self.assertRegex(self.vault("audit", "one"), "one batch behind|remembers this head")
+        self.add_tenant("last")
+        self.assertIn("remembers this head", self.vault("audit", "one"))
+
+    def test_a_store_that_is_restored_is_remembered_by_the_token(self):
+        self.stop("one")
+        store, copy = self.folder / "one" / "vault.sqlite", self.folder / "copy.sqlite"
+        shutil.copy(store, copy)
+        self.add_tenant("app")
+        shutil.copy(copy, store)
+        self.vault("audit", "one", expect=ROLLED_BACK)
+        self.assertIn("frozen", self.vault("restore", "one"))
+        self.assertIn("remembers this head", self.vault("audit", "one"))
+        self.add_tenant("app")
+
     def test_two_processes_on_one_token(self):
         for number in range(4):
-            self.vault("tenant", "add", f"tenant-{number}", "--dir", "one", "--jwks", "issuer/issuer.jwks.json")
+            self.add_tenant(f"tenant-{number}")
             self.assertEqual(self.ready("one"), 200)
         self.enable(self.make_notes())
         self.stop("one")
@@ -245,7 +295,7 @@ class OneVault(TokenSession):
         self.assertIn(second, said)
         self.assertIn("remembers this head", said)
         self.start("one")
-        self.vault("tenant", "add", "later", "--dir", "one", "--jwks", "issuer/issuer.jwks.json")
+        self.add_tenant("later")
         self.assertRegex(self.vault("token", "list", *self.token_options(serial)), r"of vaults:\n  coffer-vault moved \w{8}\n$")
         # What was copied before opens nothing any more.
         self.assertIn("not in it", self.vault("audit", "copy", expect=78))

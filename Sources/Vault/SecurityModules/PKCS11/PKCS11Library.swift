@@ -42,7 +42,8 @@ package final class PKCS11Library: Sendable {
         guard stat(path, &status) == 0 else {
             throw TokenError(.absent, "The module \(path): \(String(cString: strerror(errno))). Nothing was changed.")
         }
-        guard status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o022 == 0 else {
+        let isOurs = status.st_uid == 0 || status.st_uid == geteuid()
+        guard status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o022 == 0, isOurs else {
             throw TokenError(
                 .unfit,
                 "The module \(path) may be written by others, or is no plain file. It would run inside of the vault, so it "

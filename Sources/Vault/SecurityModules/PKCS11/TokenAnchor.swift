@@ -33,15 +33,9 @@ package struct TokenAnchor: Anchor {
         pace = Pace(interval: .milliseconds(settings.anchorIntervalMilliseconds))
     }
 
-    /// Makes the object of a head, where there is none: of a vault that has committed nothing yet, or of one that moves
-    /// into this token.
-    package func create(holding head: AnchoredHead = .none) throws(AnchorError) {
-        try locked(LOCK_EX) { session throws(TokenError) in
-            guard try session.find(TokenObjects.anchor(id)).isEmpty else {
-                throw TokenError(.unfit, "It has an anchor of this id already, and nothing was changed. Try again.")
-            }
-            try session.create(TokenObjects.newAnchor(id, value: Self.value(of: head, id)))
-        }
+    /// Makes the anchor of a vault that has committed nothing yet.
+    package func create() throws(AnchorError) {
+        try locked(LOCK_EX) { session throws(TokenError) in try create(.none, session) }
         try sync()
     }
 
@@ -50,15 +44,11 @@ package struct TokenAnchor: Anchor {
     package func move(
         to other: TokenAnchor, commit: () throws(AnchorError) -> Void
     ) throws(AnchorError) {
-        let lock = open(lockPath, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard lock >= 0 else { throw Self.system(lockPath) }
+        let lock = try lock(LOCK_EX)
         defer { close(lock) }
-        guard flock(lock, LOCK_EX) == 0 else { throw Self.system(lockPath) }
         let heads = try newest(in: try perform { session throws(TokenError) in try held(session) })
         guard heads.count == 1, let head = heads.first else { throw .moved }
-        try other.perform { session throws(TokenError) in
-            try session.create(TokenObjects.newAnchor(other.id, value: Self.value(of: head, other.id)))
-        }
+        try other.perform { session throws(TokenError) in try other.create(head, session) }
         try other.sync()
         try commit()
         try perform { session throws(TokenError) in
@@ -75,7 +65,9 @@ package struct TokenAnchor: Anchor {
         let objects = try locked(LOCK_EX) { session throws(TokenError) in try held(session) }
         let present = try newest(in: objects)
         if present == [anchored] {
-            if objects.count > 1 { try sweep(below: anchored) }
+            // Whoever wrote it may have been killed before it waited for the medium.
+            try sync()
+            if objects.count > 1 { sweep(below: anchored) }
             return
         }
         // Two of one epoch: machines that were both resumed from one snapshot have both written.
@@ -85,7 +77,7 @@ package struct TokenAnchor: Anchor {
         pace.wait()
         try write(anchored)
         try sync()
-        try sweep(below: anchored)
+        sweep(below: anchored)
     }
 
     // MARK: Objects
@@ -109,6 +101,13 @@ package struct TokenAnchor: Anchor {
                     + "served without it.")
         }
         return found
+    }
+
+    private func create(_ head: AnchoredHead, _ session: TokenSession) throws(TokenError) {
+        guard try session.find(TokenObjects.anchor(id)).isEmpty else {
+            throw TokenError(.unfit, "It has an anchor of this id already, and nothing was changed. Try again.")
+        }
+        try session.create(TokenObjects.newAnchor(id, value: Self.value(of: head, id)))
     }
 
     /// The heads of the highest epoch: one, unless two machines have both gone on.
@@ -141,7 +140,7 @@ package struct TokenAnchor: Anchor {
     }
 
     /// Destroys what the head has taken the place of. What cannot be destroyed now is, after the next batch.
-    private func sweep(below head: AnchoredHead) throws(AnchorError) {
+    private func sweep(below head: AnchoredHead) {
         try? locked(LOCK_EX) { session throws(TokenError) in
             var isKept = false
             for object in try held(session) {
@@ -181,11 +180,20 @@ package struct TokenAnchor: Anchor {
     private func locked<Result: Sendable>(
         _ mode: Int32, _ body: (TokenSession) throws(TokenError) -> Result
     ) throws(AnchorError) -> Result {
-        let lock = open(lockPath, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard lock >= 0 else { throw Self.system(lockPath) }
+        let lock = try lock(mode)
         defer { close(lock) }
-        guard flock(lock, mode) == 0 else { throw Self.system(lockPath) }
         return try perform(body)
+    }
+
+    /// Waits for this vault's turn, which ends when the file is closed.
+    private func lock(_ mode: Int32) throws(AnchorError) -> Int32 {
+        let lock = open(lockPath, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard lock >= 0 else { throw system() }
+        guard flock(lock, mode) == 0 else {
+            defer { close(lock) }
+            throw system()
+        }
+        return lock
     }
 
     private func perform<Result: Sendable>(
@@ -203,9 +211,7 @@ package struct TokenAnchor: Anchor {
         }
     }
 
-    private static func system(_ path: String) -> AnchorError {
-        .unavailable("\(path): \(String(cString: strerror(errno)))")
-    }
+    private func system() -> AnchorError { .unavailable("\(lockPath): \(String(cString: strerror(errno)))") }
 }
 
 /// Bounds the writes of a token: its memory bears only so many. Commands that arrive meanwhile form the next batch, so that a

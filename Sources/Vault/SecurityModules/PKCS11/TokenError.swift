@@ -54,7 +54,7 @@ extension TokenError.Kind {
             "What the vault had in it is not there: it was destroyed, or the token was initialised anew."
         case .wrongPIN:
             "The PIN is wrong. It was tried once and is not tried again by itself, since tokens lock after a few wrong "
-                + "ones. Put the right one into its place."
+                + "ones. Put the right one into its place, and start again."
         case .lockedPIN:
             "It takes no PIN: it is locked, or its PIN is not set or has expired. The key in it is whole. Have its security "
                 + "officer set a PIN; do not initialise the token, which would destroy the key."

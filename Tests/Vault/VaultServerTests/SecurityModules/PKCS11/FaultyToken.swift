@@ -14,6 +14,8 @@ enum FaultyToken {
         var isDone = false
         /// Set in what every token says of itself.
         var tokenFlags: CK_FLAGS = 0
+        /// Somebody else, who does something right before the first call of this name.
+        var interruption: (before: String, by: @Sendable () -> Void)?
         /// Every name that was called.
         var calls: [String] = []
     }
@@ -45,6 +47,12 @@ enum FaultyToken {
             plan.calls.append(name)
             return (plan.calls.count - 1 == plan.failing, plan.code, plan.isDone)
         }
+        let interruption = plan.withLock { plan in
+            guard plan.interruption?.before == name else { return nil as (@Sendable () -> Void)? }
+            defer { plan.interruption = nil }
+            return plan.interruption?.by
+        }
+        interruption?()
         if isAway { return CKR_DEVICE_REMOVED }
         if fails, !isDone { return code }
         let answered = call() ?? CKR_FUNCTION_NOT_SUPPORTED

@@ -4,6 +4,7 @@ import Foundation
 import Primitives
 import RecoveryProtocol
 import SecurityModules
+import Synchronization
 import Testing
 import VaultCore
 import VaultServer
@@ -145,6 +146,29 @@ import VaultServer
         let reply = try await client.ask(.evaluate(guess))
         guard case .evaluated = reply else { return #expect(Bool(false), "\(reply)") }
         #expect(try await client.status().attemptsLeft == 9)
+    }
+
+    /// Two machines that were resumed from one snapshot, with one token on the network, and no lock that both see.
+    @Test(arguments: ["C_CreateObject", "C_GetAttributeValue", "C_FindObjectsInit", "C_DestroyObject"])
+    func `whoever writes while another one does takes its own head back`(call: String) throws {
+        var generator = SystemRandomNumberGenerator()
+        let id = TokenObjectID.random(using: &generator)
+        _ = try make(id)
+        let here = try anchor(try token.open(in: folder, library: library), id)
+        let there = TokenAnchor(
+            try token.open(in: folder), settings: try token.settings(id), lockPath: folder.path("there"))
+        let chain = HeadChain()
+        let (mine, other) = (chain.head(after: .none), chain.head(after: .none, seconds: 1))
+        #expect(try here.heads() == [.none])
+        let isOthersDone = Mutex(false)
+        let plan = FaultyToken.Plan(
+            interruption: (call, { isOthersDone.withLock { $0 = (try? there.advance(to: other)) != nil } }))
+        let isMineDone = FaultyToken.run(plan) { (try? here.advance(to: mine)) != nil }.0
+        let isOthers = isOthersDone.withLock { $0 }
+        #expect(isMineDone != isOthers)
+        #expect(isOthers == (call != "C_DestroyObject"))
+        #expect(try there.heads() == [isOthers ? other.anchored : mine.anchored])
+        try there.advance(to: chain.head(after: isOthers ? other : mine))
     }
 
     @Test func `every answer has its name, and says what is safe and what to do`() {

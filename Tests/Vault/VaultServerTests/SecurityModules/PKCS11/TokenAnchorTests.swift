@@ -68,12 +68,14 @@ import VaultServer
         for torn in [[], Array(whole.dropLast()), whole + [0], Array(whole.prefix(50)), Array(whole.reversed())] {
             try raw.createData(label: label, value: torn)
         }
-        var bent = whole
-        bent[24] ^= 1
-        try raw.createData(label: label, value: bent)
+        for position in [0, 1, 17, 24, 25, 56, 57, whole.count - 1] {
+            var bent = whole
+            bent[position] ^= 1
+            try raw.createData(label: label, value: bent)
+        }
         try raw.createData(label: "coffer-vault anchor of another", value: whole)
         #expect(try anchor.heads() == [one.anchored])
-        #expect(try objects(anchor) == 8)
+        #expect(try objects(anchor) == 15)
         let two = chain.head(after: one)
         try anchor.advance(to: two)
         #expect(try anchor.heads() == [two.anchored])

@@ -72,6 +72,26 @@ import VaultCore
         #expect(functions.pointee.C_GetAttributeValue?(raw.handle, key, &attribute, 1) == CKR_ATTRIBUTE_SENSITIVE)
     }
 
+    /// Specs/vault.md, section 6, by the token's own functions.
+    @Test func `what is wrapped has the bytes that the specification says, and names the vault`() throws {
+        let soft = try SoftHSM.newToken()
+        let token = try soft.open(in: folder)
+        let one = id()
+        _ = try wrap(token, one)
+        let raw = try RawSession(soft)
+        defer { raw.close() }
+        let iv = [UInt8](7...18)
+        func wrapped(authenticating label: [UInt8]) throws -> [UInt8] {
+            try iv + raw.seal(dataKey.withBytes { Array($0) }, key: raw.only(CKO_SECRET_KEY), iv: iv, label)
+        }
+        let module = TokenSecurityModule(token, id: one)
+        let label = Array("coffer vault data key v1".utf8)
+        #expect(try module.unwrap(wrapped(authenticating: label + [0] + one.bytes)).isEqual(to: dataKey))
+        for other in [[], label, label + [0] + id().bytes, label + one.bytes] {
+            #expect(throws: SecurityModuleError.self) { try module.unwrap(wrapped(authenticating: other)) }
+        }
+    }
+
     @Test func `a wrong PIN is tried once, and no process tries it again until another one is in its place`() throws {
         let soft = try SoftHSM.newToken()
         let refusals = PINRefusals(path: folder.path("pin-refused"))
@@ -232,6 +252,28 @@ struct RawSession {
             return Int(attribute.ulValueLen)
         }
         return Array(bytes.prefix(count))
+    }
+
+    /// AES-GCM: ciphertext ‖ tag.
+    func seal(_ plaintext: [UInt8], key: CK_OBJECT_HANDLE, iv: [UInt8], _ label: [UInt8]) throws -> [UInt8] {
+        var (plaintext, iv, label, sealed) = (plaintext, iv, label, [UInt8](repeating: 0, count: plaintext.count + 16))
+        var count = UInt(sealed.count)
+        try iv.withUnsafeMutableBufferPointer { iv in
+            try label.withUnsafeMutableBufferPointer { label in
+                var parameters = CK_GCM_PARAMS(
+                    pIv: iv.baseAddress, ulIvLen: UInt(iv.count), ulIvBits: UInt(iv.count * 8),
+                    pAAD: label.baseAddress, ulAADLen: UInt(label.count), ulTagBits: 128)
+                try withUnsafeMutableBytes(of: &parameters) { parameters in
+                    var mechanism = CK_MECHANISM(
+                        mechanism: CKM_AES_GCM, pParameter: parameters.baseAddress,
+                        ulParameterLen: UInt(parameters.count))
+                    try SoftHSM.check(functions.pointee.C_EncryptInit?(handle, &mechanism, key))
+                    try SoftHSM.check(
+                        functions.pointee.C_Encrypt?(handle, &plaintext, UInt(plaintext.count), &sealed, &count))
+                }
+            }
+        }
+        return Array(sealed.prefix(Int(count)))
     }
 
     /// A private data object in the token.
