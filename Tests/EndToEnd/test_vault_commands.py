@@ -1,5 +1,6 @@
 """The operator's commands."""
 
+import base64
 import json
 import os
 import shutil
@@ -9,6 +10,11 @@ import unittest
 
 from fleet import FleetSession
 from session import BINARIES, ROOT, Session
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
 
 VECTORS = ROOT / "Specs/vectors/recovery"
 
@@ -174,6 +180,26 @@ class Operator(FleetSession):
         self.vault("tenant", "remove", "other", "--dir", "one")
         self.assertNotIn("other", self.vault("tenant", "list", "--dir", "one"))
         self.vault("tenant", "remove", "other", "--dir", "one", expect=78)
+
+    def test_a_tenants_keys_come_and_go_one_by_one(self):
+        keys = ["tenant", "keys", "chat-app", "--dir", "one"]
+        first = json.loads((self.folder / "issuer/issuer.jwks.json").read_text())["keys"][0]
+        self.vault("issuer", "new", "next")
+        second = json.loads((self.folder / "next/issuer.jwks.json").read_text())["keys"][0]
+        self.assertEqual(self.vault(*keys), f"{first['kid']}\n")
+        for _ in range(2):
+            said = self.vault(*keys, "--add", "next/issuer.jwks.json")
+            self.assertEqual(said, f"{first['kid']}\n{second['kid']}\n")
+        other = second | {"kid": first["kid"]}
+        (self.folder / "other.json").write_text(json.dumps({"keys": [other]}))
+        self.assertIn("an id of its own", self.vault(*keys, "--add", "other.json", expect=73))
+        rsa = {"kty": "RSA", "alg": "RS256", "kid": "small", "e": "AQAB", "n": base64url(b"\xff" * 128)}
+        (self.folder / "small.json").write_text(json.dumps({"keys": [rsa]}))
+        self.assertIn("2048", self.vault(*keys, "--add", "small.json", expect=65))
+        self.vault(*keys, "--withdraw", "nobody", expect=78)
+        self.vault(*keys, "--withdraw", first["kid"], "--withdraw", second["kid"], expect=78)
+        self.assertEqual(self.vault(*keys, "--withdraw", first["kid"]), f"{second['kid']}\n")
+        self.vault("tenant", "keys", "nobody", "--dir", "one", expect=78)
 
     def test_slips_in_a_policy_are_told(self):
         tenant = ["tenant", "add", "chat-app", "--dir", "one"]

@@ -7,7 +7,7 @@ import VaultServer
 struct TenantCommands: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tenant", abstract: "The apps whose people this vault serves.",
-        subcommands: [Add.self, List.self, Remove.self])
+        subcommands: [Add.self, Keys.self, List.self, Remove.self])
 
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -85,9 +85,7 @@ struct TenantCommands: ParsableCommand {
             var keySet: [UInt8]?
             if let jwks {
                 let given = try PublicFile.read(jwks, bytesMax: TenantRecord.keySetBytes.upperBound)
-                do throws(TenantKeys.Failure) { _ = try await TenantKeys(json: given) } catch {
-                    throw CommandFailure(.badFile, "\(jwks): \(error.text)")
-                }
+                _ = try await TenantCommands.keys(in: given, of: jwks)
                 keySet = given
             }
             let administration = VaultAdministration(records: try VaultFolder(path: dir).open())
@@ -194,6 +192,15 @@ struct TenantCommands: ParsableCommand {
     }
 }
 
+extension TenantCommands {
+    /// Reads a key set, or says why it is none.
+    static func keys(in bytes: [UInt8], of file: String) async throws(CommandFailure) -> TenantKeys {
+        do throws(TenantKeys.Failure) { return try await TenantKeys(json: bytes) } catch {
+            throw CommandFailure(.badFile, "\(file): \(error.text) Nothing was changed.")
+        }
+    }
+}
+
 extension TenantKeys.Failure {
     fileprivate var text: String {
         switch self {
@@ -204,6 +211,9 @@ extension TenantKeys.Failure {
             "key \(id.printable) needs an `alg` that is one of EdDSA, ES256, ES384, RS256, PS256, and to fit."
         case .privateKey(let id):
             "key \(id.printable) is a private key. Give the public ones alone, and replace this one."
+        case .rsaSize(let id):
+            "key \(id.printable) is an RSA key that is not of 2048 to 4096 bits with a usual exponent (65537)."
+        case .notForSignatures(let id): "key \(id.printable) is not for signatures, as its `use` or `key_ops` says."
         }
     }
 }
