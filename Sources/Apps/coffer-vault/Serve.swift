@@ -13,7 +13,7 @@ struct Serve: AsyncParsableCommand {
         abstract: "Serves a vault until it is told to stop.",
         discussion: """
             SIGTERM and SIGINT stop it: it is no longer ready, takes no new connections, answers what is in work, and \
-            ends.
+            ends. SIGHUP has it read its TLS certificate again.
             """)
 
     @Argument(help: "The vault's folder.")
@@ -35,6 +35,7 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Seconds between no longer being ready and taking no new connections, for a balancer to notice.")
     var drainSeconds: UInt32 = 0
 
+    @OptionGroup var tls: TLSOptions
     @OptionGroup var log: LogOptions
     @OptionGroup var limits: LimitOptions
 
@@ -43,6 +44,7 @@ struct Serve: AsyncParsableCommand {
         let address = try ListenAddress.parse(listen)
         let operatorAddress = try metrics.map { try ListenAddress.parse($0) }
         let bounds = try limits.bounds()
+        let certificate = try tls.certificate()
         try SelfTest.runShort()
         let folder = VaultFolder(path: folder)
         let numbers = VaultMetrics(version: CofferVault.configuration.version)
@@ -65,7 +67,8 @@ struct Serve: AsyncParsableCommand {
                 })
         }
         services += [Probing(service: service), TimedCommands(service: service)]
-        services.append(publicListener(service, address, bounds, folder))
+        services.append(Rereading(certificate: certificate, options: tls, metrics: numbers, logger: logger))
+        services.append(try publicListener(service, address, bounds, certificate, folder))
         services.append(Draining(readiness: service.readiness, seconds: drainSeconds, logger: logger))
         defer { try? FileManager.default.removeItem(atPath: folder.address) }
         try await run(services)
@@ -74,15 +77,16 @@ struct Serve: AsyncParsableCommand {
 
     private func publicListener(
         _ service: VaultService, _ address: (host: String, port: Int), _ bounds: VaultHTTP.Bounds,
-        _ folder: VaultFolder
-    ) -> any Service {
-        let http = VaultHTTP(service: service, bounds: bounds, logger: log.libraryLogger())
-        return http.application(host: address.host, port: address.port) { port in
+        _ certificate: ServerCertificate?, _ folder: VaultFolder
+    ) throws -> any Service {
+        let http = VaultHTTP(
+            service: service, bounds: bounds, certificate: certificate, logger: log.libraryLogger())
+        return try http.application(host: address.host, port: address.port) { port in
             let text = "\(Self.bracketed(address.host)):\(port)"
             do throws(CommandFailure) { try PublicFile.write("\(text)\n", to: folder.address) } catch {
                 Output.error("coffer-vault: \(error.text)")
             }
-            Output.line("ready on http://\(text), vault \(service.vaultID)")
+            Output.line("ready on \(certificate == nil ? "http" : "https")://\(text), vault \(service.vaultID)")
         }
     }
 

@@ -1,5 +1,6 @@
 import Logging
 import ServiceLifecycle
+import UnixSignals
 import VaultServer
 
 /// Expiry and destruction while the vault serves.
@@ -32,6 +33,32 @@ struct Probing: Service {
     }
 }
 
+/// SIGHUP: the certificate is read again. One that does not read changes nothing.
+struct Rereading: Service {
+    let certificate: ServerCertificate?
+    let options: TLSOptions
+    let metrics: VaultMetrics
+    let logger: Logger
+
+    func run() async throws {
+        if let certificate { metrics.show(certificate) }
+        // Taken also without a certificate: the system's own answer to the signal is to end the process.
+        let signals = await UnixSignalsSequence(trapping: .sighup)
+        await cancelWhenGracefulShutdown {
+            for await _ in signals { reread() }
+        }
+    }
+
+    private func reread() {
+        guard let certificate else { return }
+        do throws(CommandFailure) {
+            try options.replace(certificate)
+            metrics.show(certificate)
+            logger.log(.certificateRead)
+        } catch { logger.log(.certificateKept, ["reason": "\(error.text)"]) }
+    }
+}
+
 /// The last service, and so the first to be told to stop: the others follow when it has ended.
 struct Draining: Service {
     let readiness: Readiness
@@ -39,7 +66,8 @@ struct Draining: Service {
     let logger: Logger
 
     func run() async throws {
-        try? await gracefulShutdown()
+        // Cancelled when another service did not start: then there is nothing to drain.
+        do { try await gracefulShutdown() } catch { return }
         readiness.drain()
         logger.log(.draining)
         // A balancer needs this time to notice; connections are still taken meanwhile.

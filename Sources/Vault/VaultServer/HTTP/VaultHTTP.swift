@@ -33,10 +33,16 @@ package struct VaultHTTP: Sendable {
 
     private let service: VaultService
     private let bounds: Bounds
+    private let certificate: ServerCertificate?
     private let logger: Logger
     private let connections: Connections
 
-    package init(service: VaultService, bounds: Bounds = Bounds(), logger: Logger) {
+    /// With a certificate it speaks TLS 1.3; without one TLS is the business of what stands in front of it. The messages
+    /// are sealed either way.
+    package init(
+        service: VaultService, bounds: Bounds = Bounds(), certificate: ServerCertificate? = nil, logger: Logger
+    ) {
+        self.certificate = certificate
         self.service = service
         self.bounds = bounds
         self.logger = logger
@@ -46,12 +52,13 @@ package struct VaultHTTP: Sendable {
     /// `onReady` is told the port that was bound. The application is a service that runs until graceful shutdown.
     package func application(
         host: String, port: Int, onReady: @escaping @Sendable (Int) async -> Void
-    ) -> some ApplicationProtocol {
+    ) throws -> some ApplicationProtocol {
         // A wave of connections waits in the system's queue rather than be sent away to try again.
         var configuration = ApplicationConfiguration(address: .hostname(host, port: port), backlog: 4096)
         configuration.serverName = nil
+        let plain = HTTPServerBuilder.http1(configuration: bounds.channel(connections))
         return Application(
-            router: router(), server: .http1(configuration: bounds.channel(connections)), configuration: configuration,
+            router: router(), server: try certificate?.server(plain) ?? plain, configuration: configuration,
             onServerRunning: { channel in await onReady(channel.localAddress?.port ?? port) }, logger: logger)
     }
 

@@ -96,7 +96,7 @@ package enum Metrics {
         "Slots of accounts, with those that deleted their registration or lost it to guesses.")
     static let restored = MetricFamily(
         "coffer_vault_restored_records", .gauge,
-        "Records that came back with the last restore and were not written since; an account's is frozen until then.")
+        "Records that came back with the last restore and were not written since; those of accounts are frozen.")
     static let storeBytes = MetricFamily(
         "coffer_vault_store_bytes", .gauge, "Size of the store's files.")
 
@@ -107,6 +107,9 @@ package enum Metrics {
     static let connectionsClosed = MetricFamily(
         "coffer_vault_connections_closed_total", .counter, ["reason"],
         "Connections that the vault closed: idle, slow_request, slow_reader, per_address, crowded_out, full.")
+    static let certificateExpiry = MetricFamily(
+        "coffer_vault_certificate_expiry_time_seconds", .gauge,
+        "When the TLS certificate ends, in seconds since 1970; absent without TLS.")
     static let build = MetricFamily("coffer_vault_build_info", .gauge, ["version"], "Always 1.")
     static let started = MetricFamily(
         "process_start_time_seconds", .gauge, "When the process started, in seconds since 1970.")
@@ -120,7 +123,8 @@ package enum Metrics {
     package static let all = [
         requests, requestSeconds, partSeconds, messagesRefused, tokensRefused, events, attemptsReturned, breakerOpen,
         queue, batch, ledgerFailures, commits, anchorings, anchorAnswers, witnessAnswers, epoch, records, accounts,
-        restored, storeBytes, ready, connections, connectionsClosed, build, started, processCPU, processMemory,
+        restored, storeBytes, ready, connections, connectionsClosed, certificateExpiry, build, started, processCPU,
+        processMemory,
         processFiles, processFilesMax,
     ]
 }

@@ -16,6 +16,10 @@ extension VaultMetrics {
         }
     }
 
+    package func show(_ certificate: ServerCertificate) {
+        set(Metrics.certificateExpiry, to: Double(certificate.expirySeconds))
+    }
+
     func showBreaker(of tenant: String, isOpen: Bool) { set(Metrics.breakerOpen, [tenant], to: isOpen ? 1 : 0) }
 
     func count(witnesses areGenuine: [Bool]) {

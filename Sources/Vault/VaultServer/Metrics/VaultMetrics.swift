@@ -39,6 +39,10 @@ package final class VaultMetrics: Sendable {
         values.withLock { $0.numbers[Sample(name: family.name, labels: labels)] = value }
     }
 
+    func value(_ family: MetricFamily) -> Double? {
+        values.withLock { $0.numbers[Sample(name: family.name, labels: [])] }
+    }
+
     func observe(_ family: MetricFamily, _ value: Double) { observe(family, [], value) }
 
     func observe(_ family: MetricFamily, _ labels: [String], _ value: Double) {

@@ -35,11 +35,10 @@ extension VaultService {
         let configuration = try view.record(VaultConfiguration.self, at: 0)
         // The vault's own records: configuration, identity, and those that are not always there.
         let own = 2 + (view.snapshot.records[1] == nil ? 0 : 1) + (view.restoredEpoch == nil ? 0 : 1)
-        let others = UInt64(own + (configuration?.tenants.count ?? 0))
+        ownRecordCount.withLock { $0 = own + (configuration?.tenants.count ?? 0) }
         let slots = view.head.slotCount
         metrics.set(Metrics.epoch, to: Double(view.head.epoch))
         metrics.set(Metrics.records, to: Double(slots))
-        metrics.set(Metrics.accounts, to: Double(slots > others ? slots - others : 0))
         try showStore(restoredEpoch: isCountDue(slots) ? view.restoredEpoch : nil)
         if view.restoredEpoch == nil { metrics.set(Metrics.restored, to: 0) }
     }
@@ -67,6 +66,8 @@ extension VaultService {
 
     /// The body of `GET /metrics`.
     package func metricsPage() -> String {
+        let slots = metrics.value(Metrics.records) ?? 0
+        metrics.set(Metrics.accounts, to: max(0, slots - Double(ownRecordCount.withLock { $0 })))
         metrics.set(Metrics.queue, to: Double(ledger.queueCount))
         metrics.set(Metrics.ready, to: notReady() == nil ? 1 : 0)
         ProcessFacts.show(in: metrics)

@@ -43,6 +43,8 @@ package final class VaultService: Sendable {
     let ledger: Ledger
     /// When the records of a restored store are counted next.
     let nextCountSeconds = Mutex(UInt64(0))
+    /// Records that are no account's: configuration, identity, anchor settings, restore point, tenants.
+    let ownRecordCount = Mutex(0)
     private let channelKeys: ChannelKeys
     private let configuration: ConfigurationCache
     private let tenants: TenantDirectory

@@ -199,7 +199,7 @@ import VaultServer
         let (ports, continuation) = AsyncStream.makeStream(of: (VaultID, Int).self)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for service in real.services {
-                let application = VaultHTTP(
+                let application = try VaultHTTP(
                     service: service, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
                 ).application(host: "127.0.0.1", port: 0) { port in continuation.yield((service.vaultID, port)) }
                 group.addTask { try await application.run() }

@@ -13,7 +13,7 @@ import VaultServer
     /// Serves the vault on a free port of the loopback while `body` runs.
     private func serving(_ vault: TestVault, _ body: (String) async throws -> Void) async throws {
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
-        let application = VaultHTTP(service: vault.service, logger: .silent)
+        let application = try VaultHTTP(service: vault.service, logger: .silent)
             .application(host: "127.0.0.1", port: 0) { port in continuation.yield(port) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await application.run() }
