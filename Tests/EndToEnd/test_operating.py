@@ -55,16 +55,17 @@ class Life(Observed):
                          device="thief")
         self.coffer("restore", "--from", "cloud", "--key-file", "written-down", "Again", device="third-phone")
         self.run_any("coffer", "status")
-        bad = self.folder / "bad-tokens.json"
-        bad.write_text((self.folder / f"{account}-tokens.json").read_text().replace("a", "b"))
-        bad.chmod(0o600)
-        self.run_any("coffer", "status", "--token-file", "bad-tokens.json")
+        bent = {vault: token[:-8] + "AAAAAAAA" for vault, token in tokens(self.folder / f"{account}-tokens.json").items()}
+        self.secret_file("bent-tokens.json", json.dumps(bent))
+        self.run_any("coffer", "restore", "--from", "cloud", "Bent", "--password-file", "password", "--token-file",
+                     "bent-tokens.json", device="fourth-phone")
 
         pages = [self.page(name) for name in self.names]
         for page in pages:
             self.assertRegex(page, r'coffer_vault_events_total\{tenant="chat-app",event="activated"\} [1-9]')
             self.assertRegex(page, r'coffer_vault_events_total\{tenant="chat-app",event="charged"\} [1-9]')
             self.assertRegex(page, r"coffer_vault_accounts 1\n")
+            self.assertRegex(page, r'coffer_vault_tokens_refused_total\{tenant="chat-app",reason="bad_signature"\} [1-9]')
             self.assertRegex(page, r"coffer_vault_store_bytes [1-9]")
             self.assertRegex(page, r'coffer_vault_part_duration_seconds_count\{part="anchor"\} [1-9]')
             self.assert_exposition(page)
@@ -184,6 +185,38 @@ class Stopping(Observed):
         self.assertEqual(process.wait(timeout=20), 0)
         events = [json.loads(line)["event"] for line in self.logs().split("\n") if line]
         self.assertEqual(events[-2:], ["draining", "stopped"])
+
+
+class NewIdentity(FleetSession):
+    """The operating guide's way to exchange a vault's identity, word for word, while everybody serves."""
+
+    vault_count = 3
+
+    def test_a_vault_gets_a_new_identity_and_people_follow(self):
+        notes = self.make_notes()
+        self.enable(notes)
+        self.coffer("backup")
+        self.ports["new"] = free_port()
+        self.vault("init", "new", "--name", "new", "--url", self.url("new"))
+        shown = self.vault("fleet", "show", "fleet.toml").split("\n")
+        index = next(line.split()[1] for line in shown if line.startswith("vault ") and self.url("two") in line)
+        next_file = self.folder / "next.toml"
+        next_file.write_text(self.vault("fleet", "next", "fleet.toml", "--add", "new/vault.pub", "--retire", index))
+        for name in ("one", "three"):
+            with open(next_file, "a") as file:
+                file.write(self.vault("fleet", "sign", name, "next.toml"))
+        for name in ("one", "two", "three", "new"):
+            self.vault("fleet", "set", name, "next.toml")
+        self.vault("tenant", "add", "chat-app", "--dir", "new", "--jwks", "issuer/issuer.jwks.json", "--no-waits")
+        self.start("new")
+        self.vault("issuer", "token", "anna", "--tenant", "chat-app", "--fleet", "next.toml", "--issuer", "issuer",
+                   "--output", "newer-tokens.json")
+        self.coffer("password", "move", "--fleet", "next.toml", "--password-file", "password", "--token-file",
+                    "newer-tokens.json")
+        # The old one is gone, and one more is down: the new one's share counts.
+        self.stop("two", "three")
+        self.coffer(*self.restore_arguments("R", account="newer"), device="new-phone")
+        self.compare(notes, self.folder / "R")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sqlite3
 import subprocess
 
 from fleet import FleetSession, free_port
@@ -82,6 +83,78 @@ class RestoredVault(FleetSession):
         self.stop("four")
         self.coffer(*self.restore_arguments("R"), device="new-phone")
         self.compare(notes, self.folder / "R")
+
+
+class BackedUpVault(FleetSession):
+    """A machine burns; what is left is a copy that was made while the vault served, and its key, kept apart."""
+
+    vault_count = 3
+
+    def test_a_vault_comes_back_from_its_copy_alone(self):
+        notes = self.make_notes()
+        self.enable(notes)
+        self.coffer("backup")
+        (self.folder / "apart").mkdir()
+        shutil.copy2(self.folder / "one/security-module.key", self.folder / "apart")
+        # While it serves, and while somebody is guessing.
+        self.secret_file("guess", "hunter2\n")
+        guesser = subprocess.Popen(
+            [str(BINARIES / "coffer"), *self.restore_arguments("R", password="guess")], cwd=self.folder,
+            env=self.environment("thief"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        said = self.vault("backup", "one", "saved")
+        guesser.wait()
+        self.assertRegex(said, r"copied epoch \d+, (\d+) of \1 records proved")
+        self.vault("backup", "one", "saved", expect=73)
+        self.assertEqual({path.name for path in self.files_below(self.folder / "saved")},
+                         {"vault.sqlite", "data-key.wrapped", "vault.pub", "anchor"})
+        self.assertEqual([path for path in self.files_below(self.folder / "saved")
+                          if path.name != "vault.pub" and path.stat().st_mode & 0o077], [])
+        self.error(*self.restore_arguments("R", password="guess"), expect=11, device="thief")
+        left = self.coffer_json("status")["vaults"]["attemptsLeft"]
+
+        process = self.processes.pop("one")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        shutil.rmtree(self.folder / "one")
+        shutil.copytree(self.folder / "saved", self.folder / "one")
+        shutil.copy2(self.folder / "apart/security-module.key", self.folder / "one")
+        # The copy's own anchor refuses it: nobody serves it by mistake with its old counts.
+        self.vault("serve", "one", "--listen", "127.0.0.1:0", expect=ROLLED_BACK)
+        self.assertIn("frozen", self.vault("restore", "one"))
+        self.assertIn("remembers this head", self.vault("audit", "one"))
+        self.start("one")
+        self.stop("three")
+        error = self.error(*self.restore_arguments("R"), expect=50, device="new-phone")
+        self.assertIn("came back from a backup", error["message"])
+        self.start("three")
+        self.coffer("attempts")
+        self.stop("three")
+        self.coffer(*self.restore_arguments("R"), device="new-phone")
+        self.compare(notes, self.folder / "R")
+        self.start("three")
+        self.assertGreaterEqual(self.coffer_json("status")["vaults"]["attemptsLeft"], left)
+
+    def test_a_copy_that_was_cut_or_bent_is_none(self):
+        (self.folder / "saved.unfinished").mkdir()
+        (self.folder / "saved.unfinished" / "vault.sqlite").write_text("what is left of a run that was cut")
+        self.vault("backup", "one", "saved")
+        self.assertFalse((self.folder / "saved.unfinished").exists())
+        self.vault("backup", "nowhere", "other", expect=77)
+        store = self.folder / "saved" / "vault.sqlite"
+        shutil.copy2(self.folder / "one/security-module.key", self.folder / "saved")
+        with sqlite3.connect(store) as database:
+            database.execute("UPDATE records SET epoch = epoch + 1 WHERE slot = 0")
+        database.close()
+        # The others are copied all the same.
+        said = self.vault("backup", "saved", "again", expect=65)
+        self.assertIn("the record of slot 0 does not open", said)
+        self.assertRegex(said, r"(\d) of (?!\1)\d records proved")
+        with sqlite3.connect(store) as database:
+            database.execute("DELETE FROM leaves WHERE slot = 1")
+        database.close()
+        self.vault("backup", "saved", "once-more", expect=65)
+        self.assertFalse((self.folder / "once-more").exists())
 
 
 class Witnesses(FleetSession):

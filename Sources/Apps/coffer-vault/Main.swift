@@ -47,6 +47,6 @@ struct CofferVault: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Init.self, Serve.self, TenantCommands.self, IssuerCommands.self, FleetCommands.self, Audit.self,
-            Restore.self, TokenCommands.self, WitnessCommand.self, SelfTest.self,
+            Backup.self, Restore.self, TokenCommands.self, WitnessCommand.self, SelfTest.self,
         ])
 }

@@ -35,6 +35,24 @@ package final class SQLiteRecordStore: RecordStore {
         do { try queue.close() } catch { throw Self.storeError(error) }
     }
 
+    /// Writes the store, as it is at one moment, into a new file, while others go on to write here. Erasure waits
+    /// until the copy is made.
+    package func copy(to copy: String) throws(RecordStoreError) {
+        do {
+            try Self.prepareFile(copy, creating: true)
+            let target = try DatabaseQueue(path: copy, configuration: Self.configuration(busySeconds: 5))
+            // In one step: in several, each batch that another process commits would begin the copy anew.
+            try queue.backup(to: target, pagesPerStep: -1)
+            try target.writeWithoutTransaction { _ = try Row.fetchAll($0, sql: "PRAGMA journal_mode = DELETE") }
+            try target.close()
+            try Self.sync(copy)
+        } catch let error as RecordStoreError {
+            throw error
+        } catch {
+            throw Self.storeError(error)
+        }
+    }
+
     // MARK: RecordStore
 
     package func load(_ keys: [RecordKey]) throws(RecordStoreError) -> StoreSnapshot {

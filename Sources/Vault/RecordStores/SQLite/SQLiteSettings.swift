@@ -83,6 +83,16 @@ extension SQLiteRecordStore {
         return stat(path, &facts) == 0 ? UInt64(clamping: facts.st_size) : 0
     }
 
+    /// Returns when the file is on the medium.
+    static func sync(_ path: String) throws {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw RecordStoreError.unavailable("\(path): \(String(cString: strerror(errno)))") }
+        defer { Glibc.close(file) }
+        guard fsync(file) == 0 else {
+            throw RecordStoreError.unavailable("\(path): \(String(cString: strerror(errno)))")
+        }
+    }
+
     static func integer(_ value: UInt64) throws -> Int64 {
         guard let value = Int64(exactly: value), value < .max else {
             throw RecordStoreError.unavailable("a number is too large for the store")

@@ -19,9 +19,12 @@ package struct FileAnchor: Anchor {
 
     package init(path: String) { self.path = path }
 
-    /// Makes the file for a vault that has committed nothing yet. An existing one is never replaced.
-    package static func create(path: String) throws(AnchorError) -> FileAnchor {
-        let bytes = Array(text(.none).utf8)
+    /// Makes the file, for a vault that has committed nothing yet or with another head. An existing one is never
+    /// replaced.
+    package static func create(
+        path: String, holding head: AnchoredHead = .none
+    ) throws(AnchorError) -> FileAnchor {
+        let bytes = Array(text(head).utf8)
         let outcome = bytes.withUnsafeBytes { bytes in
             Result { () throws(PrivateFile.Failure) in try PrivateFile.create(path, bytes) }
         }

@@ -31,20 +31,43 @@ extension SealedRecords {
         throw .conflict
     }
 
+    /// Proves a copy by its own head, whatever the anchor says: every record by its leaf and its seal. Returns what is
+    /// wrong with single records, too: a rotten one is no reason to be without a copy of the others.
+    package func proveCopy() throws(LedgerError) -> (audit: StoreAudit, damaged: [LedgerError]) {
+        let found = try StoreVerification(store: store, sealer: sealer, anchor: anchor).read()
+        guard found.head.head.epoch > 0, let damaged = try damagedRecords(found) else {
+            throw .damaged("the copy is not whole")
+        }
+        let audit = StoreAudit(
+            epoch: found.head.head.epoch, recordCount: Int(found.index.slotCount), isOneAhead: false)
+        return (audit, damaged)
+    }
+
     /// False if the store moved on meanwhile.
     private func isComplete(_ found: VerifiedStore.State) throws(LedgerError) -> Bool {
+        guard let damaged = try damagedRecords(found) else { return false }
+        if let first = damaged.first { throw first }
+        return true
+    }
+
+    /// In the order of slots; nil if the store moved on meanwhile.
+    private func damagedRecords(_ found: VerifiedStore.State) throws(LedgerError) -> [LedgerError]? {
         let count = Int(found.index.slotCount)
+        var all: [LedgerError] = []
         for start in stride(from: 0, to: count, by: Self.auditBatchCount) {
             let batch = found.index.keys(start..<min(start + Self.auditBatchCount, count))
             let snapshot: StoreSnapshot
             do { snapshot = try store.load(batch) } catch { throw LedgerError(error) }
-            guard snapshot.epoch == found.head.head.epoch else { return false }
+            guard snapshot.epoch == found.head.head.epoch else { return nil }
             let damaged = try found.check(snapshot.records, for: batch)
-            if let first = damaged.keys.min(), let error = damaged[first] { throw error }
-            for case let record? in snapshot.records where !sealer.opens(record) {
-                throw .damaged("the record of slot \(record.slot) does not open")
+            for (place, record) in snapshot.records.enumerated() {
+                if let error = damaged[place] {
+                    all.append(error)
+                } else if let record, !sealer.opens(record) {
+                    all.append(.damaged("the record of slot \(record.slot) does not open"))
+                }
             }
         }
-        return true
+        return all
     }
 }
