@@ -117,7 +117,9 @@ struct DatabaseHistory {
         using generator: inout some RandomNumberGenerator
     ) -> NextCopy? {
         guard let copies else { return nil }
-        let kept = chain.map { [copy(path, of: $0), baseCopy(path, of: $0)].compactMap { $0 } } ?? []
+        var kept = UsedSlots()
+        if let last = chain.flatMap({ copy(path, of: $0) }) { kept.add(last) }
+        if let base = chain.flatMap({ baseCopy(path, of: $0) }) { kept.add(base) }
         return NextCopy(
             copyName(path), frameBytes: frameBytes, frameCount: frameCount, on: previous, besides: kept, in: copies,
             key: copyKey, using: &generator)

@@ -73,22 +73,36 @@ struct CopyName: Hashable {
     func list(_ kind: Kind) -> String { kind == .last ? slots : slots + "b" }
 }
 
+/// The slots that copies in force have their frames in, without the copies' lists, which are large.
+struct UsedSlots {
+    private var slots = SparsePageSet()
+    private(set) var frameCount = 0
+
+    func contains(_ slot: Int) -> Bool { slots.contains(slot) }
+
+    mutating func add(_ copy: PreviousCopy) {
+        for frame in copy.list.frames { slots.insert(Int(frame.slot)) }
+        frameCount += copy.frameCount
+    }
+}
+
 /// The copy of the next image, on top of the last one or from nothing.
 struct NextCopy {
     private let slots: any CopySlots
     private let cipher: AES256GCM
     private let frameBytes: Int
     private var frames: [CopyList.Frame]
-    private var usedSlots: PageSet
+    private var usedSlots: UsedSlots
+    private let slotsMax: Int
     private var nextSlot = 0
     private let noncePrefix: UInt64
     private var nonceCounter: UInt32 = 0
 
     /// - Parameters:
     ///   - previous: the copy whose unchanged frames stay, of the same frame size.
-    ///   - kept: copies that are to stay as they are.
+    ///   - kept: the slots of copies that are to stay as they are.
     init?(
-        _ name: CopyName, frameBytes: Int, frameCount: Int, on previous: PreviousCopy?, besides kept: [PreviousCopy],
+        _ name: CopyName, frameBytes: Int, frameCount: Int, on previous: PreviousCopy?, besides kept: UsedSlots,
         in copies: any PreviousCopies, key: SecretBytes, using generator: inout some RandomNumberGenerator
     ) {
         guard let slots = previous?.slots ?? copies.slots(name.slots) else { return nil }
@@ -100,11 +114,9 @@ struct NextCopy {
         frames = Array(same.prefix(frameCount))
         frames += repeatElement(CopyList.Frame(slot: 0, nonce: .none), count: frameCount - frames.count)
         // No more slots than frames of all images are in use at once.
-        let all = kept + [previous].compactMap { $0 }
-        usedSlots = PageSet(count: all.reduce(frameCount) { $0 + $1.frameCount })
-        for frame in all.lazy.flatMap(\.list.frames) where Int(frame.slot) < usedSlots.count {
-            usedSlots.insert(Int(frame.slot))
-        }
+        usedSlots = kept
+        if let previous { usedSlots.add(previous) }
+        slotsMax = usedSlots.frameCount + frameCount
     }
 
     private mutating func nextNonce() -> CopyList.Nonce {
@@ -114,8 +126,8 @@ struct NextCopy {
 
     /// False if it could not be written.
     mutating func write(frame: Int, _ bytes: UnsafeRawBufferPointer) -> Bool {
-        while nextSlot < usedSlots.count, usedSlots.contains(nextSlot) { nextSlot += 1 }
-        guard nextSlot < usedSlots.count else { return false }
+        while nextSlot < slotsMax, usedSlots.contains(nextSlot) { nextSlot += 1 }
+        guard nextSlot < slotsMax else { return false }
         let nonce = nextNonce()
         let sealed = cipher.seal(bytes, nonce: nonce.bytes)
         let offset = UInt64(nextSlot) * UInt64(sealed.count)

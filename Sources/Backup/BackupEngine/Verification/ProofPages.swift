@@ -63,26 +63,3 @@ struct ProofPages: ~Copyable {
         written = SparsePageSet()
     }
 }
-
-/// A set of pages by number, which takes memory for what is in it alone: how many pages there are is what a store claims.
-struct SparsePageSet {
-    private var groups: [Int: PageSet] = [:]
-
-    var isEmpty: Bool { groups.isEmpty }
-
-    func contains(_ page: Int) -> Bool {
-        groups[page / PageGroup.pagesMax]?.contains(page % PageGroup.pagesMax) ?? false
-    }
-
-    mutating func insert(_ page: Int) {
-        groups[page / PageGroup.pagesMax, default: PageSet(count: PageGroup.pagesMax)]
-            .insert(page % PageGroup.pagesMax)
-    }
-
-    /// Takes up what it does not hold, and drops what it does.
-    mutating func toggle(_ other: SparsePageSet) {
-        for (number, pages) in other.groups {
-            groups[number, default: PageSet(count: PageGroup.pagesMax)].toggle(pages)
-        }
-    }
-}
