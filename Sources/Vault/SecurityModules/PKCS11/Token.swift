@@ -49,14 +49,21 @@ package final class Token: Sendable {
                     guard error.kind == .stale || error.kind == .missing else { throw error.of(name) }
                 }
             }
+            let isAgain = state.wasOpen
             let session = try open(&state)
             do throws(TokenError) {
                 let result = try body(session)
                 state.session = session
                 return result
             } catch {
-                if !Self.endsSession(error) { state.session = session }
-                throw error.of(name)
+                let named = error.of(name)
+                if !Self.endsSession(error) {
+                    state.session = session
+                } else if isAgain {
+                    // Else every request would have the token started anew.
+                    state.failure = (.now, named)
+                }
+                throw named
             }
         }
     }

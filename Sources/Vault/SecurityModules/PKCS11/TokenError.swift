@@ -57,7 +57,7 @@ extension TokenError.Kind {
                 + "ones. Put the right one into its place, and start again."
         case .lockedPIN:
             "It takes no PIN: it is locked, or its PIN is not set or has expired. The key in it is whole. Have its security "
-                + "officer set a PIN; do not initialise the token, which would destroy the key."
+                + "officer set a PIN, and start again; do not initialise the token, which would destroy the key."
         case .unfit:
             "It cannot do what a vault needs of it (AES-256 keys that are not extractable, AES-GCM, and for an anchor private "
                 + "data objects). Take another token, or another anchor."

@@ -202,6 +202,20 @@ import VaultServer
         }
     }
 
+    @Test func `a token that failed is left alone for a while, however many ask for it`() throws {
+        let opened = try token.open(in: folder, library: library, retryAfter: .seconds(3600))
+        _ = try TokenObjects.labels(in: opened)
+        FaultyToken.isAway = true
+        defer { FaultyToken.isAway = false }
+        let calls = FaultyToken.run(FaultyToken.Plan()) {
+            for _ in 0..<20 {
+                let error = #expect(throws: TokenError.self) { try TokenObjects.labels(in: opened) }
+                #expect(error?.kind == .absent)
+            }
+        }.calls
+        #expect(calls.count < 10, "\(calls)")
+    }
+
     @Test func `a token that is full keeps the old head, and goes on when there is room`() throws {
         var generator = SystemRandomNumberGenerator()
         let id = TokenObjectID.random(using: &generator)
