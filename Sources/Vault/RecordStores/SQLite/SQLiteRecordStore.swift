@@ -157,8 +157,10 @@ package final class SQLiteRecordStore: RecordStore {
 
     static func meta(_ database: Database) throws -> Meta {
         guard
-            let row = try Row.fetchOne(database, sql: "SELECT epoch, head FROM meta WHERE id = 0"),
-            let count = try Int64.fetchOne(database, sql: "SELECT coalesce(max(slot) + 1, 0) FROM records")
+            let row = try Row.fetchOne(
+                try database.cachedStatement(sql: "SELECT epoch, head FROM meta WHERE id = 0")),
+            let count = try Int64.fetchOne(
+                try database.cachedStatement(sql: "SELECT coalesce(max(slot) + 1, 0) FROM records"))
         else { throw RecordStoreError.damaged("the store has no head") }
         return Meta(
             epoch: try number(row["epoch"]), head: [UInt8](row["head"] as Data), slotCount: try number(count))
@@ -176,8 +178,7 @@ package final class SQLiteRecordStore: RecordStore {
     private static func write(_ batch: RecordBatch, into database: Database) throws {
         let meta = try meta(database)
         guard meta.epoch == batch.expectedEpoch else { throw RecordStoreError.conflict }
-        try database.execute(
-            sql: "UPDATE meta SET epoch = ?, head = ? WHERE id = 0",
+        try database.cachedStatement(sql: "UPDATE meta SET epoch = ?, head = ? WHERE id = 0").execute(
             arguments: [try integer(batch.epoch), Data(batch.head)])
         let statement = try database.cachedStatement(
             sql: """

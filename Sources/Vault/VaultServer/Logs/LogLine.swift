@@ -47,7 +47,7 @@ package enum LogLine: String, CaseIterable, Sendable {
 }
 
 extension Logger {
-    package func log(_ line: LogLine, _ metadata: Logger.Metadata = [:]) {
-        log(level: line.level, line.text, metadata: metadata.merging(["event": "\(line.rawValue)"]) { $1 })
+    package func log(_ line: LogLine, _ metadata: @autoclosure () -> Logger.Metadata = [:]) {
+        log(level: line.level, line.text, metadata: metadata().merging(["event": "\(line.rawValue)"]) { $1 })
     }
 }

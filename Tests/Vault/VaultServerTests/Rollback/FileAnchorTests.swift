@@ -44,7 +44,7 @@ import VaultServer
         let text = try String(contentsOfFile: path, encoding: .utf8)
         for altered in [
             "", text + "\n", text.replacing("epoch 1", with: "epoch 01"),
-            text.replacing("version 1", with: "version 2"),
+            text.replacing("version 2", with: "version 3"),
             text.uppercased(), String(text.dropLast(2)),
         ] {
             try FileManager.default.removeItem(atPath: path)
@@ -57,6 +57,61 @@ import VaultServer
         try FileManager.default.removeItem(atPath: path)
         #expect(throws: AnchorError.self) { try anchor.advance(to: one) }
         #expect(!FileManager.default.fileExists(atPath: path))
+    }
+
+    @Test func `a step that a power cut tore leaves the head of before, or the new one, wherever it was torn`() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("anchor")
+        let anchor = try FileAnchor.create(path: path)
+        let one = try head(1, after: .none)
+        let two = try head(2, after: one.hash)
+        let three = try head(3, after: two.hash)
+        for step in [one, two] { try anchor.advance(to: step) }
+        let before = try Data(contentsOf: URL(filePath: path))
+        try anchor.advance(to: three)
+        let after = try Data(contentsOf: URL(filePath: path))
+        #expect(before.count == 1024 && after.count == 1024)
+        func write(_ bytes: Data) throws {
+            let file = try FileHandle(forWritingTo: URL(filePath: path))
+            try file.write(contentsOf: bytes)
+            try file.close()
+        }
+        for written in 0...1024 {
+            let torn = after.prefix(written) + before.suffix(1024 - written)
+            try write(torn)
+            #expect(try [two.anchored, three.anchored].contains(anchor.heads()[0]))
+            // The same batch again, or the start that completes it.
+            try anchor.advance(to: three)
+            #expect(try anchor.heads() == [three.anchored])
+        }
+        // Neither block is whole, or they contradict each other: no anchor.
+        try write(Data(repeating: 0, count: 512) + after.suffix(512).map { $0 ^ 1 })
+        #expect(throws: AnchorError.self) { try anchor.heads() }
+        let other = try FileAnchor.create(path: folder.path("other"))
+        for step in [one, try head(2, after: one.hash, seconds: 9)] { try other.advance(to: step) }
+        let contradiction = try Data(contentsOf: URL(filePath: folder.path("other")))
+        try write(before.prefix(512) + contradiction.suffix(512))
+        try write(before.suffix(512) + contradiction.suffix(512))
+        if before.suffix(512) != contradiction.suffix(512) {
+            #expect(throws: AnchorError.self) { try anchor.heads() }
+        }
+    }
+
+    @Test func `a file of the layout of before is taken, and goes on in the new one`() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("anchor")
+        let one = try head(1, after: .none)
+        let text = "coffer vault anchor, version 1\nepoch 1\nhash \(one.hash.hex)\n"
+        #expect(
+            FileManager.default.createFile(
+                atPath: path, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600]))
+        let anchor = FileAnchor(path: path)
+        #expect(try anchor.heads() == [one.anchored])
+        #expect(throws: AnchorError.moved) { try anchor.advance(to: try head(1, after: .none, seconds: 5)) }
+        let two = try head(2, after: one.hash)
+        try anchor.advance(to: two)
+        #expect(try anchor.heads() == [two.anchored] && Data(contentsOf: URL(filePath: path)).count == 1024)
+        #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
     }
 
     @Test func `what a writer that was killed left behind does not stop the next step`() throws {
