@@ -25,8 +25,6 @@ struct Fill: ParsableCommand {
         let recordBytes: Int
     }
 
-    private static let transactionCount = 50_000
-
     func run() throws {
         let began = Clock.now()
         let folder = BenchFolder(path: folder)
@@ -68,31 +66,30 @@ struct Fill: ParsableCommand {
         var bytes = 0
         try queue.writeWithoutTransaction { database in
             for pragma in [
-                "locking_mode = EXCLUSIVE", "journal_mode = OFF", "synchronous = OFF", "cache_size = -2000000",
+                "locking_mode = EXCLUSIVE", "journal_mode = OFF", "synchronous = OFF", "cache_size = -3000000",
             ] {
                 _ = try Row.fetchAll(database, sql: "PRAGMA \(pragma)")
             }
-            for start in stride(from: 0, to: accounts, by: Self.transactionCount) {
-                try database.inTransaction(.immediate) {
-                    let record = try database.cachedStatement(
-                        sql: "INSERT INTO records (slot, key, epoch, due, sealed) VALUES (?, ?, ?, NULL, ?)")
-                    let leaf = try database.cachedStatement(
-                        sql: "INSERT INTO leaves (slot, key, due, hash) VALUES (?, ?, NULL, ?)")
-                    for number in start..<min(accounts, start + Self.transactionCount) {
-                        let slot = head.slotCount + UInt64(number)
-                        let key = sealer.account(try Accounts.name(number))
-                        var plaintext = template.bytes
-                        Accounts.write(number, into: &plaintext, at: template.nameOffset)
-                        let sealed = sealer.seal(
-                            wiping: &plaintext, key: key, slot: slot, epoch: head.epoch + 1, using: &generator)
-                        bytes = sealed.count
-                        try record.execute(arguments: [
-                            Int64(slot), Data(key.bytes), Int64(head.epoch + 1), Data(sealed),
-                        ])
-                        try leaf.execute(arguments: [Int64(slot), Data(key.bytes), Data(sha256(sealed))])
-                    }
-                    return .commit
+            // One transaction: each would write the indexes' pages anew, all of them, for keys are random.
+            try database.inTransaction(.immediate) {
+                let record = try database.cachedStatement(
+                    sql: "INSERT INTO records (slot, key, epoch, due, sealed) VALUES (?, ?, ?, NULL, ?)")
+                let leaf = try database.cachedStatement(
+                    sql: "INSERT INTO leaves (slot, key, due, hash) VALUES (?, ?, NULL, ?)")
+                for number in 0..<accounts {
+                    let slot = head.slotCount + UInt64(number)
+                    let key = sealer.account(try Accounts.name(number))
+                    var plaintext = template.bytes
+                    Accounts.write(number, into: &plaintext, at: template.nameOffset)
+                    let sealed = sealer.seal(
+                        wiping: &plaintext, key: key, slot: slot, epoch: head.epoch + 1, using: &generator)
+                    bytes = sealed.count
+                    try record.execute(arguments: [
+                        Int64(slot), Data(key.bytes), Int64(head.epoch + 1), Data(sealed),
+                    ])
+                    try leaf.execute(arguments: [Int64(slot), Data(key.bytes), Data(sha256(sealed))])
                 }
+                return .commit
             }
         }
         return bytes
