@@ -165,6 +165,8 @@ def measure_all(arguments, skipped):
         print(f"{accounts:,} accounts", file=sys.stderr)
         try:
             results.append(measured(Vault(work, arguments, accounts)))
+            # Ten million take a while: what was measured before them is not lost with them.
+            (arguments.work / "vault-results-so-far.json").write_text(json.dumps(results, indent=1))
         finally:
             if not arguments.keep:
                 shutil.rmtree(work, ignore_errors=True)
