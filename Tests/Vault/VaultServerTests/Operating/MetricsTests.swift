@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import RecoveryProtocol
 import Testing
 import VaultCore
@@ -128,6 +129,32 @@ import VaultCore
                 #expect(!told.contains(secret))
             }
         }
+    }
+
+    private struct SilentWitnesses: WitnessTransport {
+        func exchange(
+            _: [UInt8], with witnesses: [Witness], until _: ([[UInt8]?]) -> Bool
+        ) -> [[UInt8]?] {
+            // The third says something, but nothing that it could have signed.
+            witnesses.indices.map { $0 == 2 ? [1, 2, 3] : nil }
+        }
+    }
+
+    @Test func `a witness that does not answer, or not as itself, is seen by its number`() throws {
+        var generator = SystemRandomNumberGenerator()
+        func key() -> SigningKey { SigningKey(seed: .random(SigningKey.seedBytes, using: &generator)) }
+        let witnesses = (0..<4).map { Witness(key: key().verifyingKey, url: "http://127.0.0.1:\($0)") }
+        let settings = try #require(WitnessSettings(witnesses: witnesses, faultyMax: 1))
+        let metrics = VaultMetrics()
+        let anchor = MeasuredAnchor(
+            WitnessAnchor(settings: settings, identity: key(), transport: SilentWitnesses(), metrics: metrics), metrics)
+        for _ in 0..<2 { #expect(throws: AnchorError.self) { try anchor.heads() } }
+        for number in 1...4 {
+            #expect(
+                metrics.page().contains(
+                    #"coffer_vault_witness_answers_total{witness="\#(number)",outcome="none"} 2"#))
+        }
+        #expect(metrics.page().contains("coffer_vault_anchor_answers 0\n"))
     }
 
     @Test func `a tenant that people are locked out of is seen`() async throws {
