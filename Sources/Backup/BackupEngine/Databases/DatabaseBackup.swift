@@ -34,7 +34,8 @@ struct DatabaseBackup: ~Copyable {
     var matcher: PageMatcher?
     /// The pages that differ from that image, or all.
     var changed: PageSet
-    let zstandard = ZstandardPrefix()
+    /// Makes the deltas; there when the matcher is.
+    var zstandard: ZstandardPrefix?
     private let windowMemory = ScratchBuffer(byteCount: windowBytes)
     private let oldWindowMemory = ScratchBuffer(byteCount: windowBytes)
     private let sealedFrameMemory = ScratchBuffer(byteCount: windowBytes + AES256GCM.tagBytes)
@@ -77,8 +78,10 @@ struct DatabaseBackup: ~Copyable {
         }
         try await backup.findChanges(&history, &writer.reader, didRead)
         try await backup.goBackToBase(&history, &writer.reader)
+        writer.reader.releaseFrames()
         var content = try await backup.store(&history, &writer, didRead)
         backup.matcher = nil
+        backup.zstandard = nil
         let list = try backup.copyForNextTime(of: content, after: last, &history, &writer)
         content.linkGroup = linkGroup
         return Stored(content: content, copyList: list, isBase: backup.next != .day || !backup.hasBase)
@@ -131,7 +134,10 @@ struct DatabaseBackup: ~Copyable {
         _ reader: inout ChunkReader, matching: Bool, _ didRead: (Int) -> Void
     ) async throws(BackupError) -> Bool {
         guard let oldPageCount = chain?.pageCount else { return false }
-        if matching, copy != nil { matcher = PageMatcher(pageCount: oldPageCount, pageBytes: pages.pageBytes) }
+        if matching, copy != nil {
+            matcher = PageMatcher(pageCount: oldPageCount, pageBytes: pages.pageBytes)
+            zstandard = ZstandardPrefix()
+        }
         let windowPages = Self.windowBytes / pages.pageBytes
         let end = max(pages.pageCount, oldPageCount)
         for group in 0..<PageGroup.count(pages: end) {
@@ -241,6 +247,8 @@ struct DatabaseBackup: ~Copyable {
         else { return nil }
         let framePages = frameBytes / pages.pageBytes
         let writesAll = copy?.frameBytes != frameBytes
+        // Its list is as large as the next one's.
+        copy = nil
         let starts = stride(from: 0, to: pages.pageCount, by: framePages)
         var framesToWrite = 0
         for start in starts where writesAll || isChanged(start, framePages) { framesToWrite += 1 }

@@ -112,7 +112,7 @@ extension DatabaseBackup {
     private mutating func delta(
         of gathered: [Int], _ firstPage: Int, _ content: UnsafeRawBufferPointer, _ history: inout DatabaseHistory
     ) throws(BackupError) -> (frame: [UInt8], prefix: [UInt32])? {
-        guard let matcher else { return nil }
+        guard let matcher, let zstandard else { return nil }
         let prefixPages = matcher.prefix(for: gathered.map { firstPage + $0 }, content)
         guard !prefixPages.isEmpty else { return nil }
         guard readPrefix(prefixPages) else {

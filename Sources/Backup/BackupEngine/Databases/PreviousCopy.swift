@@ -110,8 +110,10 @@ struct NextCopy {
         self.frameBytes = frameBytes
         cipher = AES256GCM(key: key)
         noncePrefix = generator.next()
-        let same = previous.map { $0.frameBytes == frameBytes ? $0.list.frames : [] } ?? []
-        frames = Array(same.prefix(frameCount))
+        frames = []
+        // It is megabytes long: none twice, and no room that nothing needs.
+        frames.reserveCapacity(frameCount)
+        if let previous, previous.frameBytes == frameBytes { frames += previous.list.frames.prefix(frameCount) }
         frames += repeatElement(CopyList.Frame(slot: 0, nonce: .none), count: frameCount - frames.count)
         // No more slots than frames of all images are in use at once.
         usedSlots = kept
@@ -205,18 +207,20 @@ private struct CopyList {
     }
 
     func sealed(_ cipher: AES256GCM, nonce: Nonce) -> [UInt8] {
-        var writer = ByteWriter(capacity: content.count + frames.count * Frame.encodedBytes)
+        let plaintextBytes = content.count + frames.count * Frame.encodedBytes
+        var writer = ByteWriter(capacity: AES256GCM.nonceBytes + plaintextBytes + AES256GCM.tagBytes)
+        writer.raw(nonce.bytes)
         writer.raw(content)
         for frame in frames {
             writer.uint32(frame.slot)
             writer.uint64(frame.nonce.prefix)
             writer.uint32(frame.nonce.counter)
         }
-        var sealed = nonce.bytes + [UInt8](repeating: 0, count: writer.bytes.count + AES256GCM.tagBytes)
-        writer.bytes.withUnsafeBytes { plaintext in
-            sealed.withUnsafeMutableBytes { target in
-                cipher.seal(plaintext, nonce: nonce.bytes, into: .init(rebasing: target[AES256GCM.nonceBytes...]))
-            }
+        writer.raw([UInt8](repeating: 0, count: AES256GCM.tagBytes))
+        var sealed = (consume writer).bytes
+        sealed.withUnsafeMutableBytes { bytes in
+            let body = UnsafeMutableRawBufferPointer(rebasing: bytes[AES256GCM.nonceBytes...])
+            cipher.seal(.init(rebasing: body[..<plaintextBytes]), nonce: nonce.bytes, into: body)
         }
         return sealed
     }
