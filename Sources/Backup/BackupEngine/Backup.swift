@@ -265,7 +265,7 @@ package struct Backup: ~Copyable {
     /// Whether every chunk of the file is in the store, or on its way into it.
     private mutating func isStored(_ file: KnownFile, _ content: FileContent) async throws(BackupError) -> Bool {
         guard content.form == .sqlitePages else {
-            return file.chunks.allSatisfy { $0 == .zeros || writer.has($0) }
+            return try count(ofStored: file.chunks) == file.chunks.count
         }
         do throws(ObjectStoreError) {
             return try await databases.holds(content, at: file.path, &writer.reader)
@@ -314,7 +314,7 @@ package struct Backup: ~Copyable {
         of file: any SourceFile, _ node: SourceNode, _ version: FileVersion?, _ known: [KnownFile], blockBytes: Int
     ) async throws(BackupError) -> [ChunkID] {
         let whole = blockBytes == 0 ? 0 : Int(clamping: file.contentBytes / UInt64(blockBytes))
-        var blocks = Array(firstBlocks(of: known, version).prefix(whole))
+        var blocks = Array(try firstBlocks(of: known, version).prefix(whole))
         if !blocks.isEmpty, !file.skip(blocks.count * blockBytes) { blocks = [] }
         progress.bytes += UInt64(blocks.count * blockBytes)
         var remembered = 0
@@ -337,9 +337,19 @@ package struct Backup: ~Copyable {
     }
 
     /// The blocks that a backup which was cut had stored of a large file that looks as it did.
-    private func firstBlocks(of known: [KnownFile], _ version: FileVersion?) -> [ChunkID] {
+    private func firstBlocks(
+        of known: [KnownFile], _ version: FileVersion?
+    ) throws(BackupError) -> [ChunkID] {
         guard let cut = known.first(where: { $0.content == nil && $0.version == version?.bytes }) else { return [] }
-        return Array(cut.leaves.prefix { $0 == .zeros || writer.has($0) })
+        return Array(cut.leaves.prefix(try count(ofStored: cut.leaves)))
+    }
+
+    /// How many chunks, from the first one on, are in the store or on their way into it.
+    private func count(ofStored chunks: [ChunkID]) throws(BackupError) -> Int {
+        for (number, chunk) in chunks.enumerated() where chunk != .zeros {
+            guard try writer.has(chunk) else { return number }
+        }
+        return chunks.count
     }
 
     /// A block of zeros is not stored (section 7): holes cost nothing.

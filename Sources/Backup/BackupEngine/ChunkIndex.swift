@@ -1,7 +1,9 @@
 package import BackupFormat
 import ByteCoding
 
-/// Where every chunk of a store lies, in memory.
+/// Where every chunk of a store lies.
+///
+/// What it throws means that a temporary file of this device could not be read, which says nothing about the store.
 package struct ChunkIndex: Sendable {
     /// One piece of a chunk's stored form.
     package struct Piece: Sendable {
@@ -51,20 +53,24 @@ package struct ChunkIndex: Sendable {
     package private(set) var packs: [Pack] = []
     private var packNumbers: [ObjectID: Int] = [:]
     /// Nearly all chunks: those that lie in one piece.
-    private(set) var whole = ChunkTable()
+    private(set) var whole: ChunkTable
     /// Chunks that a pack's end has cut, second copies, and second stored forms: two devices may have compressed a chunk
     /// differently, and pieces of different forms do not mix.
     private var scattered: [ChunkID: [Location]] = [:]
 
-    package init() {}
+    init(of repository: Repository) {
+        whole = ChunkTable(repository.temporaryFiles, recordsInMemoryMax: repository.indexRecordsMax)
+    }
 
     package func knows(pack: ObjectID) -> Bool { packNumbers[pack] != nil }
 
     /// Where a chunk lies, if it is there whole.
     ///
     /// - Parameter avoided: packs, by number, that have turned out to be damaged.
-    package func location(of chunk: ChunkID, avoiding avoided: Set<Int> = []) -> (Location, [Piece])? {
-        for var location in forms(of: chunk) {
+    package func location(
+        of chunk: ChunkID, avoiding avoided: Set<Int> = []
+    ) throws(ObjectStoreError) -> (Location, [Piece])? {
+        for var location in try forms(of: chunk) {
             if !avoided.isEmpty { location.pieces.removeAll { avoided.contains($0.pack) } }
             if let pieces = location.coveringPieces { return (location, pieces) }
         }
@@ -72,41 +78,45 @@ package struct ChunkIndex: Sendable {
     }
 
     /// In the order of their places, so that what was written together stays together.
-    func inOrder(_ chunks: Set<ChunkID>) -> [ChunkID] {
-        chunks.compactMap { chunk in
-            pieces(of: chunk).first.map { (chunk: chunk, pack: $0.pack, offset: $0.packOffset) }
-        }.sorted { ($0.pack, $0.offset) < ($1.pack, $1.offset) }.map(\.chunk)
+    func inOrder(_ chunks: Set<ChunkID>) throws(ObjectStoreError) -> [ChunkID] {
+        var placed: [(chunk: ChunkID, pack: Int, offset: Int)] = []
+        for chunk in chunks {
+            guard let piece = try pieces(of: chunk).first else { continue }
+            placed.append((chunk, piece.pack, piece.packOffset))
+        }
+        return placed.sorted { ($0.pack, $0.offset) < ($1.pack, $1.offset) }.map(\.chunk)
     }
 
-    package func contains(_ chunk: ChunkID) -> Bool {
-        whole.place(of: chunk) != nil || (!scattered.isEmpty && location(of: chunk) != nil)
+    package func contains(_ chunk: ChunkID) throws(ObjectStoreError) -> Bool {
+        if try whole.find(chunk) != nil { return true }
+        return scattered[chunk] == nil ? false : try location(of: chunk) != nil
     }
 
     /// Every piece of every stored form of a chunk.
-    func pieces(of chunk: ChunkID) -> [Piece] { forms(of: chunk).flatMap(\.pieces) }
+    func pieces(of chunk: ChunkID) throws(ObjectStoreError) -> [Piece] { try forms(of: chunk).flatMap(\.pieces) }
 
-    private func forms(of chunk: ChunkID) -> [Location] {
+    private func forms(of chunk: ChunkID) throws(ObjectStoreError) -> [Location] {
         let others = scattered[chunk] ?? []
-        guard let place = whole.place(of: chunk), !whole[place].isPromised else { return others }
-        return [Location(whole[place])] + others
+        guard let record = try whole.find(chunk)?.record, !record.isPromised else { return others }
+        return [Location(record)] + others
     }
 
-    package mutating func add(_ listing: PackListing) {
+    package mutating func add(_ listing: PackListing) throws(ObjectStoreError) {
         guard packNumbers[listing.pack] == nil else { return }
         let number = packs.count
         packNumbers[listing.pack] = number
         packs.append(Pack(id: listing.pack, epoch: listing.epoch, plaintextBytes: listing.plaintextBytes))
         var offset = 0
         for entry in listing.entries {
-            add(entry, pack: number, packOffset: offset)
+            try add(entry, pack: number, packOffset: offset)
             offset += entry.pieceBytes
         }
         packs[number].pieceBytes = offset
     }
 
-    private mutating func add(_ entry: PackEntry, pack: Int, packOffset: Int) {
+    private mutating func add(_ entry: PackEntry, pack: Int, packOffset: Int) throws(ObjectStoreError) {
         let isWhole = entry.pieceBytes == entry.storedBytes && pack < ChunkTable.Record.packsMax
-        if isWhole, whole.insert(entry.chunk, .init(pack: pack, packOffset: packOffset, entry)) { return }
+        if isWhole, try whole.insert(entry.chunk, .init(pack: pack, packOffset: packOffset, entry)) { return }
         let piece = Piece(pack: pack, packOffset: packOffset, start: entry.pieceStart, count: entry.pieceBytes)
         let fresh = Location(
             compression: entry.compression, contentBytes: entry.contentBytes, storedBytes: entry.storedBytes,
@@ -121,8 +131,8 @@ package struct ChunkIndex: Sendable {
     /// Notes a chunk that is on its way into a pack which has no number yet.
     ///
     /// - Returns: false if it is there already.
-    mutating func promise(_ chunk: ChunkID) -> Bool {
-        !contains(chunk) && whole.insert(chunk, .promised)
+    mutating func promise(_ chunk: ChunkID) throws(ObjectStoreError) -> Bool {
+        try contains(chunk) ? false : whole.insert(chunk, .promised)
     }
 
     /// The pack that pieces name by this number.
@@ -161,7 +171,7 @@ extension Repository {
     func loadIndex(
         _ removals: Removals, leavingOut leftOut: Set<ObjectID>
     ) async throws(ObjectStoreError) -> LoadedIndex {
-        var loaded = LoadedIndex(index: ChunkIndex(), damaged: [], unlisted: [], removals: removals)
+        var loaded = LoadedIndex(index: ChunkIndex(of: self), damaged: [], unlisted: [], removals: removals)
         var lost: Set<ObjectID> = []
         var packs: [ObjectName] = []
         while true {
@@ -183,7 +193,7 @@ extension Repository {
             do { listing = try await packFooter(id) } catch  where error.isLoss { listing = nil }
             if let listing {
                 loaded.unlisted.append(listing)
-                loaded.index.add(listing)
+                try loaded.index.add(listing)
             } else {
                 loaded.damaged.append(name.path)
             }
@@ -194,12 +204,14 @@ extension Repository {
     private func readIndexes(
         leavingOut leftOut: Set<ObjectID>
     ) async throws(ObjectStoreError) -> (ChunkIndex, damaged: [String]) {
-        var index = ChunkIndex()
+        var index = ChunkIndex(of: self)
         var damaged: [String] = []
         for name in try await store.list(.index).sorted(by: { $0.path < $1.path }) {
             guard case .index(let id) = name else { continue }
             if let object = try await readUnlessLost(name), let opened = try? openIndex(object, id: id) {
-                for listing in opened.packs where !leftOut.contains(listing.pack) { index.add(listing) }
+                for listing in opened.packs where !leftOut.contains(listing.pack) {
+                    try index.add(listing)
+                }
             } else {
                 damaged.append(name.path)
             }

@@ -61,7 +61,7 @@ package struct ChunkReader {
     package mutating func read(_ chunk: ChunkID) async throws(ReadError) -> UnsafeRawBufferPointer {
         var avoided: Set<Int> = []
         var failure = ReadError.missingChunk
-        while let (location, pieces) = index.location(of: chunk, avoiding: avoided) {
+        while let (location, pieces) = try location(of: chunk, avoiding: avoided) {
             do {
                 return try await read(chunk, location, pieces, &avoided)
             } catch .damaged(let name) {
@@ -69,6 +69,12 @@ package struct ChunkReader {
             }
         }
         throw failure
+    }
+
+    private func location(
+        of chunk: ChunkID, avoiding avoided: Set<Int>
+    ) throws(ReadError) -> (ChunkIndex.Location, [ChunkIndex.Piece])? {
+        do { return try index.location(of: chunk, avoiding: avoided) } catch { throw .store(error) }
     }
 
     /// - Parameter avoided: takes up the packs that turned out to be damaged.

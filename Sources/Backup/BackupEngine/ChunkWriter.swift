@@ -53,12 +53,18 @@ struct ChunkWriter: ~Copyable {
     }
 
     /// Whether a chunk is in the store, or on its way into it.
-    func has(_ chunk: ChunkID) -> Bool { reader.index.contains(chunk) }
+    func has(_ chunk: ChunkID) throws(BackupError) -> Bool {
+        do { return try reader.index.contains(chunk) } catch { throw .store(error) }
+    }
 
     /// Stores a chunk's content, unless it is there already.
     mutating func add(_ content: UnsafeRawBufferPointer) async throws(BackupError) -> ChunkID {
         let id = repository.keyring.chunkID(of: content)
-        guard reader.index.promise(id) else { return id }
+        do throws(ObjectStoreError) {
+            guard try reader.index.promise(id) else { return id }
+        } catch {
+            throw .store(error)
+        }
         let compressed = compress(content)
         let stored = compressed ?? content
         var entry = PackEntry(

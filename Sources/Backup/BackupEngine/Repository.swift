@@ -27,6 +27,11 @@ package struct Repository: Sendable {
     package let keyring: Keyring
     /// Copies of the keyring that do not open, by name; another one does.
     package let damagedKeyringCopies: [String]
+    /// For what is too large for the memory: pages of databases, sealed, and of an index keyed hashes, places and sizes. nil: none can
+    /// be made.
+    package var temporaryFiles: (any UnnamedFiles)?
+    /// How many chunks of an index are kept in memory, in 24 bytes each, if the others can lie in a file.
+    package var indexRecordsMax = 1 << 16
 
     /// Makes a new store: keyring first, header last, so that a store with a header is whole.
     ///

@@ -45,7 +45,6 @@ package struct Verify {
     private let repository: Repository
     private let loaded: LoadedIndex
     private let deep: Bool
-    private let scratch: @Sendable () -> (any CopySlots)?
     private let reportProgress: ProgressReport
     private var reader: ChunkReader
     private var report = VerifyReport()
@@ -62,15 +61,12 @@ package struct Verify {
     /// - Parameters:
     ///   - name: the snapshot whose tree is followed; nil for none.
     ///   - deep: read every chunk of the snapshot and check it against its id, and decode the databases.
-    ///   - scratch: a new file on this device, which has no name and goes when it is let go; nil if none can be had. What is written to it
-    ///     is sealed.
     package static func run(
-        _ repository: Repository, snapshot name: SnapshotName?, deep: Bool,
-        scratch: @escaping @Sendable () -> (any CopySlots)?, report: @escaping ProgressReport
+        _ repository: Repository, snapshot name: SnapshotName?, deep: Bool, report: @escaping ProgressReport
     ) async throws(ObjectStoreError) -> VerifyReport {
         let loaded = try await repository.loadIndex()
         var verify = Verify(
-            repository: repository, loaded: loaded, deep: deep, scratch: scratch, reportProgress: report,
+            repository: repository, loaded: loaded, deep: deep, reportProgress: report,
             reader: ChunkReader(repository, loaded.index))
         let condemned = Set(loaded.removals.condemned.map { ObjectName.pack($0).path })
         verify.report.findings += loaded.damaged.filter { !condemned.contains($0) }
@@ -84,13 +80,12 @@ package struct Verify {
     }
 
     private init(
-        repository: Repository, loaded: LoadedIndex, deep: Bool, scratch: @escaping @Sendable () -> (any CopySlots)?,
-        reportProgress: @escaping ProgressReport, reader: ChunkReader
+        repository: Repository, loaded: LoadedIndex, deep: Bool, reportProgress: @escaping ProgressReport,
+        reader: ChunkReader
     ) {
         self.repository = repository
         self.loaded = loaded
         self.deep = deep
-        self.scratch = scratch
         self.reportProgress = reportProgress
         self.reader = reader
         sound = ChunkMarks(for: loaded.index.whole)
@@ -198,7 +193,7 @@ package struct Verify {
         let identity = content.identity
         guard !decoded.contains(identity) else { return }
         do throws(DatabaseProof.Failure) {
-            let counts = try await DatabaseProof.run(content, from: &reader, scratch: scratch)
+            let counts = try await DatabaseProof.run(content, from: &reader)
             report.chunks += counts.chunks
             report.bytesRead += counts.bytes
             decoded.insert(identity)
@@ -233,15 +228,16 @@ package struct Verify {
 
     /// How much a chunk holds, as its index says, or, if every byte is to be read, as it is.
     private mutating func contentBytes(of chunk: ChunkID) async throws(ReadError) -> Int {
-        let place = loaded.index.whole.place(of: chunk)
-        if let place, sound.isMarked(place) { return loaded.index.whole[place].contentBytes }
+        let found: (place: ChunkTable.Place, record: ChunkTable.Record)?
+        do { found = try loaded.index.whole.find(chunk) } catch { throw .store(error) }
+        if let found, sound.isMarked(found.place) { return found.record.contentBytes }
         if let known = seen[chunk] { return try known.get() }
         report.chunks += 1
         do {
             let count = deep ? try await reader.read(chunk).count : try present(chunk)
             if deep { report.bytesRead += UInt64(count) }
-            if let place, loaded.index.whole[place].contentBytes == count {
-                sound.mark(place)
+            if let found, found.record.contentBytes == count {
+                sound.mark(found.place)
             } else {
                 seen[chunk] = .success(count)
             }
@@ -254,13 +250,17 @@ package struct Verify {
 
     /// The chunk is there whole in packs that have the size they should have.
     private func present(_ chunk: ChunkID) throws(ReadError) -> Int {
-        if let (location, _) = loaded.index.location(of: chunk, avoiding: Set(cutPacks.keys)) {
-            return location.contentBytes
-        }
-        guard let (_, pieces) = loaded.index.location(of: chunk),
+        if let (location, _) = try location(of: chunk, avoiding: Set(cutPacks.keys)) { return location.contentBytes }
+        guard let (_, pieces) = try location(of: chunk),
             let cut = pieces.lazy.compactMap({ cutPacks[$0.pack] }).first
         else { throw .missingChunk }
         throw .damaged(cut)
+    }
+
+    private func location(
+        of chunk: ChunkID, avoiding avoided: Set<Int> = []
+    ) throws(ReadError) -> (ChunkIndex.Location, [ChunkIndex.Piece])? {
+        do { return try loaded.index.location(of: chunk, avoiding: avoided) } catch { throw .store(error) }
     }
 
     private mutating func note(_ path: [UInt8], _ error: ReadError) throws(ObjectStoreError) {

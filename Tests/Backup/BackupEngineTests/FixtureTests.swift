@@ -22,8 +22,10 @@ private struct Described: Codable, Equatable {
     private func open() async throws -> Repository {
         var text = Array(try Data(contentsOf: Self.folder.appendingPathComponent("key.txt")))
         let key = try BackupKey(digits: SecretBytes(wiping: &text))
-        return try await Repository.open(
+        var repository = try await Repository.open(
             FolderStore(path: Self.folder.appendingPathComponent("store").path), key: key)
+        repository.temporaryFiles = TemporaryFiles(in: NSTemporaryDirectory())
+        return repository
     }
 
     private func describe(_ folder: String) throws -> [String: Described] {
@@ -68,8 +70,7 @@ private struct Described: Codable, Equatable {
             #expect(try describe(place("out")) == expected["\(name.number)"])
         }
         let verified = try await Verify.run(
-            repository, snapshot: try await repository.snapshotNames().last, deep: true,
-            scratch: { SlotFile(withoutNameIn: NSTemporaryDirectory()) }, report: { _ in })
+            repository, snapshot: try await repository.snapshotNames().last, deep: true, report: { _ in })
         #expect(verified.findings == [] && verified.snapshots == 2)
     }
 }

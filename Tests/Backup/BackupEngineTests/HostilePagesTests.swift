@@ -231,11 +231,11 @@ extension Forger {
         let entries = [forger.database("good", [base, good]), forger.database("wrong", [base, wrong])]
         let root = try forger.listing(entries)
         try await forger.publish(ChunkList(depth: 0, ids: [root]))
-        let scratches: [@Sendable () -> (any CopySlots)?] = [
-            { nil }, { UselessSlots(takes: false) }, { UselessSlots(takes: true) },
-        ]
-        for scratch in scratches {
-            let report = try await forger.wing.verify(scratch: scratch)
+        var repository = try await forger.wing.open()
+        repository.indexRecordsMax = .max
+        for files in [nil, UselessFiles(takes: false), UselessFiles(takes: true)] {
+            repository.temporaryFiles = files
+            let report = try await forger.wing.verify(repository)
             #expect(report.findings == [] && report.notDecoded == [Array("good".utf8), Array("wrong".utf8)])
         }
         #expect(try await named(by: forger.wing.verify()) == ["wrong"])
@@ -269,7 +269,7 @@ extension Forger {
 }
 
 /// A file that takes nothing, or gives back something else.
-private final class UselessSlots: CopySlots {
+private final class UselessFiles: UnnamedFiles, DeviceFile {
     private let takes: Bool
 
     init(takes: Bool) { self.takes = takes }
@@ -280,4 +280,6 @@ private final class UselessSlots: CopySlots {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Bool { takes }
+
+    func make() -> (any DeviceFile)? { self }
 }

@@ -8,7 +8,11 @@ import Foundation
 public struct OpenedBackup: Sendable {
     /// Where the store is.
     public let place: String
-    let repository: Repository
+    private(set) var repository: Repository
+    /// Where what is too large for the memory lies meanwhile: `$TMPDIR` or `/var/tmp`, unless a device says otherwise.
+    var temporaryFolder: String {
+        didSet { repository.temporaryFiles = TemporaryFiles(in: temporaryFolder) }
+    }
     let key: BackupKey
     /// What a backup does not save.
     var leftOut = LeftOut.nothing
@@ -16,15 +20,19 @@ public struct OpenedBackup: Sendable {
     var heads: HeadSource?
 
     init(store: any ObjectStore, key: BackupKey) async throws(CofferError) {
-        place = store.place
-        self.key = key
-        do { repository = try await Repository.open(store, key: key) } catch { throw CofferError(error, place: place) }
+        let repository: Repository
+        do { repository = try await Repository.open(store, key: key) } catch {
+            throw CofferError(error, place: store.place)
+        }
+        self.init(repository, key: key)
     }
 
     init(_ repository: Repository, key: BackupKey) {
         self.repository = repository
         self.key = key
         place = repository.store.place
+        temporaryFolder = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/var/tmp"
+        self.repository.temporaryFiles = TemporaryFiles(in: temporaryFolder)
     }
 
     /// Which snapshot is meant.
@@ -170,18 +178,14 @@ public struct OpenedBackup: Sendable {
     /// - Parameters:
     ///   - deep: read every byte, and decode every database. For a database that has changed since it was stored whole, pages are kept on the disk
     ///     meanwhile, sealed.
-    ///   - scratch: the folder on this device where these lie; nil for `$TMPDIR` or `/var/tmp`.
-    public func verify(
-        deep: Bool, scratch: String? = nil, progress: @escaping ProgressHandler
-    ) async throws(CofferError) -> VerifySummary {
+    public func verify(deep: Bool, progress: @escaping ProgressHandler) async throws(CofferError) -> VerifySummary {
         let newest = try await names().last
         let check = try await checkHeads()
         do {
-            let folder = scratch ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/var/tmp"
-            let report = try await Verify.run(
-                repository, snapshot: newest, deep: deep, scratch: { SlotFile(withoutNameIn: folder) }
-            ) { progress(ProgressUpdate($0)) }
-            return VerifySummary(report, deep: deep, check, in: place, scratch: folder)
+            let report = try await Verify.run(repository, snapshot: newest, deep: deep) {
+                progress(ProgressUpdate($0))
+            }
+            return VerifySummary(report, deep: deep, check, in: place, scratch: temporaryFolder)
         } catch {
             throw CofferError(error, place: place)
         }

@@ -91,6 +91,7 @@ public struct Device: Sendable {
             else { throw error }
             throw CofferError(keyReplacedIn: settings.store)
         }
+        backup.temporaryFolder = folder.path
         if continuing { try await continueFleetChange(settings, backup) }
         backup.heads = headSource(settings, key)
         guard backup.repository.header.store.hex == settings.storeID else {

@@ -27,8 +27,7 @@ struct Verify: AsyncParsableCommand {
     func run() async throws {
         let backup = try await unlock.open(common, transfer)
         let (summary, part) = try await ProgressDisplay.during(common) { progress in
-            let scratch = unlock.from == nil ? common.device.stateFolder : nil
-            let summary = try await backup.verify(deep: deep, scratch: scratch, progress: progress)
+            let summary = try await backup.verify(deep: deep, progress: progress)
             guard let sample else { return (summary, nil as SampleSummary?) }
             let ledger = unlock.from == nil ? common.device.ledger : nil
             return (summary, try await backup.readSample(percent: sample.value, ledger: ledger, progress: progress))

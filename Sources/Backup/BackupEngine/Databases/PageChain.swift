@@ -39,7 +39,7 @@ struct PageChain {
                 return nil
             }
             for batch in group.batches {
-                if let chunk = batch.chunk, !reader.index.contains(chunk) { return nil }
+                if let chunk = batch.chunk, try !reader.index.contains(chunk) { return nil }
                 resolved.add(batch)
             }
             resolved.cut(to: place.pages)

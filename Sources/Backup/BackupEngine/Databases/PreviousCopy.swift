@@ -15,7 +15,7 @@ struct PreviousCopy {
     let content: FileContent
     let pageCount: Int
     let frameBytes: Int
-    fileprivate let slots: any CopySlots
+    fileprivate let slots: any DeviceFile
     fileprivate let cipher: AES256GCM
     fileprivate var list: CopyList
 
@@ -88,7 +88,7 @@ struct UsedSlots {
 
 /// The copy of the next image, on top of the last one or from nothing.
 struct NextCopy {
-    private let slots: any CopySlots
+    private let slots: any DeviceFile
     private let cipher: AES256GCM
     private let frameBytes: Int
     private var frames: [CopyList.Frame]

@@ -7,7 +7,7 @@ package protocol PreviousCopies: Sendable {
     /// The list that was published last; nil if there is none.
     func list(_ name: String) -> [UInt8]?
     /// The slots' file, which is made if it is not there; nil if it cannot be used.
-    func slots(_ name: String) -> (any CopySlots)?
+    func slots(_ name: String) -> (any DeviceFile)?
     /// Puts a list aside for `publish`; the one that counts stays as it is.
     func stage(_ name: String, list: [UInt8]) -> Bool
     /// Replaces a list, at once, by the one that was staged.
@@ -16,12 +16,4 @@ package protocol PreviousCopies: Sendable {
     var freeBytes: UInt64? { get }
     /// Removes what lies there under other names.
     func keepOnly(_ names: Set<String>)
-}
-
-/// The file of a copy's slots.
-package protocol CopySlots: AnyObject {
-    /// Fills the buffer; false if the file does not have so much there.
-    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) -> Bool
-    /// False if there is no room, or anything else is in the way.
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Bool
 }

@@ -89,7 +89,12 @@ struct LossSearch {
     }
 
     private mutating func require(_ chunk: ChunkID) async throws(ReadError) {
-        if chunk == .zeros || index.location(of: chunk, avoiding: damaged) != nil { return }
+        if chunk == .zeros { return }
+        do throws(ObjectStoreError) {
+            if try index.location(of: chunk, avoiding: damaged) != nil { return }
+        } catch {
+            throw .store(error)
+        }
         if isReadable[chunk] == nil {
             do {
                 _ = try await reader.read(chunk)

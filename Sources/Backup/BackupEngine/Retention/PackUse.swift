@@ -13,12 +13,14 @@ struct PackUse {
 
     /// A chunk that lies in two packs keeps both, since one of them may be damaged; but not a pack that is named to go,
     /// unless the chunk is nowhere else.
-    init(_ index: ChunkIndex, needing chunks: Set<ChunkID>, condemned: Set<ObjectID>) {
+    init(
+        _ index: ChunkIndex, needing chunks: Set<ChunkID>, condemned: Set<ObjectID>
+    ) throws(ObjectStoreError) {
         uses = index.packs.map { Use(pack: $0) }
         let going = Set(index.packs.indices.filter { condemned.contains(index.packs[$0].id) })
         for chunk in chunks {
-            let isElsewhere = index.location(of: chunk, avoiding: going) != nil
-            for piece in index.pieces(of: chunk) where !(isElsewhere && going.contains(piece.pack)) {
+            let isElsewhere = try index.location(of: chunk, avoiding: going) != nil
+            for piece in try index.pieces(of: chunk) where !(isElsewhere && going.contains(piece.pack)) {
                 uses[piece.pack].neededBytes += piece.count
             }
         }

@@ -124,7 +124,12 @@ package struct Prune {
         do { loaded = try await repository.loadIndex(removals, leavingOut: []) } catch { throw .store(error) }
         var needed = NeededChunks(ChunkReader(repository, loaded.index))
         for snapshot in snapshots { try await add(snapshot, to: &needed) }
-        var use = PackUse(loaded.index, needing: needed.chunks, condemned: removals.condemned)
+        var use: PackUse
+        do {
+            use = try PackUse(loaded.index, needing: needed.chunks, condemned: removals.condemned)
+        } catch {
+            throw .store(error)
+        }
         let isSwept = try await sweep(use, loaded.index)
         let waste = use.wasteful(percentMax: options.wastePercentMax, leavingOut: removals.condemned)
         if !waste.isEmpty, !options.isTrial {
@@ -214,7 +219,7 @@ package struct Prune {
         var reader = ChunkReader(repository, index)
         var writer = ChunkWriter(repository, others, generator: generator, packBytes: packBytesMax)
         do throws(PruneError) {
-            for chunk in index.inOrder(needed) where !others.index.contains(chunk) {
+            for chunk in try chunks(needed, of: index, missingIn: others.index) {
                 let content: [UInt8]
                 do { content = try await reader.content(of: chunk) } catch {
                     if case .store(let failure) = error { throw .store(failure) }
@@ -229,6 +234,18 @@ package struct Prune {
         }
         generator = writer.generator
         return writer.storedBytes
+    }
+
+    private func chunks(
+        _ needed: Set<ChunkID>, of index: ChunkIndex, missingIn others: ChunkIndex
+    ) throws(PruneError) -> [ChunkID] {
+        do throws(ObjectStoreError) {
+            var missing: [ChunkID] = []
+            for chunk in try index.inOrder(needed) where try !others.contains(chunk) { missing.append(chunk) }
+            return missing
+        } catch {
+            throw .store(error)
+        }
     }
 
     // MARK: Tidying up

@@ -30,9 +30,8 @@ struct DatabaseProof: ~Copyable {
         decoder = DeltaDecoder(pageBytes: Int(content.blockBytes), keyring)
     }
 
-    /// - Parameter scratch: a file on this device, which is asked for when there are deltas; nil if there is none.
     static func run(
-        _ content: FileContent, from reader: inout ChunkReader, scratch: () -> (any CopySlots)?
+        _ content: FileContent, from reader: inout ChunkReader
     ) async throws(Failure) -> Counts {
         var proof = DatabaseProof(content, reader.repository.keyring)
         var groups: [[ChunkID]] = []
@@ -43,7 +42,7 @@ struct DatabaseProof: ~Copyable {
             throw .read(error)
         }
         if !proof.needed.isEmpty {
-            guard let file = scratch() else { throw .noScratch }
+            guard let file = reader.repository.temporaryFiles?.make() else { throw .noScratch }
             proof.pages = ProofPages(file, pageBytes: proof.pageBytes)
         }
         for layer in content.layers.indices { try await proof.prove(layer, groups[layer], &reader) }

@@ -11,7 +11,7 @@ struct ProofPages: ~Copyable {
     /// It could not be written or read back: no room, most likely.
     struct Failure: Error {}
 
-    private let file: any CopySlots
+    private let file: any DeviceFile
     private let pageBytes: Int
     private let cipher: AES256GCM
     private let cell: ScratchBuffer
@@ -21,7 +21,7 @@ struct ProofPages: ~Copyable {
     private var second = SparsePageSet()
     private var written = SparsePageSet()
 
-    init(_ file: any CopySlots, pageBytes: Int) {
+    init(_ file: any DeviceFile, pageBytes: Int) {
         self.file = file
         self.pageBytes = pageBytes
         var generator = SystemRandomNumberGenerator()

@@ -22,11 +22,11 @@ package struct CopyFolder: PreviousCopies {
         return try? file.bytes(at: 0, count: Int(status.bytes))
     }
 
-    package func slots(_ name: String) -> (any CopySlots)? {
+    package func slots(_ name: String) -> (any DeviceFile)? {
         guard (try? FileManager.default.createDirectory(atPath: folderPath, withIntermediateDirectories: true)) != nil
         else { return nil }
         chmod(folderPath, 0o700)
-        return SlotFile(file(name, "slots"))
+        return OpenFile(file(name, "slots"))
     }
 
     package func stage(_ name: String, list: [UInt8]) -> Bool {

@@ -37,7 +37,13 @@ struct Wing {
     /// The same store with another key.
     func with(_ key: BackupKey) -> Wing { Wing(store, key, id) }
 
-    func open() async throws -> Repository { try await Repository.open(store, key: key) }
+    /// With an index that lies on the disk but for a few chunks.
+    func open() async throws -> Repository {
+        var repository = try await Repository.open(store, key: key)
+        repository.temporaryFiles = TemporaryFiles(in: NSTemporaryDirectory())
+        repository.indexRecordsMax = 16
+        return repository
+    }
 
     @discardableResult
     func backUp(
@@ -72,13 +78,10 @@ struct Wing {
             into: try FolderTarget(path: folder, intoExisting: intoExisting), report: { _ in })
     }
 
-    func verify(
-        deep: Bool = true,
-        scratch: @escaping @Sendable () -> (any CopySlots)? = { SlotFile(withoutNameIn: NSTemporaryDirectory()) }
-    ) async throws -> VerifyReport {
-        let repository = try await open()
-        return try await Verify.run(
-            repository, snapshot: try await repository.snapshotNames().last, deep: deep,
-            scratch: scratch, report: { _ in })
+    func verify(deep: Bool = true) async throws -> VerifyReport { try await verify(try await open(), deep: deep) }
+
+    func verify(_ repository: Repository, deep: Bool = true) async throws -> VerifyReport {
+        try await Verify.run(
+            repository, snapshot: try await repository.snapshotNames().last, deep: deep, report: { _ in })
     }
 }

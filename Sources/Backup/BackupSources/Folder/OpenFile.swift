@@ -1,8 +1,8 @@
-import BackupEngine
+package import BackupEngine
 import Foundation
 
 /// A file that is written and read at any place.
-package final class SlotFile: CopySlots {
+final class OpenFile: DeviceFile {
     private let file: Int32
 
     init?(_ path: [CChar]) {
@@ -11,7 +11,7 @@ package final class SlotFile: CopySlots {
     }
 
     /// A file without a name: the system takes its room back when it is let go, even if the program is killed.
-    package init?(withoutNameIn folder: String) {
+    init?(withoutNameIn folder: String) {
         var path = systemPath(Array(folder.utf8), Array(".coffer-XXXXXX".utf8))
         file = mkstemp(&path)
         guard file >= 0 else { return nil }
@@ -21,13 +21,22 @@ package final class SlotFile: CopySlots {
 
     deinit { close(file) }
 
-    package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) -> Bool {
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) -> Bool {
         guard let offset = off_t(exactly: offset) else { return false }
         return (try? readAvailable(file, into: buffer, at: offset)) == buffer.count
     }
 
-    package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Bool {
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Bool {
         guard let offset = off_t(exactly: offset) else { return false }
         return writeFully(file, bytes, at: offset)
     }
+}
+
+/// Files without names in a folder.
+package struct TemporaryFiles: UnnamedFiles {
+    private let folder: String
+
+    package init(in folder: String) { self.folder = folder }
+
+    package func make() -> (any DeviceFile)? { OpenFile(withoutNameIn: folder) }
 }
