@@ -10,6 +10,8 @@ extension Checks {
         guard before.head != after.head else { return }
         let owner = owners[account]
         guard let head = after.head else {
+            // A thief may take what nobody holds, and keep and delete his own there.
+            if let active = before.active, !owner.made(active.recordHash) { return }
             let isDeleted =
                 messages?.contains { if case .delete = $0.operation { $0.sender == .owner } else { false } }
                 ?? owner.hasDeleted
