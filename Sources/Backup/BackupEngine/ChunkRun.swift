@@ -57,7 +57,7 @@ final class ChunkRun: Sendable {
             guard count <= UInt32.max, let file = files.make() else { return nil }
             self.file = file
             var bucketBits: UInt64 = 0
-            while count / ChunkTable.partCount >> Int(bucketBits) > recordsPerBucket { bucketBits += 1 }
+            while (count / ChunkTable.partCount) >> Int(bucketBits) > recordsPerBucket { bucketBits += 1 }
             self.bucketBits = bucketBits
             starts.reserveCapacity(ChunkTable.partCount << Int(bucketBits) + 1)
         }

@@ -92,6 +92,15 @@ private final class PlainFiles: UnnamedFiles {
         try expect(table, ids[..<1_200], absent: ids[1_200...])
     }
 
+    @Test func `reads a small part of a large run`() throws {
+        let files = PlainFiles()
+        var table = ChunkTable(files, recordsInMemoryMax: 30_000)
+        let ids = try ids(66_000, seed: 8)
+        for (number, id) in ids[..<65_000].enumerated() { _ = try table.insert(id, record(number)) }
+        #expect(table.inRun == 60_000)
+        try expect(table, ids[..<65_000], absent: ids[65_000...])
+    }
+
     @Test func `marks each chunk by itself`() throws {
         var table = ChunkTable(PlainFiles(), recordsInMemoryMax: 100)
         let ids = try ids(330, seed: 3)
