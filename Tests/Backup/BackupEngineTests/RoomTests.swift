@@ -138,7 +138,7 @@ private struct CrampedCopies: PreviousCopies {
 
     var freeBytes: UInt64? { 100 << 20 }
     func list(_ name: String) -> [UInt8]? { base.list(name) }
-    func slots(_ name: String) -> (any CopySlots)? { base.slots(name) }
+    func slots(_ name: String) -> (any DeviceFile)? { base.slots(name) }
     func stage(_ name: String, list: [UInt8]) -> Bool { base.stage(name, list: list) }
     func publish(_ name: String) { base.publish(name) }
     func keepOnly(_ names: Set<String>) { base.keepOnly(names) }
