@@ -20,7 +20,8 @@ package struct FileAnchor: Anchor {
     private static let heading = "coffer vault anchor, version 2"
     /// One text and one file in the place of another, as it was written before.
     private static let headingOfOneText = "coffer vault anchor, version 1"
-    private static let blockBytes = 512
+    /// What disks write in one step, at most: a power cut must not take the other block along.
+    private static let blockBytes = 4_096
 
     private let path: String
 

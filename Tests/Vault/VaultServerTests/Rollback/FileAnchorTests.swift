@@ -70,14 +70,14 @@ import VaultServer
         let before = try Data(contentsOf: URL(filePath: path))
         try anchor.advance(to: three)
         let after = try Data(contentsOf: URL(filePath: path))
-        #expect(before.count == 1024 && after.count == 1024)
+        #expect(before.count == 8_192 && after.count == 8_192)
         func write(_ bytes: Data) throws {
             let file = try FileHandle(forWritingTo: URL(filePath: path))
             try file.write(contentsOf: bytes)
             try file.close()
         }
-        for written in 0...1024 {
-            let torn = after.prefix(written) + before.suffix(1024 - written)
+        for written in [0, 8_192] + (0...200) + (4_090...4_300) {
+            let torn = after.prefix(written) + before.suffix(8_192 - written)
             try write(torn)
             #expect(try [two.anchored, three.anchored].contains(anchor.heads()[0]))
             // The same batch again, or the start that completes it.
@@ -85,14 +85,14 @@ import VaultServer
             #expect(try anchor.heads() == [three.anchored])
         }
         // Neither block is whole, or they contradict each other: no anchor.
-        try write(Data(repeating: 0, count: 512) + after.suffix(512).map { $0 ^ 1 })
+        try write(Data(repeating: 0, count: 4_096) + after.suffix(4_096).map { $0 ^ 1 })
         #expect(throws: AnchorError.self) { try anchor.heads() }
         let other = try FileAnchor.create(path: folder.path("other"))
         for step in [one, try head(2, after: one.hash, seconds: 9)] { try other.advance(to: step) }
         let contradiction = try Data(contentsOf: URL(filePath: folder.path("other")))
-        try write(before.prefix(512) + contradiction.suffix(512))
-        try write(before.suffix(512) + contradiction.suffix(512))
-        if before.suffix(512) != contradiction.suffix(512) {
+        try write(before.prefix(4_096) + contradiction.suffix(4_096))
+        try write(before.suffix(4_096) + contradiction.suffix(4_096))
+        if before.suffix(4_096) != contradiction.suffix(4_096) {
             #expect(throws: AnchorError.self) { try anchor.heads() }
         }
     }
@@ -110,7 +110,7 @@ import VaultServer
         #expect(throws: AnchorError.moved) { try anchor.advance(to: try head(1, after: .none, seconds: 5)) }
         let two = try head(2, after: one.hash)
         try anchor.advance(to: two)
-        #expect(try anchor.heads() == [two.anchored] && Data(contentsOf: URL(filePath: path)).count == 1024)
+        #expect(try anchor.heads() == [two.anchored] && Data(contentsOf: URL(filePath: path)).count == 8_192)
         #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
     }
 
