@@ -72,6 +72,8 @@ import VaultCore
             #expect(written.count == 1 && line.hasSuffix("\n") && !line.dropLast().contains("\n"))
             #expect(!line.contains("\u{1b}"))
             #expect(line.contains("ledger_failed") && line.contains("error"))
+            // Logs of weeks lie together: the day belongs to the time.
+            #expect(line.contains(/20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/))
         }
     }
 
