@@ -168,7 +168,7 @@ extension CofferError {
         case .noRoom(let needed, let free):
             self.init(
                 .storeFull,
-                "What cannot be made smaller in the folder, photos and the like, needs at least \(needed.inMegabytes) more, and "
+                "What cannot be made smaller in the folder, photos and the like, needs at least \(needed.inMegabytesAtLeast) more, and "
                     + "\(place) has room for \(free.inMegabytes). Nothing was uploaded; earlier backups are untouched.",
                 advice:
                     "Make room there, remove old backups (coffer prune), leave something out (coffer exclude videos), or go on in "
@@ -237,7 +237,7 @@ extension CofferError {
     init(noRoomIn folder: String, needed: UInt64, free: UInt64) {
         self.init(
             .targetFailed,
-            "What is to be restored needs \(needed.inMegabytes) more in \(folder), and there is room for \(free.inMegabytes). Nothing was "
+            "What is to be restored needs \(needed.inMegabytesAtLeast) more in \(folder), and there is room for \(free.inMegabytes). Nothing was "
                 + "restored.",
             advice:
                 "Make room, name another folder, or restore a part: --only messages. If files take less room there than they have "
@@ -258,8 +258,12 @@ extension CofferError {
 }
 
 extension UInt64 {
-    /// Rounded up: what is needed and what is free differ in what is said, too.
     fileprivate var inMegabytes: String { self < 10_000_000 ? "\(self) bytes" : "\(self / 1_000_000) MB" }
+
+    /// Rounded up, so that what is needed and what is free differ in what is said, too.
+    fileprivate var inMegabytesAtLeast: String {
+        self < 10_000_000 ? "\(self) bytes" : "\((self - 1) / 1_000_000 + 1) MB"
+    }
 }
 
 extension SourceError {

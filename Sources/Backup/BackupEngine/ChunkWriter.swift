@@ -20,10 +20,6 @@ package enum BackupError: Error, Equatable, Sendable {
 struct ChunkWriter: ~Copyable {
     private static let zstandardLevel = 1
     private static let probeBytes = 64 << 10
-    /// An index is written whenever this many entries have gathered, so that a long backup neither gathers them all
-    /// nor loses sight of its packs when it is cut.
-    private static let entriesPerIndexMax = 16_384
-
     private let repository: Repository
     /// Reads what was there before, by the one index.
     var reader: ChunkReader
@@ -138,7 +134,7 @@ struct ChunkWriter: ~Copyable {
         } catch {
             throw .store(error)
         }
-        if listings.reduce(0, { $0 + $1.entries.count }) >= Self.entriesPerIndexMax { try await writeIndex() }
+        if listings.reduce(0, { $0 + $1.entries.count }) >= Repository.entriesPerIndexMax { try await writeIndex() }
     }
 
     /// Writes what is left, then the index; after it, everything that was added can be found.
@@ -162,6 +158,26 @@ struct ChunkWriter: ~Copyable {
 }
 
 extension Repository {
+    /// An index is written whenever this many entries have gathered, so that a long backup neither gathers them all nor loses
+    /// sight of its packs when it is cut, and so that whoever reads an index needs little memory.
+    static let entriesPerIndexMax = 16_384
+
+    /// Indexes of all these packs.
+    func writeIndexes(
+        of listings: [PackListing], using generator: inout any RandomNumberGenerator & Sendable
+    ) async throws(BackupError) {
+        var part: [PackListing] = []
+        var entries = 0
+        for listing in listings {
+            part.append(listing)
+            entries += listing.entries.count
+            guard entries >= Self.entriesPerIndexMax else { continue }
+            _ = try await writeIndex(Index(packs: part), as: .random(using: &generator))
+            (part, entries) = ([], 0)
+        }
+        if !part.isEmpty { _ = try await writeIndex(Index(packs: part), as: .random(using: &generator)) }
+    }
+
     /// - Returns: the object's size in bytes.
     func writeIndex(_ index: Index, as id: ObjectID) async throws(BackupError) -> UInt64 {
         let preamble = Preamble(kind: .index, epoch: keyring.current.number, id: id)

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <errno.h>
 #ifdef __GLIBC__
@@ -50,6 +51,14 @@ static inline int coffer_write_once(int file, const void *bytes, size_t count) {
         count -= (size_t)written;
     }
     return 0;
+}
+
+/// What this user may still write, in bytes; -1 if the file system does not say (some of FUSE answer with zeros).
+static inline long long coffer_free_bytes(const struct statvfs *status) {
+    long long bytes;
+    if (status->f_blocks == 0 || status->f_frsize == 0) return -1;
+    if (__builtin_mul_overflow(geteuid() == 0 ? status->f_bfree : status->f_bavail, status->f_frsize, &bytes)) return -1;
+    return bytes;
 }
 
 /// Waits until everything that was written to the file system of an open file is on the disk.

@@ -77,6 +77,33 @@ import Testing
         }
     }
 
+    @Test func `go on with no chain of which a restore could not read every layer`() async throws {
+        // Two groups of pages, of which a VACUUM leaves one.
+        let database = try await PagedDatabase(seed: 63, setUp: "PRAGMA page_size = 512; PRAGMA journal_mode = DELETE")
+        try database.add(2_600, thumbBytes: 900)
+        try await database.wing.backUp(database.source.path, copies: database.copyFolder, packBytes: 1 << 16)
+        let first = Set(database.store.names)
+        try database.execute("DELETE FROM messages WHERE id > 100; VACUUM")
+        let content = try #require(try await database.content(in: database.backUp()))
+        #expect(content.layers.map { PageGroup.count(pages: $0.pageCount) } == [2, 1])
+        // What the first layer has behind the second one's end goes.
+        let repository = try await database.wing.open()
+        let index = try await repository.loadIndex().index
+        var reader = ChunkReader(repository, index)
+        let tail = try await reader.groupIDs(of: content.layers[0])[1]
+        let (_, pieces) = try #require(try index.location(of: tail))
+        for piece in pieces {
+            let name = ObjectName.pack(index.pack(piece.pack).id)
+            #expect(first.contains(name))
+            try await database.store.delete(name)
+        }
+        for copies in [true, false] {
+            try database.add(3)
+            try await database.backUp(withCopies: copies)
+            #expect(try await database.wing.restored().files["chat.db"] == database.expected())
+        }
+    }
+
     @Test func `give chains that the format takes, and one first layer in seventy-two images`() {
         var (layers, base, firsts) = (1, 1, 0)
         for _ in 0..<1_000 {

@@ -165,6 +165,8 @@ public struct VerifySummary: Sendable, Equatable, Codable {
     public let deep: Bool
     /// What is wrong, a sentence each; empty when the backups are sound.
     public let findings: [String]
+    /// Databases whose parts are all there and whole, but which this device had no room to put together.
+    public let notDecoded: [String]
     /// What else the person should know, a sentence each.
     public let notes: [String]
 
@@ -179,11 +181,12 @@ public struct VerifySummary: Sendable, Equatable, Codable {
         if case .damaged = heads.verdict { isNamed = true }
         let missing = isNamed ? nil : heads.verdict?.finding(in: place)
         findings = report.findings.map(Self.words) + [missing].compactMap { $0 }
+        notDecoded = report.notDecoded.map { String(decoding: $0, as: UTF8.self) }
         notes =
             heads.notes
-            + report.notDecoded.map { path in
-                "\(String(decoding: path, as: UTF8.self)) was not decoded: its pages have no room in \(scratch). Every part of it was read "
-                    + "and is whole. To have it decoded as well, make room there, or run coffer drill."
+            + notDecoded.map { path in
+                "\(path) was not decoded: its pages could not be kept in \(scratch), most likely for want of room. Every part of it was "
+                    + "read and is whole. To have it decoded as well, make room there, or run coffer drill."
             }
     }
 

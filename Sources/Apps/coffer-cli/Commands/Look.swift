@@ -76,7 +76,9 @@ struct Verify: AsyncParsableCommand {
             ? "every byte of \(Words.count(summary.files, "file")) was read (\(Words.bytes(summary.contentBytesRead)) of content)"
             : "everything that \(Words.count(summary.files, "file")) need is there"
         if summary.findings.isEmpty {
-            Output.line("\(Words.count(summary.snapshots, "snapshot")), all sound; \(looked).")
+            let left = summary.notDecoded.count
+            let sound = left == 0 ? "all sound" : "no damage found, but \(Words.count(left, "database")) not decoded"
+            Output.line("\(Words.count(summary.snapshots, "snapshot")), \(sound); \(looked).")
         } else {
             Output.line("Damage was found; \(Words.count(summary.findings.count, "finding")):")
             for finding in summary.findings { Output.line("  \(Output.printable(name: finding))") }

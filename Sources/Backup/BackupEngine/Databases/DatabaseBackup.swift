@@ -84,7 +84,9 @@ struct DatabaseBackup: ~Copyable {
         backup.zstandard = nil
         let list = try backup.copyForNextTime(of: content, after: last, &history, &writer)
         content.linkGroup = linkGroup
-        return Stored(content: content, copyList: list, isBase: backup.next != .day || !backup.hasBase)
+        // What did not change is no step, though it may be all that this device has a copy of.
+        let isStep = backup.next != .day && content.layers != last?.layers
+        return Stored(content: content, copyList: list, isBase: isStep || !backup.hasBase)
     }
 
     // MARK: What changed
@@ -133,14 +135,14 @@ struct DatabaseBackup: ~Copyable {
     private mutating func compare(
         _ reader: inout ChunkReader, matching: Bool, _ didRead: (Int) -> Void
     ) async throws(BackupError) -> Bool {
-        guard let oldPageCount = chain?.pageCount else { return false }
+        guard let oldPageCount = chain?.pageCount, let oldGroupCount = chain?.groupCount else { return false }
         if matching, copy != nil {
             matcher = PageMatcher(pageCount: oldPageCount, pageBytes: pages.pageBytes)
             zstandard = ZstandardPrefix()
         }
         let windowPages = Self.windowBytes / pages.pageBytes
         let end = max(pages.pageCount, oldPageCount)
-        for group in 0..<PageGroup.count(pages: end) {
+        for group in 0..<max(PageGroup.count(pages: end), oldGroupCount) {
             guard let resolved = try await resolved(group, &reader) else { return false }
             let firstPage = group * PageGroup.pagesMax
             for start in stride(from: firstPage, to: min(firstPage + PageGroup.pagesMax, end), by: windowPages) {

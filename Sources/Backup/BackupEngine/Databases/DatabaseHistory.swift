@@ -59,7 +59,7 @@ struct DatabaseHistory {
         guard let chain = try await chain(at: path, pageBytes: Int(content.blockBytes), &reader),
             chain.content.layers == content.layers
         else { return false }
-        for group in 0..<PageGroup.count(pages: chain.pageCount) {
+        for group in 0..<chain.groupCount {
             guard try await chain.group(group, &reader) != nil else { return false }
         }
         return true
@@ -117,7 +117,7 @@ struct DatabaseHistory {
         using generator: inout some RandomNumberGenerator
     ) -> NextCopy? {
         guard let copies else { return nil }
-        var kept = UsedSlots()
+        var kept = UsedSlots(frameBytes: frameBytes)
         if let last = chain.flatMap({ copy(path, of: $0) }) { kept.add(last) }
         if let base = chain.flatMap({ baseCopy(path, of: $0) }) { kept.add(base) }
         return NextCopy(

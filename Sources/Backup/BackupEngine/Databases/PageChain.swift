@@ -22,6 +22,9 @@ struct PageChain {
 
     var pageCount: Int { content.layers[content.layers.count - 1].pageCount }
 
+    /// Of the longest layer: a restore reads every group of every layer, also what a later image has cut off.
+    var groupCount: Int { groupIDs.map(\.count).max() ?? 0 }
+
     /// Where the pages of one group of the last image come from; nil if a part of it is damaged or gone from the store.
     func group(_ number: Int, _ reader: inout ChunkReader) async throws(ObjectStoreError) -> ResolvedGroup? {
         var resolved = ResolvedGroup()

@@ -75,14 +75,26 @@ struct CopyName: Hashable {
 
 /// The slots that copies in force have their frames in, without the copies' lists, which are large.
 struct UsedSlots {
+    /// Of the copy that is to be written.
+    private let frameBytes: Int
     private var slots = SparsePageSet()
     private(set) var frameCount = 0
+    /// Behind the copies whose frames, and so their slots, have another size.
+    private(set) var firstFree = 0
+
+    init(frameBytes: Int) { self.frameBytes = frameBytes }
 
     func contains(_ slot: Int) -> Bool { slots.contains(slot) }
 
     mutating func add(_ copy: PreviousCopy) {
-        for frame in copy.list.frames { slots.insert(Int(frame.slot)) }
-        frameCount += copy.frameCount
+        guard copy.frameBytes != frameBytes else {
+            for frame in copy.list.frames { slots.insert(Int(frame.slot)) }
+            frameCount += copy.frameCount
+            return
+        }
+        let end = (copy.list.frames.map { Int($0.slot) }.max() ?? 0) + 1
+        let slotBytes = frameBytes + AES256GCM.tagBytes
+        firstFree = max(firstFree, (end * (copy.frameBytes + AES256GCM.tagBytes) + slotBytes - 1) / slotBytes)
     }
 }
 
@@ -118,7 +130,8 @@ struct NextCopy {
         // No more slots than frames of all images are in use at once.
         usedSlots = kept
         if let previous { usedSlots.add(previous) }
-        slotsMax = usedSlots.frameCount + frameCount
+        nextSlot = usedSlots.firstFree
+        slotsMax = nextSlot + usedSlots.frameCount + frameCount
     }
 
     private mutating func nextNonce() -> CopyList.Nonce {

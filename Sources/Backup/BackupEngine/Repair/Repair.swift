@@ -151,13 +151,13 @@ package struct Repair {
         }
     }
 
-    /// One index of all packs that are there, out of the whole indexes and, for packs that none of these lists, their footers.
+    /// New indexes of all packs that are there, out of the whole indexes and, for packs that none of these lists, their footers.
     private mutating func writeIndex() async throws(RepairError) {
         guard !report.damagedIndexes.isEmpty || !loaded.unlisted.isEmpty else { return }
         do {
             let listings = try await repository.presentListings(in: try await repository.store.list(.index))
             guard !listings.isEmpty else { return }
-            _ = try await repository.writeIndex(Index(packs: listings), as: .random(using: &generator))
+            try await repository.writeIndexes(of: listings, using: &generator)
             report.wroteIndex = true
         } catch let error as ObjectStoreError {
             throw .store(error)

@@ -260,7 +260,7 @@ package struct Prune {
         }
     }
 
-    /// One index of the packs that are there takes the place of all; then what was said of packs that are gone goes.
+    /// New indexes of the packs that are there take the place of all; then what was said of packs that are gone goes.
     private mutating func tidy() async throws(PruneError) {
         let old: [ObjectName]
         let listings: [PackListing]
@@ -268,11 +268,7 @@ package struct Prune {
             old = try await repository.store.list(.index)
             listings = try await repository.presentListings(in: old)
         } catch { throw .store(error) }
-        if !listings.isEmpty {
-            do {
-                _ = try await repository.writeIndex(Index(packs: listings), as: .random(using: &generator))
-            } catch { throw .backup(error) }
-        }
+        do { try await repository.writeIndexes(of: listings, using: &generator) } catch { throw .backup(error) }
         for name in old { try await delete(name) }
         for item in spent { try await delete(.removal(item.id)) }
     }

@@ -1,4 +1,5 @@
 import BackupEngine
+import CCofferSystem
 import Foundation
 
 /// What is free where a path is, or would be; nil if that cannot be told.
@@ -12,10 +13,8 @@ package func freeBytes(near path: String) -> UInt64? {
     return freeBytes(status)
 }
 
-/// What whoever is not root may use.
 func freeBytes(_ status: statvfs) -> UInt64? {
-    let bytes = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
-    return bytes.overflow ? nil : bytes.partialValue
+    withUnsafePointer(to: status) { UInt64(exactly: coffer_free_bytes($0)) }
 }
 
 /// What the files below a folder take on the disk; 0 if there is none.

@@ -1,5 +1,6 @@
 package import BackupEngine
 package import BackupFormat
+import CCofferSystem
 import Foundation
 
 /// A store in a folder: a disk, a share, or what a cloud's own program keeps in step.
@@ -87,8 +88,7 @@ package struct FolderStore: ObjectStore {
     package func freeBytes() async -> UInt64? {
         var status = statvfs()
         guard statvfs(root, &status) == 0 else { return nil }
-        let bytes = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
-        return bytes.overflow ? nil : bytes.partialValue
+        return UInt64(exactly: coffer_free_bytes(&status))
     }
 
     private static func modifiedSeconds(_ status: stat) -> Int {
