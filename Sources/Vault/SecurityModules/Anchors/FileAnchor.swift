@@ -1,5 +1,6 @@
 import ByteCoding
 import Primitives
+import Synchronization
 package import VaultCore
 
 #if canImport(Glibc)
@@ -24,8 +25,15 @@ package struct FileAnchor: Anchor {
     private static let blockBytes = 4_096
 
     private let path: String
+    private let waitedFor = WaitedFor()
 
     package init(path: String) { self.path = path }
+
+    /// The head that this process wrote and saw on the medium. What another one wrote, or an fdatasync that failed left,
+    /// is read back from the system's memory as if it were there.
+    private final class WaitedFor: Sendable {
+        let head = Mutex<AnchoredHead?>(nil)
+    }
 
     /// Makes the file, for a vault that has committed nothing yet or with another head. An existing one is never
     /// replaced.
@@ -49,14 +57,26 @@ package struct FileAnchor: Anchor {
         defer { close(lock) }
         guard flock(lock, LOCK_EX) == 0 else { throw Self.system(path + ".lock") }
         let held = try read()
-        if held.newest == head.anchored { return }
+        if held.newest == head.anchored { return try keepNewest(of: held) }
         guard held.newest.epoch < .max, held.newest.epoch + 1 == head.head.epoch,
             held.newest.hash == head.head.previous
         else { throw .moved }
         if let older = held.olderBlock {
-            try overwrite(older, with: Self.block(head.anchored))
+            // Otherwise a power cut could take the older head, which is overwritten, and never have had the newest.
+            try keepNewest(of: held)
+            try overwrite(older, with: head.anchored)
         } else {
-            try replace(with: Self.twoBlocks(head.anchored))
+            try replace(with: head.anchored)
+        }
+    }
+
+    private func keepNewest(of held: Held) throws(AnchorError) {
+        guard waitedFor.head.withLock({ $0 }) != held.newest else { return }
+        if let older = held.olderBlock {
+            // Written anew, since after an fdatasync that failed the next one has nothing to write.
+            try overwrite(1 - older, with: held.newest)
+        } else {
+            try replace(with: held.newest)
         }
     }
 
@@ -118,17 +138,21 @@ package struct FileAnchor: Anchor {
         return AnchoredHead(epoch: epoch, hash: hash)
     }
 
-    private func overwrite(_ block: Int, with bytes: [UInt8]) throws(AnchorError) {
+    private func overwrite(_ block: Int, with head: AnchoredHead) throws(AnchorError) {
+        let bytes = Self.block(head)
         let file = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
         guard file >= 0 else { throw Self.system(path) }
         defer { close(file) }
         guard pwrite(file, bytes, bytes.count, off_t(block * Self.blockBytes)) == bytes.count, fdatasync(file) == 0
         else { throw Self.system(path) }
+        waitedFor.head.withLock { $0 = head }
     }
 
     /// The new file is on the medium before it takes the old one's name, and the name before anyone is answered.
-    private func replace(with bytes: [UInt8]) throws(AnchorError) {
+    private func replace(with head: AnchoredHead) throws(AnchorError) {
+        let bytes = Self.twoBlocks(head)
         do throws(PrivateFile.Failure) { try PrivateFile.replace(path, bytes) } catch { throw .unavailable("\(error)") }
+        waitedFor.head.withLock { $0 = head }
     }
 
     private static func system(_ path: String) -> AnchorError {

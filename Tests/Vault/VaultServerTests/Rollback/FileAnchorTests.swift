@@ -114,6 +114,33 @@ import VaultServer
         #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
     }
 
+    @Test func `a head that another process wrote is written again before it counts, and one's own is not`() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("anchor")
+        let first = try FileAnchor.create(path: path)
+        let one = try head(1, after: .none)
+        let two = try head(2, after: one.hash)
+        let longAgo = Date(timeIntervalSince1970: 1000)
+        func writes(_ anchor: FileAnchor, _ head: KeyedHead) throws -> Bool {
+            try FileManager.default.setAttributes([.modificationDate: longAgo], ofItemAtPath: path)
+            try anchor.advance(to: head)
+            let date = try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
+            return try #require(date) != longAgo
+        }
+        #expect(try writes(first, one))
+        #expect(try !writes(first, one))
+        let bytes = try Data(contentsOf: URL(filePath: path))
+        let second = FileAnchor(path: path)
+        #expect(try writes(second, one))
+        #expect(try Data(contentsOf: URL(filePath: path)) == bytes)
+        #expect(try !writes(second, one))
+        // A third one, which has seen neither head on the medium, takes the next step.
+        try FileAnchor(path: path).advance(to: two)
+        #expect(try second.heads() == [two.anchored])
+        #expect(try writes(second, two))
+        #expect(throws: AnchorError.moved) { try first.advance(to: one) }
+    }
+
     @Test func `what a writer that was killed left behind does not stop the next step`() throws {
         let folder = try TemporaryFolder()
         let anchor = try FileAnchor.create(path: folder.path("anchor"))
