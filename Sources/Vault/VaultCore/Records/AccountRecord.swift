@@ -187,19 +187,21 @@ package struct AccountRecord: Equatable, Sendable {
 
     private static let spentMax = 8
 
-    /// A bound on what one batch adds to a serial: a batch has 256 commands, and each takes two at most.
-    private static let serialsPerBatch: UInt64 = 1 << 16
+    /// Far above what one batch adds to a serial (it has 256 commands, and each takes two at most), so that what a restore
+    /// draws has room below it; and small enough for 2^39 batches.
+    private static let serialsPerBatch: UInt64 = 1 << 24
 
-    package mutating func passSerials(ofBatches batches: UInt64) {
+    /// - Parameter drawn: below 2^24.
+    package mutating func passSerials(ofBatches batches: UInt64, drawn: UInt64) {
         let passed = batches.saturatingAdd(1).multipliedReportingOverflow(by: Self.serialsPerBatch)
-        serial = serial.saturatingAdd(passed.overflow ? .max : passed.partialValue)
+        serial = serial.saturatingAdd(passed.overflow ? .max : passed.partialValue).saturatingAdd(drawn)
     }
 
     /// The record came back from a backup: what happened in the batches since is unknown, so a count may be too low, a
     /// registration retired, and a change without the key called off. The serial passes over all that were given out
     /// since, lest a message of that time be fresh again.
-    package mutating func freeze(nonce: ThawNonce, batchesMissed: UInt64) {
-        passSerials(ofBatches: batchesMissed)
+    package mutating func freeze(nonce: ThawNonce, batchesMissed: UInt64, drawn: UInt64 = 0) {
+        passSerials(ofBatches: batchesMissed, drawn: drawn)
         requestedChange = nil
         // A later one may have been acknowledged.
         head = head.map { KeptHead(head: $0.head, isRestored: true) }

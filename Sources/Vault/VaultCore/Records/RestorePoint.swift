@@ -10,6 +10,10 @@ package struct RestorePoint: ByteCodable, Equatable, Sendable {
     /// 32 random bytes; every account's thaw nonce comes from them.
     package let seed: [UInt8]
 
+    /// Added to every serial that the restore passes over, below 2^24. Two restores from one copy whose anchor was put back
+    /// as well have one epoch, and so would give out the same serials: what was signed for one would count in the other.
+    package var drawnSerials: UInt64 { seed.prefix(3).reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
+
     package init(epoch: UInt64, using generator: inout some RandomNumberGenerator) {
         self.epoch = epoch
         seed = generator.bytes(Self.seedBytes)

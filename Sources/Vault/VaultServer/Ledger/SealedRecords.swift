@@ -69,7 +69,9 @@ package struct SealedRecords: Sendable {
         /// too, else the messages that registered it would register it again, with a fresh count.
         package func newAccount(_ name: AccountName) -> AccountRecord {
             var record = AccountRecord(serial: sealer.firstSerial(of: name))
-            if let restorePoint { record.passSerials(ofBatches: restorePoint.epoch) }
+            if let restorePoint {
+                record.passSerials(ofBatches: restorePoint.epoch, drawn: restorePoint.drawnSerials)
+            }
             return record
         }
 
@@ -81,7 +83,7 @@ package struct SealedRecords: Sendable {
             if let restorePoint, stored.epoch <= restorePoint.epoch {
                 record.freeze(
                     nonce: sealer.thawNonce(of: stored.key, after: restorePoint),
-                    batchesMissed: restorePoint.epoch - stored.epoch)
+                    batchesMissed: restorePoint.epoch - stored.epoch, drawn: restorePoint.drawnSerials)
             }
             return record
         }

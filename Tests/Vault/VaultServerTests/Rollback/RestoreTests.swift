@@ -93,6 +93,34 @@ import VaultServer
         #expect(second.frozen != nil && second.frozen != first.frozen)
     }
 
+    @Test func `two restores of one copy whose anchor was put back as well do not give the same serials`() async throws
+    {
+        let (vault, _, _) = try await scene()
+        let copy = store.copied()
+        try vault.administrationHeartbeat()
+        let held = anchor.held
+        var serials: Set<UInt64> = []
+        var firstSerials: Set<UInt64> = []
+        for round in UInt8(1)...3 {
+            store.restore(copy)
+            anchor.set { $0.held = held }
+            var generator = RepeatedByte(byte: round)
+            _ = try vault.records.restore(evenIfCurrent: false, using: &generator)
+            let service = try await vault.reopened()
+            serials.insert(try await status(service, vault).serial)
+            let stranger = try TestClient(vault, account: "stranger").talking(to: service)
+            firstSerials.insert(try await stranger.status().serial)
+        }
+        #expect(serials.count == 3 && firstSerials.count == 3)
+    }
+
+    /// Other bytes for each restore, and the same in each run.
+    private struct RepeatedByte: RandomNumberGenerator {
+        let byte: UInt8
+
+        func next() -> UInt64 { UInt64(byte) * 0x0101_0101_0101_0101 }
+    }
+
     @Test func `the messages that registered an account since the copy do not register it again`() async throws {
         let vault = try await TestVault(store: store, anchor: anchor)
         let client = try TestClient(vault)
