@@ -92,7 +92,7 @@ struct TenantCommands: ParsableCommand {
             let known: TenantRecord?
             let fleet: Fleet?
             do throws(LedgerError) {
-                known = try administration.tenants().first { $0.name == name }
+                known = try administration.tenant(name)
                 fleet = try administration.configuration().fleet
             } catch { throw CommandFailure(error) }
             guard let keySet = keySet ?? known?.keySet else {

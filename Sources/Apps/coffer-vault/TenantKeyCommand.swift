@@ -31,7 +31,7 @@ extension TenantCommands {
         func run() async throws {
             let administration = VaultAdministration(records: try VaultFolder(path: dir).open())
             let known: TenantRecord?
-            do throws(LedgerError) { known = try administration.tenants().first { $0.name == name } } catch {
+            do throws(LedgerError) { known = try administration.tenant(name) } catch {
                 throw CommandFailure(error)
             }
             guard var tenant = known else {

@@ -62,6 +62,12 @@ package struct VaultAdministration: Sendable {
         return tenants
     }
 
+    /// This one alone, so that another one's damaged record stops nothing here. Nil if there is no such tenant.
+    package func tenant(_ name: String) throws(LedgerError) -> TenantRecord? {
+        guard try configuration().tenants.contains(name) else { return nil }
+        return try records.load([records.sealer.tenant(name)]).record(TenantRecord.self, at: 0)
+    }
+
     /// Puts one fleet in the place of another, if nobody else did so in between.
     func replaceFleet(_ known: Fleet?, by fleet: Fleet) throws(LedgerError) {
         var isReplaced = false

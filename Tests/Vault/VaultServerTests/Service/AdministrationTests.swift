@@ -96,6 +96,21 @@ import VaultServer
         #expect(try await client.status().record?.header == registration.record.header)
     }
 
+    @Test func `one tenant's damaged record does not stop another tenant's keys`() async throws {
+        let store = MemoryRecordStore()
+        let vault = try await TestVault(store: store)
+        let administration = VaultAdministration(records: vault.records)
+        let tenant = try #require(try administration.tenant(TestVault.tenant))
+        try administration.setTenant(TenantRecord(name: "other", keySet: tenant.keySet, policy: tenant.policy))
+        #expect(try administration.tenant("other")?.name == "other")
+        store.tamper(vault.records.sealer.tenant("other")) { $0[50] ^= 1 }
+        #expect(throws: LedgerError.self) { try administration.tenants() }
+        #expect(throws: LedgerError.self) { try administration.tenant("other") }
+        #expect(try administration.tenant(TestVault.tenant) == tenant)
+        try administration.setTenant(tenant)
+        #expect(try administration.tenant("nobody") == nil)
+    }
+
     @Test func `a flood without a sign-in reads the store once in a second`() async throws {
         let store = MemoryRecordStore()
         let vault = try await TestVault(store: store)
