@@ -18,6 +18,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var unansweredCount = 0
     private var phaseStart = NIODeadline.distantPast
     private var timer: Scheduled<Void>?
+    private var timerDeadline = NIODeadline.distantPast
 
     init(bounds: VaultHTTP.Bounds, connections: Connections) {
         self.bounds = bounds
@@ -45,12 +46,12 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .head:
             isReceiving = true
             unansweredCount += 1
-            phaseStart = context.eventLoop.now
+            beginPhase(context)
             if let id { connections.works(id) }
         case .body: break
         case .end:
             isReceiving = false
-            phaseStart = context.eventLoop.now
+            beginPhase(context)
             rest()
         }
         context.fireChannelRead(data)
@@ -82,7 +83,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private func answered(_ context: ChannelHandlerContext) {
         unansweredCount -= 1
         isFirst = false
-        if !isReceiving { phaseStart = context.eventLoop.now }
+        if !isReceiving { beginPhase(context) }
         rest()
     }
 
@@ -98,14 +99,23 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         return isFirst ? (bounds.requestSeconds, .slowRequest) : (bounds.idleSeconds, .idle)
     }
 
+    private var deadline: NIODeadline { phaseStart + .seconds(phase.seconds) }
+
+    /// A later deadline is seen when the timer fires; an earlier one would be seen too late.
+    private func beginPhase(_ context: ChannelHandlerContext) {
+        phaseStart = context.eventLoop.now
+        guard let timer, deadline < timerDeadline else { return }
+        timer.cancel()
+        schedule(context)
+    }
+
     private func schedule(_ context: ChannelHandlerContext) {
-        let deadline = phaseStart + .seconds(phase.seconds)
-        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { self.look(context) }
+        timerDeadline = deadline
+        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: timerDeadline) { self.look(context) }
     }
 
     private func look(_ context: ChannelHandlerContext) {
-        let phase = phase
-        guard context.eventLoop.now >= phaseStart + .seconds(phase.seconds) else { return schedule(context) }
+        guard context.eventLoop.now >= deadline else { return schedule(context) }
         connections.close(context.channel, phase.reason)
     }
 }

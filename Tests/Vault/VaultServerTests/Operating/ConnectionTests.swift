@@ -84,6 +84,24 @@ import Testing
         #expect(closed("idle"))
     }
 
+    @Test func `a request that begins in a long idle time is due as any other`() throws {
+        let bounds = bounds { $0.idleSeconds = 3600 }
+        let connections = Connections(bounds: bounds, metrics: metrics)
+        let channel = try open(bounds, connections)
+        try channel.writeInbound(Self.head)
+        try channel.writeInbound(HTTPRequestPart.end(nil))
+        try channel.writeOutbound(Self.answer)
+        try channel.writeOutbound(HTTPResponsePart.end(nil))
+        // The timer of the first request fires, and waits for the idle time from then on.
+        pass(600, channel)
+        try channel.writeInbound(Self.head)
+        pass(9, channel)
+        #expect(connections.count == 1)
+        pass(1, channel)
+        #expect(connections.count == 0)
+        #expect(closed("slow_request"))
+    }
+
     @Test func `a client that does not take its answer is closed`() throws {
         let connections = Connections(bounds: bounds(), metrics: metrics)
         let channel = try open(bounds(), connections)
