@@ -5,10 +5,18 @@ import CPKCS11
 package enum TokenObjects {
     private static let application = "coffer-vault"
 
+    /// What is made and what is looked for: in the token, and made with the PIN. An object that somebody put there without
+    /// the PIN, under a vault's id, is not found.
+    private static func protected() -> TokenAttributes {
+        var attributes = TokenAttributes()
+        for flag in [CKA_TOKEN, CKA_PRIVATE] { attributes.set(flag, true) }
+        return attributes
+    }
+
     // MARK: The wrapping key
 
     static func key(_ id: TokenObjectID) -> TokenAttributes {
-        var search = TokenAttributes()
+        var search = protected()
         search.set(CKA_CLASS, number: CKO_SECRET_KEY)
         search.set(CKA_ID, id.bytes)
         return search
@@ -19,7 +27,7 @@ package enum TokenObjects {
         template.set(CKA_KEY_TYPE, number: CKK_AES)
         template.set(CKA_VALUE_LEN, number: 32)
         template.set(CKA_LABEL, "\(application) \(label) \(id.hex.prefix(8))")
-        for flag in [CKA_TOKEN, CKA_PRIVATE, CKA_SENSITIVE, CKA_ENCRYPT, CKA_DECRYPT] { template.set(flag, true) }
+        for flag in [CKA_SENSITIVE, CKA_ENCRYPT, CKA_DECRYPT] { template.set(flag, true) }
         for flag in [CKA_EXTRACTABLE, CKA_WRAP, CKA_UNWRAP, CKA_MODIFIABLE] { template.set(flag, false) }
         return template
     }
@@ -27,7 +35,7 @@ package enum TokenObjects {
     // MARK: The anchor
 
     static func anchor(_ id: TokenObjectID) -> TokenAttributes {
-        var search = TokenAttributes()
+        var search = protected()
         search.set(CKA_CLASS, number: CKO_DATA)
         search.set(CKA_LABEL, "\(application) anchor \(id.hex)")
         return search
@@ -36,7 +44,6 @@ package enum TokenObjects {
     static func newAnchor(_ id: TokenObjectID, value: [UInt8]) -> TokenAttributes {
         var template = anchor(id)
         template.set(CKA_APPLICATION, application)
-        for flag in [CKA_TOKEN, CKA_PRIVATE] { template.set(flag, true) }
         template.set(CKA_MODIFIABLE, false)
         template.set(CKA_VALUE, value)
         return template
@@ -58,9 +65,8 @@ package enum TokenObjects {
         try token.perform { session throws(TokenError) in
             var labels: [String] = []
             for type in [CKO_SECRET_KEY, CKO_DATA] {
-                var search = TokenAttributes()
+                var search = protected()
                 search.set(CKA_CLASS, number: type)
-                search.set(CKA_TOKEN, true)
                 for object in try session.find(search) {
                     let label = try session.value(CKA_LABEL, of: object, bytesMax: 256)
                     let text = String(decoding: label ?? [], as: UTF8.self)

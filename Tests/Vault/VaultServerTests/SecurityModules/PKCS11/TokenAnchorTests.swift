@@ -121,6 +121,29 @@ import VaultServer
         #expect(both > 0)
     }
 
+    @Test func `an object that was put there without the PIN is no anchor`() throws {
+        let (one, other) = (chain.head(after: .none), try SoftHSM.newToken())
+        let two = chain.head(after: one)
+        let elsewhere = TokenAnchor(
+            try other.open(in: folder), settings: try other.settings(id, interval: 0, isSynced: false),
+            lockPath: folder.path("lock"))
+        try elsewhere.create()
+        for step in [one, two] { try elsewhere.advance(to: step) }
+        let there = try RawSession(other)
+        defer { there.close() }
+        let anchor = try anchor()
+        try anchor.create()
+        try anchor.advance(to: one)
+        let raw = try RawSession(soft)
+        defer { raw.close() }
+        try raw.createData(
+            label: "coffer-vault anchor \(id)", value: try there.value(CKA_VALUE, of: try there.only(CKO_DATA)),
+            isPrivate: false)
+        #expect(try anchor.heads() == [one.anchored])
+        try anchor.advance(to: two)
+        #expect(try anchor.heads() == [two.anchored])
+    }
+
     @Test func `two heads of one epoch are both shown, so that neither passes`() throws {
         let anchor = try anchor()
         try anchor.create()

@@ -276,17 +276,19 @@ struct RawSession {
         return Array(sealed.prefix(Int(count)))
     }
 
-    /// A private data object in the token.
-    func createData(label: String, value: [UInt8]) throws {
-        var (type, yes, label, value) = (CKO_DATA, CK_BBOOL(CK_TRUE), Array(label.utf8), value)
+    /// A data object in the token; a private one needs the PIN.
+    func createData(label: String, value: [UInt8], isPrivate: Bool = true) throws {
+        var (type, label, value) = (CKO_DATA, Array(label.utf8), value)
+        var flags: [UInt8] = [1, isPrivate ? 1 : 0]
         try withUnsafeMutablePointer(to: &type) { type in
-            try withUnsafeMutablePointer(to: &yes) { yes in
+            try flags.withUnsafeMutableBytes { flags in
                 try label.withUnsafeMutableBytes { label in
                     try value.withUnsafeMutableBytes { value in
                         var template = [
                             CK_ATTRIBUTE(type: CKA_CLASS, pValue: type, ulValueLen: UInt(MemoryLayout<UInt>.size)),
-                            CK_ATTRIBUTE(type: CKA_TOKEN, pValue: yes, ulValueLen: 1),
-                            CK_ATTRIBUTE(type: CKA_PRIVATE, pValue: yes, ulValueLen: 1),
+                            CK_ATTRIBUTE(type: CKA_TOKEN, pValue: flags.baseAddress, ulValueLen: 1),
+                            CK_ATTRIBUTE(
+                                type: CKA_PRIVATE, pValue: flags.baseAddress?.advanced(by: 1), ulValueLen: 1),
                             CK_ATTRIBUTE(
                                 type: CKA_LABEL, pValue: label.baseAddress, ulValueLen: UInt(label.count)),
                             CK_ATTRIBUTE(
