@@ -282,9 +282,16 @@ class OneVault(TokenSession):
         self.vault("init", "soft", "--name", "soft")
         self.vault("tenant", "add", "app", "--dir", "soft", "--jwks", "issuer/issuer.jwks.json")
         serial = self.serials["one"]
-        self.vault("token", "move", "soft", *self.token_options(serial))
-        self.assertFalse((self.folder / "soft" / "security-module.key").exists())
-        self.assertFalse((self.folder / "soft" / "data-key.wrapped").exists())
+        files = [self.folder / "soft" / name for name in ("security-module.key", "data-key.wrapped")]
+        before = [(file, file.read_bytes()) for file in files]
+        self.assertIn("Make a new backup now", self.vault("token", "move", "soft", *self.token_options(serial)))
+        self.assertFalse(any(file.exists() for file in files))
+        # As a move leaves it that was cut when the new settings were kept.
+        for file, content in before:
+            file.write_bytes(content)
+            file.chmod(0o600)
+        self.vault("audit", "soft")
+        self.assertFalse(any(file.exists() for file in files))
         self.assertIn("app", self.vault("tenant", "list", "--dir", "soft"))
 
         self.stop("one")

@@ -103,6 +103,7 @@ struct TokenCommands: ParsableCommand {
             }
             Output.line("\(chosen.token.name) has the vault's key now.")
             destroyOld(parts.keys, in: vault)
+            Output.line("Make a new backup now: copies from before the move do not open.")
         }
 
         private func keep(_ settings: TokenSettings, in vault: VaultFolder) throws(AnchorError) {

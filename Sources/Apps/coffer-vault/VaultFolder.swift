@@ -43,6 +43,7 @@ struct VaultFolder {
         do throws(LedgerError) { anchoring = try SealedRecords.anchoring(of: opened, dataKey: keys.dataKey) } catch {
             throw CommandFailure(error)
         }
+        if keys.token != nil { deleteMovedKeyFile() }
         return Parts(
             keys: keys, anchorSettings: anchoring.settings,
             records: SealedRecords(

@@ -33,6 +33,17 @@ extension VaultFolder {
         } catch { throw CommandFailure(error) }
     }
 
+    /// Deletes the key file that a move to a token left when it was cut after the new settings were kept. Only once the
+    /// token's data key has opened the store: until then the file may be what opens it.
+    func deleteMovedKeyFile() {
+        for path in [wrappingKey, wrappedDataKey] where FileManager.default.fileExists(atPath: path) {
+            Output.error(
+                unlink(path) == 0
+                    ? "coffer-vault: \(path), which a move to the token left, is deleted. Destroy its copies."
+                    : "coffer-vault: \(path) is still there. Delete it: it opens the records.")
+        }
+    }
+
     /// What the folder says of the vault's token; nil if it has none.
     func readTokenSettings() throws(SecurityModuleError) -> TokenSettings? {
         guard FileManager.default.fileExists(atPath: tokenSettings) else { return nil }
