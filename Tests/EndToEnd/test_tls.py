@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import ssl
+import threading
 import time
 import unittest
 
@@ -149,6 +150,21 @@ class TLS(FleetSession):
         self.addCleanup(silent.close)
         silent.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
         self.assertEqual(silent.recv(1), b"")
+
+    def test_sighup_during_the_start_ends_nothing(self):
+        self.stop("one")
+        os.mkfifo(self.folder / "later.toml")
+        self.options = [*self.options, "--fleet", "later.toml"]
+
+        def hang_up():
+            # Opens when the vault does, which is in the midst of its start then and waits for the text.
+            with open(self.folder / "later.toml", "wb") as later:
+                self.processes["one"].send_signal(signal.SIGHUP)
+                later.write((self.folder / "fleet.toml").read_bytes())
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        self.start("one")
+        self.assertEqual(self.get("/health")[0], 200)
 
     def test_sighup_without_a_certificate_ends_nothing(self):
         self.stop("one")

@@ -40,6 +40,8 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup var limits: LimitOptions
 
     func run() async throws {
+        // Until `Rereading` takes it: the system's own answer, while the store is still proved, is to end the process.
+        signal(SIGHUP, SIG_IGN)
         ProcessStart.note()
         let address = try ListenAddress.parse(listen)
         let operatorAddress = try metrics.map { try ListenAddress.parse($0) }
