@@ -137,18 +137,25 @@ final class SimulatedVault {
     func account(_ name: AccountName) -> AccountRecord? {
         let position = checks.names.firstIndex(of: name)
         let key = position.map { opened[$0].key } ?? records.sealer.account(name)
-        let newest = setAside.map { aside in aside.records.first { $0.key == key } } ?? disk.record(key)
-        guard let stored = newest, let position else { return nil }
+        guard let stored = newest(key), let position else { return nil }
         if opened[position].sealed != stored.sealed {
             var record = try? records.sealer.open(AccountRecord.self, stored)
             if let lostEpoch, stored.epoch <= lostEpoch {
-                record?.freeze(nonce: Self.someNonce, batchesMissed: lostEpoch - stored.epoch)
+                let point = newest(records.sealer.restorePoint).flatMap {
+                    try? records.sealer.open(RestorePoint.self, $0)
+                }
+                record?.freeze(
+                    nonce: Self.someNonce, batchesMissed: lostEpoch - stored.epoch, drawn: point?.drawnSerials ?? 0)
             }
             // Which one it is nobody here asks.
             if record?.thawNonce != nil { record?.thawNonce = Self.someNonce }
             opened[position] = (key, stored.sealed, record)
         }
         return opened[position].record
+    }
+
+    private func newest(_ key: RecordKey) -> StoredRecord? {
+        setAside.map { aside in aside.records.first { $0.key == key } } ?? disk.record(key)
     }
 
     /// Before anything else: whose records there will be.

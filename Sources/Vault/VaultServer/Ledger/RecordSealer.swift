@@ -37,7 +37,7 @@ package struct RecordSealer: Sendable {
     package var configuration: RecordKey { name("configuration", []) }
     package var identity: RecordKey { name("identity", []) }
     package var anchorSettings: RecordKey { name("anchor", []) }
-    var restorePoint: RecordKey { name("restore", []) }
+    package var restorePoint: RecordKey { name("restore", []) }
     package func tenant(_ tenant: String) -> RecordKey { name("tenant", Array(tenant.utf8)) }
 
     /// Account numbers lie in the store as keyed hashes alone.
