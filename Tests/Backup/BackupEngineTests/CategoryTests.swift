@@ -13,7 +13,12 @@ import Testing
         ("Media/WhatsApp Animated Gifs/VID-2.mp4", .videos), ("Media/WhatsApp Voice Notes/202401/PTT-1.opus", .voice),
         ("Media/WhatsApp Audio/AUD-1.m4a", .voice), ("voice/a.mp4", .voice), ("voice/a", .voice),
         ("Media/WhatsApp Documents/DOC-1.pdf", .documents), ("Documents/photo.jpg", .photos),
-        ("Documents/LICENSE", .documents), ("bin/share-hook", .other), ("a", .other), ("a.", .other), (".jpg", .photos),
+        ("Documents/LICENSE", .documents), ("Media/WhatsApp Documents/Sent/photo.jpg", .documents),
+        ("Media/WhatsApp Documents/old.db", .messages), ("Media/.Statuses/a.jpg", .statuses),
+        ("Media/.Statuses/a.mp4", .statuses), ("Media/WhatsApp Business Video/a", .videos),
+        ("Media/WhatsApp Video Notes/a.mp4", .videos), ("Media/WhatsApp Profile Photos/x", .photos),
+        ("Media/WhatsApp Nothing/a.jpg", .photos), ("bin/share-hook", .other), ("a", .other), ("a.", .other),
+        (".jpg", .photos),
         ("photos/thing.xyz", .photos), ("db", .other), ("", .other),
     ])
     func `follows from its name and its folders`(path: String, category: BackupEngine.Category) {

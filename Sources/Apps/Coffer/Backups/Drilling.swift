@@ -117,9 +117,9 @@ extension Device {
         (try? folder.read(Self.scratchFileName)).flatMap { $0 }.map { String(decoding: $0, as: UTF8.self) }
     }
 
-    private func source(of snapshot: Snapshot) -> FolderSource? {
+    private func source(of snapshot: Snapshot) -> (any BackupSource)? {
         guard let settings = try? enabledSettings(), settings.source == snapshot.source else { return nil }
-        return try? FolderSource(path: settings.source)
+        return try? SourceLocation(settings.source).open()
     }
 
     /// Where it is elsewhere is noted, so that the next run finds it if this one is killed.

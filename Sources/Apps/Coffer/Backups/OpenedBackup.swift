@@ -43,7 +43,7 @@ public struct OpenedBackup: Sendable {
         case at(UInt64)
     }
 
-    /// Makes a snapshot of a folder.
+    /// Makes a snapshot of a source.
     ///
     /// - Parameters:
     ///   - copies: a folder in which encrypted copies of databases are kept, so that the next backup of a database is
@@ -54,14 +54,12 @@ public struct OpenedBackup: Sendable {
     ///   - above: the new snapshot's number is higher than this one.
     /// - Returns: also the first files with messages that a pattern left out.
     func makeSnapshot(
-        of folder: String, copies: String?, knownFiles: String?, above: UInt32 = 0, ignoringRoom: Bool = false,
+        of source: any BackupSource, copies: String?, knownFiles: String?, above: UInt32 = 0,
+        ignoringRoom: Bool = false,
         progress: @escaping ProgressHandler
     ) async throws(CofferError) -> (report: BackupReport, messagesLeftOut: [String]) {
         let selection = try leftOut.selection()
-        let source: SelectedSource
-        do { source = SelectedSource(try FolderSource(path: folder), selection) } catch {
-            throw CofferError(.source(error), place: place)
-        }
+        let source = SelectedSource(source, selection)
         func run() async throws(BackupError) -> BackupReport {
             try await Backup.run(
                 source, into: repository, generator: SystemRandomNumberGenerator(), now: secondsSince1970,

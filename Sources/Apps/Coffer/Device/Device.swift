@@ -60,7 +60,7 @@ public struct Device: Sendable {
         _ = try? await leaveFleet()
         let check = try await backup.requireCurrent(unless: acceptingOlder, .backUp)
         let (report, messagesLeftOut) = try await backup.makeSnapshot(
-            of: settings.source, copies: folder.copies, knownFiles: knownFiles,
+            of: try SourceLocation(settings.source).open(), copies: folder.copies, knownFiles: knownFiles,
             above: check.newest?.number ?? 0, ignoringRoom: ignoringRoom, progress: progress)
         let told = await setHead(report.snapshot, in: backup.repository, settings, key: try key(settings).key)
         return BackupSummary(report, messagesLeftOut: messagesLeftOut, vaults: told, notes: check.notes)

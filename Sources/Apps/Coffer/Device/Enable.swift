@@ -87,22 +87,11 @@ extension Device {
         _ source: String, _ location: String
     ) throws(CofferError) -> (source: String, location: String, store: any ObjectStore) {
         let workingFolder = FileManager.default.currentDirectoryPath
-        guard !source.isEmpty else {
-            throw CofferError(.noSource, "The folder to back up has no name.", advice: "Name it.")
-        }
         let store = try StoreLocation.open(location)
         let absolute = StoreLocation.absolute(location, in: workingFolder)
-        let source = StoreLocation.absolute(source, in: workingFolder)
-        try requireFolder(source)
-        try requireOutside(source, store.place)
-        return (source, absolute, try StoreLocation.open(absolute))
-    }
-
-    private func requireFolder(_ source: String) throws(CofferError) {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: source, isDirectory: &isFolder), isFolder.boolValue else {
-            throw CofferError(.noSource, "\(source) is not there or is not a folder.", advice: "Check its name.")
-        }
+        let source = try SourceLocation(source).located(in: workingFolder)
+        if let path = source.path { try requireOutside(path, store.place) }
+        return (source.text, absolute, try StoreLocation.open(absolute))
     }
 
     /// A store inside the folder would be backed up into itself, and grow with every backup.
@@ -156,7 +145,8 @@ extension Device {
         let storeID = Hex.encode(generator.bytes(StoreID.byteCount))
         let settings = DeviceSettings(
             phase: .enabling, source: source, store: store, storeID: storeID,
-            keyStorage: try KeyStorage.save(key, storeID: storeID, in: folder), protections: [])
+            keyStorage: try KeyStorage.save(key, storeID: storeID, in: folder), protections: [],
+            leftOut: SourceLocation(source).leftOutAtFirst.orNil)
         try folder.save(settings)
         return (settings, SixtyFourDigitKey(key))
     }

@@ -40,7 +40,7 @@ extension Device {
             DeviceSettings(
                 phase: .enabled, source: source, store: location, storeID: header.store.hex, keyStorage: storage,
                 protections: signIn == nil ? [.sixtyFourDigitKey] : [.password], signIn: signIn,
-                mayBeRegistered: header.fleet != nil))
+                mayBeRegistered: header.fleet != nil, leftOut: SourceLocation(source).leftOutAtFirst.orNil))
         return opened.notes
     }
 }

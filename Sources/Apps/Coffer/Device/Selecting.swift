@@ -9,6 +9,7 @@ public enum FileCategory: String, Codable, Sendable, CaseIterable {
     case documents
     case stickers
     case videos
+    case statuses
     case other
 
     var category: BackupEngine.Category { BackupEngine.Category(rawValue: rawValue) ?? .other }
@@ -20,21 +21,32 @@ public struct LeftOut: Codable, Equatable, Sendable {
     public var categories: Set<FileCategory> = []
     /// Files and folders whose name or path is as one of these says (`Docs/Manual.md`).
     public var patterns: [String] = []
+    /// WhatsApp's own backups that a newer one beside them has replaced; nil for not.
+    public var olderDumps: Bool?
 
     public static let nothing = LeftOut()
 
     public init() {}
 
-    /// Categories and patterns, as they stand in a snapshot.
+    /// nil for nothing, as it is kept.
+    var orNil: LeftOut? { self == .nothing ? nil : self }
+
+    /// What stands for the older ones of WhatsApp's own backups.
+    public static let olderDumpsItem = SourceSelection.olderDumps
+
+    /// Categories, `older-dumps` and patterns, as they stand in a snapshot.
     public var items: [String] {
-        FileCategory.allCases.filter { categories.contains($0) }.map(\.rawValue) + patterns
+        FileCategory.allCases.filter { categories.contains($0) }.map(\.rawValue)
+            + (olderDumps == true ? [Self.olderDumpsItem] : []) + patterns
     }
 
     /// - Throws: usage, if a pattern is none.
     func selection() throws(CofferError) -> SourceSelection {
         var globs: [Glob] = []
         for pattern in patterns { globs.append(try Self.glob(pattern)) }
-        return SourceSelection(withoutCategories: Set(categories.map(\.category)), withoutPatterns: globs)
+        return SourceSelection(
+            withoutCategories: Set(categories.map(\.category)), withoutPatterns: globs,
+            withoutOlderDumps: olderDumps == true)
     }
 
     private static func glob(_ pattern: String) throws(CofferError) -> Glob {
@@ -65,8 +77,16 @@ public struct SelectionStatus: Sendable, Equatable, Codable {
         public let bytesLeftOut: UInt64
     }
 
+    public struct OlderDumps: Sendable, Equatable, Codable {
+        public let files: Int
+        public let bytes: UInt64
+        public let filesLeftOut: Int
+    }
+
     public let source: String
     public let categories: [Amount]
+    /// Of these, WhatsApp's own backups that a newer one has replaced: `filesLeftOut` says whether they are saved.
+    public let olderDumps: OlderDumps
     public let leftOut: LeftOut
     /// What the person must know, a sentence each.
     public let warnings: [String]
@@ -83,7 +103,13 @@ extension Device {
         var settings = try enabledSettings()
         var leftOut = settings.leftOut ?? .nothing
         try change(&leftOut)
-        settings.leftOut = leftOut == .nothing ? nil : leftOut
+        if leftOut.olderDumps == true, !SourceLocation(settings.source).isWhatsApp {
+            throw CofferError(
+                .badPattern,
+                "\(LeftOut.olderDumpsItem) is about WhatsApp's own backups in a whatsapp: folder. Nothing was changed.",
+                advice: "For files or folders of that name: '**/\(LeftOut.olderDumpsItem)'.")
+        }
+        settings.leftOut = leftOut.orNil
         // A pattern that is none, or a folder that is not there, changes nothing.
         let status = try survey(settings)
         try folder.save(settings)
@@ -93,9 +119,10 @@ extension Device {
     private func survey(_ settings: DeviceSettings) throws(CofferError) -> SelectionStatus {
         let leftOut = settings.leftOut ?? .nothing
         let selection = try leftOut.selection()
+        let source = try SourceLocation(settings.source).open()
         let survey: SelectionSurvey
         do {
-            survey = try SelectionSurvey.run(try FolderSource(path: settings.source), selection)
+            survey = try SelectionSurvey.run(source, selection)
         } catch {
             throw CofferError(BackupError.source(error), place: settings.store)
         }
@@ -105,11 +132,22 @@ extension Device {
                 category: category, isSaved: !leftOut.categories.contains(category), files: amount.files,
                 bytes: amount.bytes, filesLeftOut: amount.filesLeftOut, bytesLeftOut: amount.bytesLeftOut)
         }
+        let dumps = survey.superseded
+        return SelectionStatus(
+            source: settings.source, categories: amounts,
+            olderDumps: .init(files: dumps.files, bytes: dumps.bytes, filesLeftOut: dumps.filesLeftOut),
+            leftOut: leftOut, warnings: warnings(survey, leftOut))
+    }
+
+    /// A dump that a newer one has replaced is not missed.
+    private func warnings(_ survey: SelectionSurvey, _ leftOut: LeftOut) -> [String] {
+        let leavesAllOut = leftOut.categories.contains(.messages)
         let messages = survey[.messages]
-        let warnings =
-            messages.filesLeftOut == 0
-            ? leftOut.categories.contains(.messages) ? ["Messages are not saved."] : []
-            : ["\(messages.filesLeftOut) of \(messages.files) databases and other files with messages are not saved."]
-        return SelectionStatus(source: settings.source, categories: amounts, leftOut: leftOut, warnings: warnings)
+        let replaced = leavesAllOut ? 0 : survey.superseded.filesLeftOut
+        guard messages.filesLeftOut > replaced else { return leavesAllOut ? ["Messages are not saved."] : [] }
+        return [
+            "\(messages.filesLeftOut - replaced) of \(messages.files - replaced) databases and other files with messages are not "
+                + "saved."
+        ]
     }
 }

@@ -41,13 +41,17 @@ public struct EnabledBackup: Sendable, Equatable {
     public let source: String
     public let store: String
     public let protections: [Protection]
+    /// What is not saved, categories and patterns.
+    public let leftOut: [String]
 }
 
 extension Device {
     /// What is enabled, from this device's settings alone.
     public func enabledBackup() throws(CofferError) -> EnabledBackup {
         let settings = try settings(in: [.enabled, .enabling])
-        return EnabledBackup(source: settings.source, store: settings.store, protections: settings.protections)
+        return EnabledBackup(
+            source: settings.source, store: settings.store, protections: settings.protections,
+            leftOut: (settings.leftOut ?? .nothing).items)
     }
 
     /// Also looks into the store and asks the vaults, which is never charged. With the key it asks for the history, which

@@ -11,7 +11,8 @@ struct Enable: AsyncParsableCommand {
             of it back. With --key-file it is written to a new file instead, for you to put in a safe place.
             """)
 
-    @Argument(help: "The folder to back up.") var folder: String
+    @Argument(help: "The folder to back up, or whatsapp:FOLDER for WhatsApp's folder on a phone or a copy of it.")
+    var folder: String
     @Option(help: ArgumentHelp("Where the encrypted backup goes: a folder.", valueName: "store")) var to: String
     @Option(help: ArgumentHelp("Protect the backup by a password in the fleet of this file.", valueName: "file"))
     var fleet: String?
@@ -65,6 +66,10 @@ struct Enable: AsyncParsableCommand {
             Output.line("Backup of \(folder) to \(to) is on. \(who) can read it, and nobody else.")
         }
         notes.forEach { Output.line(Output.printable($0)) }
+        let leftOut = try common.device.enabledBackup().leftOut
+        if !leftOut.isEmpty {
+            Output.line("Left out: \(Words.list(leftOut)). coffer include shows what that is, and changes it.")
+        }
         Output.line("Next: coffer backup")
     }
 

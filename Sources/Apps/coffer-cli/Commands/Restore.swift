@@ -34,6 +34,9 @@ struct Restore: AsyncParsableCommand {
 
     func validate() throws {
         guard snapshot == nil || at == nil else { throw ValidationError("Say --snapshot or --at, not both.") }
+        guard !folder.hasPrefix("whatsapp:") else {
+            throw ValidationError("A backup is restored to a folder: name it without whatsapp:.")
+        }
         // Before a password costs an attempt.
         for item in only {
             guard let meant = CategoryList.meant(by: item) else { continue }

@@ -40,6 +40,13 @@ private enum Items {
             Output.line(
                 "  \(name)\(padding) \(Words.count(amount.files, "file")), \(Words.bytes(amount.bytes)): \(saved)")
         }
+        let dumps = status.olderDumps
+        if dumps.files > 0 {
+            let saved = dumps.filesLeftOut == 0 ? "saved" : "left out"
+            Output.line(
+                "  \(LeftOut.olderDumpsItem): of the messages \(Words.count(dumps.files, "file")), \(Words.bytes(dumps.bytes)), that "
+                    + "WhatsApp has replaced by newer ones: \(saved)")
+        }
         for pattern in status.leftOut.patterns { Output.line("  left out: \(Output.printable(name: pattern))") }
         for warning in status.warnings { Output.note("Warning: \(warning)") }
     }
@@ -80,7 +87,9 @@ struct Include: ParsableCommand {
 
     private func change(_ leftOut: inout LeftOut) throws(CofferError) {
         if items.contains(Items.everything) { leftOut = .nothing }
-        let (categories, patterns) = Items.parse(items.filter { $0 != Items.everything })
+        if items.contains(LeftOut.olderDumpsItem) { leftOut.olderDumps = nil }
+        let (categories, patterns) = Items.parse(
+            items.filter { $0 != Items.everything && $0 != LeftOut.olderDumpsItem })
         if only { leftOut.categories = Set(FileCategory.allCases).subtracting(categories + [.messages]) }
         leftOut.categories.subtract(categories)
         for pattern in patterns {
@@ -117,7 +126,8 @@ struct Exclude: ParsableCommand {
     }
 
     static func add(_ items: [String], to leftOut: inout LeftOut) {
-        let (categories, patterns) = Items.parse(items)
+        if items.contains(LeftOut.olderDumpsItem) { leftOut.olderDumps = true }
+        let (categories, patterns) = Items.parse(items.filter { $0 != LeftOut.olderDumpsItem })
         leftOut.categories.formUnion(categories)
         leftOut.patterns += patterns.filter { !leftOut.patterns.contains($0) }
     }

@@ -20,6 +20,8 @@ package protocol BackupSource: Sendable {
     func version(of file: SourceNode, form: FileForm) -> FileVersion?
     /// The extended attributes of a node, sorted by name, where its metadata does not hold them.
     func attributes(of node: SourceNode) -> [ExtendedAttribute]
+    /// Whether a newer file in the source has taken the place of a file, so that little is lost if it is not saved.
+    func isSuperseded(_ node: SourceNode) -> Bool
 }
 
 extension BackupSource {
@@ -36,6 +38,7 @@ extension BackupSource {
 
     package func version(of file: SourceNode, form: FileForm) -> FileVersion? { nil }
     package func attributes(of node: SourceNode) -> [ExtendedAttribute] { node.metadata.attributes }
+    package func isSuperseded(_ node: SourceNode) -> Bool { false }
 }
 
 /// What changes whenever a file does.

@@ -10,6 +10,8 @@ package enum Category: String, CaseIterable, Sendable {
     case documents
     case stickers
     case videos
+    /// What others showed for a day.
+    case statuses
     case other
 }
 
@@ -27,6 +29,7 @@ extension Category {
         guard let name = names.last else { return nil }
         let folders = names.dropLast()
         if isMessages(name) { return .messages }
+        if let category = whatsAppCategory(folders) { return category }
         let category = name.ending.flatMap { endings[$0] } ?? folderCategory(folders)
         switch category {
         case .photos?: return folders.contains { $0.text.contains("sticker") } ? .stickers : .photos
@@ -39,6 +42,16 @@ extension Category {
     private static func isMessages(_ name: Name) -> Bool {
         if let ending = name.ending, messageEndings.contains(where: { ending.hasPrefix($0) }) { return true }
         return name.text == "_chat.txt" || name.text.hasPrefix("whatsapp chat with ")
+    }
+
+    /// WhatsApp sorts what it saves into folders of these names: a photo that was sent as a document is one.
+    private static func whatsAppCategory(_ folders: ArraySlice<Name>) -> Category? {
+        for folder in folders.reversed() {
+            if folder.text == ".statuses" { return .statuses }
+            guard let app = whatsAppPrefixes.first(where: { folder.text.hasPrefix($0) }) else { continue }
+            if let category = whatsAppFolders[String(folder.text.dropFirst(app.count))] { return category }
+        }
+        return nil
     }
 
     /// The innermost folder that says what is in it.
@@ -99,6 +112,14 @@ extension Category {
     private static let folderWords: [(word: String, category: Category)] = [
         ("sticker", .stickers), ("voice", .voice), ("audio", .voice), ("ptt", .voice), ("document", .documents),
         ("video", .videos), ("animated gif", .videos), ("image", .photos), ("photo", .photos), ("picture", .photos),
+    ]
+
+    private static let whatsAppPrefixes = ["whatsapp business ", "whatsapp "]
+
+    private static let whatsAppFolders: [String: Category] = [
+        "images": .photos, "profile photos": .photos, "video": .videos, "video notes": .videos,
+        "animated gifs": .videos, "voice notes": .voice, "audio": .voice, "documents": .documents,
+        "stickers": .stickers, "sticker packs": .stickers, "backup excluded stickers": .stickers,
     ]
 
     /// Of the container of MPEG-4 (ISO 14496-12); others are films.

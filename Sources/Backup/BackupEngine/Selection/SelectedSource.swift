@@ -30,6 +30,7 @@ package final class SelectedSource: BackupSource {
         case .directory: return !selection.leavesOut(node.path, isFolder: true)
         case .symbolicLink, .other, .unreadable: return !selection.leavesOut(node.path, isFolder: false)
         case .file:
+            if selection.withoutOlderDumps, base.isSuperseded(node) { return false }
             if selection.leavesOut(node.path, isFolder: false) {
                 if Category.known(of: node.path) == .messages { note(node.path) }
                 return false
@@ -49,6 +50,7 @@ package final class SelectedSource: BackupSource {
     }
     package func version(of file: SourceNode, form: FileForm) -> FileVersion? { base.version(of: file, form: form) }
     package func attributes(of node: SourceNode) -> [ExtendedAttribute] { base.attributes(of: node) }
+    package func isSuperseded(_ node: SourceNode) -> Bool { base.isSuperseded(node) }
 }
 
 /// How much of each category a source holds, and how much of that is left out.
@@ -61,6 +63,8 @@ package struct SelectionSurvey: Equatable, Sendable {
     }
 
     private var amounts: [Category: Amount] = [:]
+    /// What a newer file has taken the place of, whatever its category.
+    package private(set) var superseded = Amount()
 
     package subscript(category: Category) -> Amount { amounts[category] ?? Amount() }
 
@@ -77,23 +81,28 @@ package struct SelectionSurvey: Equatable, Sendable {
                 case .directory:
                     folders.append((node, folder.isLeftOut || selection.leavesOut(node.path, isFolder: true)))
                 case .file(let bytes, _):
-                    let isLeftOut = folder.isLeftOut || selection.leavesOut(node.path, isFolder: false)
-                    survey.add(bytes, source.category(of: node), isLeftOut, selection)
+                    let isSuperseded = source.isSuperseded(node)
+                    let isLeftOut =
+                        folder.isLeftOut || selection.leavesOut(node.path, isFolder: false)
+                        || isSuperseded && selection.withoutOlderDumps
+                    let category = source.category(of: node)
+                    survey.amounts[category, default: Amount()].add(
+                        bytes, isLeftOut || selection.categories.contains(category))
+                    if isSuperseded { survey.superseded.add(bytes, isLeftOut) }
                 case .symbolicLink, .other, .unreadable: break
                 }
             }
         }
         return survey
     }
+}
 
-    private mutating func add(_ bytes: UInt64, _ category: Category, _ isLeftOut: Bool, _ selection: SourceSelection) {
-        var amount = self[category]
-        amount.files += 1
-        amount.bytes += bytes
-        if isLeftOut || selection.categories.contains(category) {
-            amount.filesLeftOut += 1
-            amount.bytesLeftOut += bytes
-        }
-        amounts[category] = amount
+extension SelectionSurvey.Amount {
+    fileprivate mutating func add(_ count: UInt64, _ isLeftOut: Bool) {
+        files += 1
+        bytes += count
+        guard isLeftOut else { return }
+        filesLeftOut += 1
+        bytesLeftOut += count
     }
 }

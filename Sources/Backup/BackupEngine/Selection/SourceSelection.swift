@@ -6,20 +6,30 @@ package struct SourceSelection: Equatable, Sendable {
     package var categories: Set<Category>
     /// Files, links and folders whose path is as one of these says.
     package var patterns: [Glob]
+    /// Files that a newer one in the source has taken the place of.
+    package var withoutOlderDumps = false
+
+    /// How people say that.
+    package static let olderDumps = "older-dumps"
 
     package static let everything = SourceSelection()
 
-    package init(withoutCategories categories: Set<Category> = [], withoutPatterns patterns: [Glob] = []) {
+    package init(
+        withoutCategories categories: Set<Category> = [], withoutPatterns patterns: [Glob] = [],
+        withoutOlderDumps: Bool = false
+    ) {
         self.categories = categories
+        self.withoutOlderDumps = withoutOlderDumps
         self.patterns = patterns
     }
 
-    package var isEverything: Bool { categories.isEmpty && patterns.isEmpty }
+    package var isEverything: Bool { categories.isEmpty && patterns.isEmpty && !withoutOlderDumps }
 
-    /// A category or a pattern on a line: what stands in a snapshot.
+    /// A category, `older-dumps` or a pattern on a line: what stands in a snapshot.
     package var text: String {
-        (Category.allCases.filter { categories.contains($0) }.map(\.rawValue) + patterns.map(\.text))
-            .joined(separator: "\n")
+        let named = Category.allCases.filter { categories.contains($0) }.map(\.rawValue)
+        let dumps = withoutOlderDumps ? [Self.olderDumps] : []
+        return (named + dumps + patterns.map(\.text)).joined(separator: "\n")
     }
 
     /// By its path alone.

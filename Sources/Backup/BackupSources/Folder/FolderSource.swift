@@ -11,11 +11,12 @@ package struct FolderSource: BackupSource {
     package let label: String
     private let base: [UInt8]
 
-    package init(path: String) throws(SourceError) {
-        label = path
+    /// - Parameter label: what stands in the snapshot; nil for the path.
+    package init(path: String, label: String? = nil) throws(SourceError) {
+        self.label = label ?? path
         base = Array(path.utf8)
         guard let status = FileStatus.ofLink(systemPath(base + Array("/.".utf8))), status.type == S_IFDIR
-        else { throw .noSource(path) }
+        else { throw .noSource(self.label) }
     }
 
     package func root() throws(SourceError) -> SourceNode {
