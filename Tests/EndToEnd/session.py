@@ -12,6 +12,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARIES = ROOT / ".build" / "debug"
 
 
+def device_environment(home):
+    """What the programs find on a device whose owner's folder this is."""
+    return os.environ | {
+        "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "COFFER_KEY_STORAGE": "file", "TZ": "UTC"}
+
+
 class Session(unittest.TestCase):
     """A folder for one test; everything that any program printed is kept in `printed`."""
 
@@ -23,8 +29,7 @@ class Session(unittest.TestCase):
     def environment(self, device="phone"):
         home = self.folder / "homes" / device
         home.mkdir(parents=True, exist_ok=True)
-        return os.environ | {
-            "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "COFFER_KEY_STORAGE": "file", "TZ": "UTC"}
+        return device_environment(home)
 
     def run_program(self, program, *arguments, device="phone", expect=0):
         done = subprocess.run(
