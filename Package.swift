@@ -87,9 +87,17 @@ let package = Package(
         .systemLibrary(
             name: "CZstd", path: "Sources/Ground/CZstd", pkgConfig: "libzstd",
             providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+        // Headers alone: these two libraries are opened when they are needed.
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/Ground/COpenSSL",
+            providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+        .systemLibrary(
+            name: "CISAL", path: "Sources/Ground/CISAL", providers: [.apt(["libisal-dev"]), .brew(["isa-l"])]),
+        .systemLibrary(name: "CZlib", path: "Sources/Ground/CZlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCofferSystem", path: "Sources/Ground/CCofferSystem"),
         room("ByteCoding", in: "Ground"),
-        room("Primitives", in: "Ground", uses: ["ByteCoding", "CSodium", "CZstd", crypto]),
+        room(
+            "Primitives", in: "Ground", uses: ["ByteCoding", "CISAL", "COpenSSL", "CSodium", "CZlib", "CZstd", crypto]),
 
         // Recovery
         room("RecoveryProtocol", in: "Recovery", uses: ["ByteCoding", "Primitives"]),
@@ -114,6 +122,7 @@ let package = Package(
 
         // Backup wing
         room("BackupFormat", in: "Backup", uses: ["ByteCoding", "Primitives"]),
+        room("Crypt15", in: "Backup", uses: ["ByteCoding", "Primitives"]),
         room("BackupEngine", in: "Backup", uses: ["ByteCoding", "Primitives", "BackupFormat"]),
         room("ObjectStores", in: "Backup", uses: ["BackupFormat", "BackupEngine", "CCofferSystem"]),
         room(
@@ -156,6 +165,7 @@ let package = Package(
                 nioEmbedded, nioHTTP, nioHTTPTypes, jwt, logging, grdb,
             ]),
         tests("BackupFormatTests", in: "Backup", uses: ["ByteCoding", "Primitives", "BackupFormat", "TestSupport"]),
+        tests("Crypt15Tests", in: "Backup", uses: ["ByteCoding", "Primitives", "Crypt15", "TestSupport"]),
         tests(
             "BackupEngineTests", in: "Backup",
             uses: [

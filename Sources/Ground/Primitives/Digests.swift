@@ -45,6 +45,12 @@ package func hkdfSHA512(
     return key.secretBytes
 }
 
+/// HKDF-SHA256 (RFC 5869), without a salt.
+package func hkdfSHA256(_ inputKey: SecretBytes, info: [UInt8], count: Int) -> SecretBytes {
+    let key = HKDF<SHA256>.deriveKey(inputKeyMaterial: inputKey.symmetricKey, info: info, outputByteCount: count)
+    return key.secretBytes
+}
+
 extension SecretBytes {
     /// swift-crypto's own holder of a key, which wipes itself too.
     var symmetricKey: SymmetricKey { withBytes { SymmetricKey(data: $0) } }
