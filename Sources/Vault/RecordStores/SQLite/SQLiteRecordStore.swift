@@ -75,6 +75,8 @@ package final class SQLiteRecordStore: RecordStore {
             var table: LeafTable?
             try database.inTransaction(.deferred) {
                 let meta = try Self.meta(database)
+                let ahead = LeavesAhead(path: path, slotCount: meta.slotCount)
+                defer { ahead.stop() }
                 table = LeafTable(epoch: meta.epoch, head: meta.head, leaves: try Self.readLeaves(database))
                 return .commit
             }
@@ -164,47 +166,6 @@ package final class SQLiteRecordStore: RecordStore {
         else { throw RecordStoreError.damaged("the store has no head") }
         return Meta(
             epoch: try number(row["epoch"]), head: [UInt8](row["head"] as Data), slotCount: try number(count))
-    }
-
-    private static func record(_ key: RecordKey, in database: Database) throws -> StoredRecord? {
-        let statement = try database.cachedStatement(sql: "SELECT slot, epoch, due, sealed FROM records WHERE key = ?")
-        guard let row = try Row.fetchOne(statement, arguments: [Data(key.bytes)]) else { return nil }
-        let due: Int64? = row["due"]
-        return StoredRecord(
-            key: key, slot: try number(row["slot"]), epoch: try number(row["epoch"]),
-            sealed: [UInt8](row["sealed"] as Data), dueSeconds: try due.map(number))
-    }
-
-    private static func write(_ batch: RecordBatch, into database: Database) throws {
-        let meta = try meta(database)
-        guard meta.epoch == batch.expectedEpoch else { throw RecordStoreError.conflict }
-        try database.cachedStatement(sql: "UPDATE meta SET epoch = ?, head = ? WHERE id = 0").execute(
-            arguments: [try integer(batch.epoch), Data(batch.head)])
-        let statement = try database.cachedStatement(
-            sql: """
-                INSERT INTO records (slot, key, epoch, due, sealed) VALUES (?, ?, ?, ?, ?)
-                ON CONFLICT (key) DO UPDATE SET epoch = excluded.epoch, due = excluded.due, sealed = excluded.sealed
-                WHERE slot = excluded.slot
-                """)
-        let leafStatement = try database.cachedStatement(
-            sql: """
-                INSERT INTO leaves (slot, key, due, hash) VALUES (?, ?, ?, ?)
-                ON CONFLICT (slot) DO UPDATE SET due = excluded.due, hash = excluded.hash WHERE key = excluded.key
-                """)
-        for record in batch.records {
-            let leaf = record.leaf
-            try leafStatement.execute(arguments: [
-                try integer(record.slot), Data(leaf.key.bytes), try leaf.dueSeconds.map(integer),
-                Data(leaf.sealedHash.bytes),
-            ])
-            try statement.execute(arguments: [
-                try integer(record.slot), Data(record.key.bytes), try integer(record.epoch),
-                try record.dueSeconds.map(integer), Data(record.sealed),
-            ])
-            guard database.changesCount == 1 else {
-                throw RecordStoreError.damaged("a record would have changed its slot")
-            }
-        }
     }
 
     private static func checkpoint(_ mode: String, _ database: Database) throws {

@@ -23,6 +23,8 @@ package struct FileAnchor: Anchor {
     private static let headingOfOneText = "coffer vault anchor, version 1"
     /// What disks write in one step, at most: a power cut must not take the other block along.
     private static let blockBytes = 4_096
+    /// The lines of a block; empty ones follow.
+    private static let textBytesMax = 256
 
     private let path: String
     private let waitedFor = WaitedFor()
@@ -131,7 +133,7 @@ package struct FileAnchor: Anchor {
     }
 
     private static func head(in bytes: [UInt8], heading: String) -> AnchoredHead? {
-        let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+        let lines = String(decoding: bytes.prefix(textBytesMax), as: UTF8.self).split(separator: "\n")
         guard lines.count >= 3, lines[0] == heading else { return nil }
         let words = lines[1...2].map { $0.split(separator: " ").last ?? "" }
         guard let epoch = UInt64(words[0]), let hash = try? HeadHash(hex: words[1]) else { return nil }

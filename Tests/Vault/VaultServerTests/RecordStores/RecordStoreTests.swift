@@ -1,10 +1,11 @@
 import ByteCoding
 import Foundation
 import GRDB
-import RecordStores
 import TestSupport
 import Testing
 import VaultCore
+
+@testable import RecordStores
 
 @Suite struct RecordStoreTests {
     @Test func `SQLite keeps the contract of a record store`() throws {
@@ -12,6 +13,20 @@ import VaultCore
         let path = folder.path("vault.sqlite")
         _ = try SQLiteRecordStore(path: path, creating: true)
         try RecordStoreConformance { try SQLiteRecordStore(path: path, creating: false) }.check()
+    }
+
+    @Test func `reading ahead stops when told, changes nothing, and fails for itself alone`() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("vault.sqlite")
+        let store = try SQLiteRecordStore(path: path, creating: true)
+        let ahead = LeavesAhead(path: path, slotCount: .max)
+        let gone = LeavesAhead(path: folder.path("gone"), slotCount: .max)
+        try RecordStoreConformance { try SQLiteRecordStore(path: path, creating: false) }.check()
+        ahead.stop()
+        gone.stop()
+        // A reader that was left behind would hold this up.
+        try store.eraseOldVersions()
+        #expect(!FileManager.default.fileExists(atPath: folder.path("gone")))
     }
 
     @Test func `a store in memory keeps the contract of a record store`() throws {
