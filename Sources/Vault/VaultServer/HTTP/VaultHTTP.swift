@@ -56,7 +56,10 @@ package struct VaultHTTP: Sendable {
         // A wave of connections waits in the system's queue rather than be sent away to try again.
         var configuration = ApplicationConfiguration(address: .hostname(host, port: port), backlog: 4096)
         configuration.serverName = nil
-        let plain = HTTPServerBuilder.http1(configuration: bounds.channel(connections))
+        let channel = bounds.channel(connections)
+        let plain = HTTPServerBuilder { responder in
+            EventLoopChannel(base: HTTP1Channel(responder: responder, configuration: channel))
+        }
         return Application(
             router: router(), server: try certificate?.server(plain) ?? plain, configuration: configuration,
             onServerRunning: { channel in await onReady(channel.localAddress?.port ?? port) }, logger: logger)
@@ -65,7 +68,7 @@ package struct VaultHTTP: Sendable {
     private func router() -> Router<BasicRequestContext> {
         let router = Router()
         router.get("v1/key") { [service] _, _ in
-            try Self.binary(service.keyAnnouncement())
+            try await Self.binary(service.keyAnnouncement())
         }
         router.post("v1/message") { [service] request, _ in
             try await Self.message(request, service)
@@ -110,9 +113,11 @@ package struct VaultHTTP: Sendable {
         }
     }
 
+    private static let requestIDName = HTTPField.Name("x-request-id")
+
     private static func binary(_ bytes: [UInt8], _ requestID: String? = nil) -> Response {
         var headers: HTTPFields = [.contentType: "application/octet-stream", .cacheControl: "no-store"]
-        if let requestID, let name = HTTPField.Name("x-request-id") { headers[name] = requestID }
+        if let requestID, let name = requestIDName { headers[name] = requestID }
         return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
     }
 }

@@ -28,6 +28,11 @@ package final class Ledger: Sendable {
     /// Between the beginnings of two batches, once several commands come at a time. A batch costs processor and medium (and a
     /// token its life) nearly the same with one command as with twenty. A lone client never waits for it.
     private static let gathering = Duration.milliseconds(10)
+    /// The same while the processors have more messages to open and to answer than they can: these would only wait
+    /// elsewhere, and most of them join the batch.
+    private static let gatheringBusy = Duration.milliseconds(30)
+    private static let look = Duration.milliseconds(4)
+    private static let processors = ProcessInfo.processInfo.activeProcessorCount
     private static let batchCountMax = 256
     private static let waitingCountMax = 10_000
 
@@ -36,13 +41,16 @@ package final class Ledger: Sendable {
     private let worker: Mutex<LedgerWorker>
     private let thread = DispatchQueue(label: "coffer.vault.ledger")
     private let metrics: VaultMetrics
+    private let messages: MessagesInWork
 
+    /// `messages` are those that the service holds, the ones that wait here among them.
     package init(
         records: SealedRecords, vaultID: VaultID, metrics: VaultMetrics = VaultMetrics(),
-        clock: @escaping @Sendable () -> Moment
+        messages: MessagesInWork = MessagesInWork(), clock: @escaping @Sendable () -> Moment
     ) {
         worker = Mutex(LedgerWorker(records: records, vaultID: vaultID, metrics: metrics, clock: clock))
         self.metrics = metrics
+        self.messages = messages
     }
 
     /// How many commands wait for the next batch.
@@ -97,10 +105,16 @@ package final class Ledger: Sendable {
 
     private func gather() {
         let last = pace.withLock { $0 }
-        let left = Self.gathering - last.began.duration(to: .now)
-        guard last.count > 1, left > .zero else { return }
+        guard last.count > 1 else { return }
+        rest(Self.gathering - last.began.duration(to: .now))
+        while areProcessorsBusy, last.began.duration(to: .now) < Self.gatheringBusy { rest(Self.look) }
+    }
+
+    private var areProcessorsBusy: Bool { messages.count - queueCount > Self.processors }
+
+    private func rest(_ duration: Duration) {
         // The ledger's own thread rests while commands come together; nothing is decided by how long.
-        Thread.sleep(forTimeInterval: left.inSeconds)
+        if duration > .zero { Thread.sleep(forTimeInterval: duration.inSeconds) }
     }
 
     private func drain() {

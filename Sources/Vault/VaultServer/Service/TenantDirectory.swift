@@ -7,7 +7,6 @@ final class TenantDirectory: Sendable {
     struct Entry: Sendable {
         let policy: TenantPolicy
         let keys: TenantKeys
-        fileprivate let readUptimeSeconds: UInt64
     }
 
     private static let freshSeconds: UInt64 = 5
@@ -16,7 +15,7 @@ final class TenantDirectory: Sendable {
     private let configuration: ConfigurationCache
     private let clock: @Sendable () -> Moment
     /// By the name's bytes: Swift's own equality takes two spellings of one character for the same tenant.
-    private let entries = Mutex<[[UInt8]: Entry]>([:])
+    private let entries = Mutex<[[UInt8]: KeptReading<Entry?>]>([:])
 
     init(records: SealedRecords, configuration: ConfigurationCache, clock: @escaping @Sendable () -> Moment) {
         self.records = records
@@ -27,23 +26,36 @@ final class TenantDirectory: Sendable {
     /// Nil if there is no such tenant. Names that are unknown are not remembered, for strangers choose them; they are
     /// not looked up in the store either.
     func tenant(_ name: String) async throws(LedgerError) -> Entry? {
-        guard try configuration.serves(name) else { return nil }
-        let now = clock().uptimeSeconds
-        let bytes = Array(name.utf8)
-        if let known = entries.withLock({ $0[bytes] }), now < known.readUptimeSeconds + Self.freshSeconds {
-            return known
+        guard try await configuration.serves(name) else { return nil }
+        return try await kept(name).value()
+    }
+
+    private func kept(_ name: String) -> KeptReading<Entry?> {
+        entries.withLock { entries in
+            let bytes = Array(name.utf8)
+            if let known = entries[bytes] { return known }
+            let kept = KeptReading(freshSeconds: Self.freshSeconds, clock: clock) { [records] in
+                await Self.read(name, records)
+            }
+            entries[bytes] = kept
+            return kept
         }
-        let view = try records.load([records.sealer.tenant(name)])
-        guard let record = try view.record(TenantRecord.self, at: 0) else {
-            entries.withLock { $0[bytes] = nil }
-            return nil
+    }
+
+    private static func read(_ name: String, _ records: SealedRecords) async -> Result<Entry?, LedgerError> {
+        let found = await aside {
+            Result { () throws(LedgerError) in
+                try records.load([records.sealer.tenant(name)]).record(TenantRecord.self, at: 0)
+            }
         }
-        let keys: TenantKeys
-        do { keys = try await TenantKeys(json: record.keySet) } catch {
-            throw .damaged("a tenant's registered keys do not read")
+        switch found {
+        case .failure(let error): return .failure(error)
+        case .success(nil): return .success(nil)
+        case .success(let record?):
+            guard let keys = try? await TenantKeys(json: record.keySet) else {
+                return .failure(.damaged("a tenant's registered keys do not read"))
+            }
+            return .success(Entry(policy: record.policy, keys: keys))
         }
-        let entry = Entry(policy: record.policy, keys: keys, readUptimeSeconds: now)
-        entries.withLock { $0[bytes] = entry }
-        return entry
     }
 }

@@ -50,7 +50,7 @@ package final class VaultService: Sendable {
     private let tenants: TenantDirectory
     private let verifier: TokenVerifier
     private let limiter = RequestLimiter()
-    private let inFlight = Mutex(0)
+    private let messages = MessagesInWork()
     let clock: @Sendable () -> Moment
     private let logger: Logger
 
@@ -63,7 +63,7 @@ package final class VaultService: Sendable {
         do throws(LedgerError) {
             identity = try VaultAdministration(records: records).identity()
             vaultID = VaultID(identityKey: identity.verifyingKey)
-            ledger = Ledger(records: records, vaultID: vaultID, metrics: metrics, clock: clock)
+            ledger = Ledger(records: records, vaultID: vaultID, metrics: metrics, messages: messages, clock: clock)
             for error in try await ledger.settleDue() { logger.log(.recordDamaged, ["reason": "\(error)"]) }
         } catch { throw .ledger(error) }
         self.records = records
@@ -79,13 +79,13 @@ package final class VaultService: Sendable {
         } keys: { name in
             try await tenants.tenant(name)?.keys
         }
-        let fleet = try fleet()
+        let fleet = try await fleet()
         guard fleet.vault(id: vaultID) != nil else { throw .notInFleet(vaultID) }
     }
 
-    private func fleet() throws(VaultStartError) -> Fleet {
+    private func fleet() async throws(VaultStartError) -> Fleet {
         let configuration: VaultConfiguration
-        do throws(LedgerError) { configuration = try self.configuration.configuration() } catch {
+        do throws(LedgerError) { configuration = try await self.configuration.configuration() } catch {
             throw .ledger(error)
         }
         guard let fleet = configuration.fleet else { throw .noFleet }
@@ -93,8 +93,8 @@ package final class VaultService: Sendable {
     }
 
     /// The body of `GET /v1/key`.
-    package func keyAnnouncement() throws -> [UInt8] {
-        try channelKeys.current(fleetID: fleet().id, at: clock()).announcement.encoded()
+    package func keyAnnouncement() async throws -> [UInt8] {
+        try channelKeys.current(fleetID: await fleet().id, at: clock()).announcement.encoded()
     }
 
     /// Expiry, destruction and erasure; to be called from time to time.
@@ -131,12 +131,8 @@ package final class VaultService: Sendable {
         guard bytes.count == SealedRequest.byteCount, let sealed = try? SealedRequest(decoding: bytes) else {
             throw .malformed
         }
-        let isAdmitted = inFlight.withLock { count in
-            count += 1
-            return count <= Self.inFlightMax
-        }
-        defer { inFlight.withLock { $0 -= 1 } }
-        guard isAdmitted else { throw .overloaded }
+        guard messages.enter(most: Self.inFlightMax) else { throw .overloaded }
+        defer { messages.leave() }
         guard sealed.vaultID == vaultID, let key = channelKeys.key(sealed.keyID, at: clock()) else {
             throw .unknownKey
         }

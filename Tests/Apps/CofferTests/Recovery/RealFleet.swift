@@ -133,7 +133,7 @@ final class RealFleet: VaultTransport {
     }
 
     func announcement(of vault: Fleet.Vault) async throws(VaultTransportError) -> [UInt8] {
-        do { return try service(vault).keyAnnouncement() } catch { throw .unreachable("no connection") }
+        do { return try await service(vault).keyAnnouncement() } catch { throw .unreachable("no connection") }
     }
 
     func send(_ message: [UInt8], to vault: Fleet.Vault) async throws(VaultTransportError) -> [UInt8] {

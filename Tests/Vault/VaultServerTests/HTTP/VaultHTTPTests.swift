@@ -69,7 +69,7 @@ import VaultServer
             let registration = try await client.register(password: "a")
             let before = try await client.status()
             var generator = SystemRandomNumberGenerator()
-            let sealed = try client.seal(.evaluate(TestClient.guess(registration, serial: before.serial)))
+            let sealed = try await client.seal(.evaluate(TestClient.guess(registration, serial: before.serial)))
                 .sealed.encoded()
             for (bytes, expected) in [
                 ([], 400), ([1, 2, 3], 400), (generator.bytes(SealedRequest.byteCount), 400),

@@ -19,7 +19,10 @@ import VaultServer
         let client = try TestClient(vault)
         let registration = try await client.register(password: "a")
         let serial = try await client.status().serial
-        let announcements = try [vault.service, other].map { try KeyAnnouncement(decoding: $0.keyAnnouncement()) }
+        let announcements = try await [
+            KeyAnnouncement(decoding: vault.service.keyAnnouncement()),
+            KeyAnnouncement(decoding: other.keyAnnouncement()),
+        ]
         let answered = try await withThrowingTaskGroup(of: Bool.self) { group in
             for number in 0..<100 {
                 group.addTask {

@@ -99,12 +99,12 @@ import VaultServer
             clock: { [clock = vault.clock] in clock.now }, logger: .silent)
         for _ in 0..<3 { _ = try await client.ask(.evaluate(TestClient.guess(registration, serial: serial))) }
         let late = try TestClient(vault, carrier: { try await other.handle($0) })
-        let exchange = try ClientExchange(
+        let exchange = try await ClientExchange(
             Request(token: late.token, operation: .status(StatusRequest())),
-            to: KeyAnnouncement(decoding: try vault.service.keyAnnouncement()))
+            to: KeyAnnouncement(decoding: vault.service.keyAnnouncement()))
         // The other process has channel keys of its own, and cannot even say them once it looks at the store again.
         vault.clock.pass(seconds: 2)
-        #expect(throws: (any Error).self) { try other.keyAnnouncement() }
+        await #expect(throws: (any Error).self) { try await other.keyAnnouncement() }
         await #expect(throws: MessageRefusal.unknownKey) { try await other.handle(exchange.sealed.encoded()) }
     }
 

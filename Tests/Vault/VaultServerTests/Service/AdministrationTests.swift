@@ -120,7 +120,7 @@ import VaultServer
         vault.clock.pass(seconds: 1)
         let before = store.loadCount
         for number in 0..<50 {
-            _ = try vault.service.keyAnnouncement()
+            _ = try await vault.service.keyAnnouncement()
             foreign.token = Array(
                 vault.issuer.token(
                     tenant: "nobody-\(number)", account: "a", vaultID: vault.vaultID,
@@ -130,7 +130,7 @@ import VaultServer
         }
         #expect(store.loadCount == before + 1)
         vault.clock.pass(seconds: 1)
-        _ = try vault.service.keyAnnouncement()
+        _ = try await vault.service.keyAnnouncement()
         #expect(store.loadCount == before + 2)
     }
 }

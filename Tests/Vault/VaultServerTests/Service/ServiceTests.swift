@@ -36,7 +36,7 @@ import VaultServer
     @Test func `a repeated request never meets the same reply key`() async throws {
         let vault = try await TestVault()
         let client = try TestClient(vault)
-        let exchange = try client.seal(.status(StatusRequest()))
+        let exchange = try await client.seal(.status(StatusRequest()))
         let bytes = try exchange.sealed.encoded()
         var salts = Swift.Set<[UInt8]>()
         for _ in 0..<10 {
@@ -53,12 +53,12 @@ import VaultServer
     @Test func `a channel key serves a day, an hour beside the next, and is gone then`() async throws {
         let vault = try await TestVault()
         let client = try TestClient(vault)
-        let old = try client.seal(.status(StatusRequest())).sealed
-        let announced = try vault.service.keyAnnouncement()
+        let old = try await client.seal(.status(StatusRequest())).sealed
+        let announced = try await vault.service.keyAnnouncement()
         vault.clock.pass(seconds: 24 * 3600 - 1)
-        #expect(try vault.service.keyAnnouncement() == announced)
+        #expect(try await vault.service.keyAnnouncement() == announced)
         vault.clock.pass(seconds: 1)
-        let next = try KeyAnnouncement(decoding: vault.service.keyAnnouncement())
+        let next = try await KeyAnnouncement(decoding: vault.service.keyAnnouncement())
         #expect(next.keyID != old.keyID)
         try next.check(
             fleetID: vault.fleet.id, vault: vault.fleet.vaults[0],
@@ -74,7 +74,7 @@ import VaultServer
 
     @Test func `another process does not know the channel keys of the last one`() async throws {
         let vault = try await TestVault()
-        let sealed = try TestClient(vault).seal(.status(StatusRequest())).sealed.encoded()
+        let sealed = try await TestClient(vault).seal(.status(StatusRequest())).sealed.encoded()
         let restarted = try await vault.reopened()
         await #expect(throws: MessageRefusal.unknownKey) { try await restarted.handle(sealed) }
     }
@@ -84,7 +84,7 @@ import VaultServer
         let client = try TestClient(vault)
         let registration = try await client.register(password: "a")
         let serial = try await client.status().serial
-        let sealed = try client.seal(.evaluate(TestClient.guess(registration, serial: serial))).sealed.encoded()
+        let sealed = try await client.seal(.evaluate(TestClient.guess(registration, serial: serial))).sealed.encoded()
         var generator = SystemRandomNumberGenerator()
         for count in [0, 1, 100, sealed.count - 1, sealed.count, sealed.count + 1, 100_000] {
             await #expect(throws: MessageRefusal.self) { try await vault.service.handle(generator.bytes(count)) }
@@ -98,8 +98,8 @@ import VaultServer
     }
 
     /// Seals any plaintext, as only somebody who writes a client of his own can.
-    private func seal(_ plaintext: [UInt8], for vault: TestVault) throws -> [UInt8] {
-        let announcement = try KeyAnnouncement(decoding: vault.service.keyAnnouncement())
+    private func seal(_ plaintext: [UInt8], for vault: TestVault) async throws -> [UInt8] {
+        let announcement = try await KeyAnnouncement(decoding: vault.service.keyAnnouncement())
         let clear = [SealedRequest.version] + announcement.vaultID.bytes + announcement.keyID.bytes
         let made = try HybridHPKE.seal(
             plaintext, to: announcement.publicKey, info: labelled(.channelInfo) { $0.raw(clear) },

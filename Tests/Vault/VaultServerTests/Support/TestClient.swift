@@ -33,13 +33,13 @@ struct TestClient {
 
     // MARK: Messages
 
-    func seal(_ operation: RecoveryProtocol.Operation) throws -> ClientExchange {
-        let announcement = try KeyAnnouncement(decoding: try service.keyAnnouncement())
+    func seal(_ operation: RecoveryProtocol.Operation) async throws -> ClientExchange {
+        let announcement = try await KeyAnnouncement(decoding: service.keyAnnouncement())
         return try ClientExchange(Request(token: token, operation: operation), to: announcement)
     }
 
     func ask(_ operation: RecoveryProtocol.Operation) async throws -> Reply {
-        let exchange = try seal(operation)
+        let exchange = try await seal(operation)
         return try exchange.open(SealedReply(decoding: try await carrier(exchange.sealed.encoded())))
     }
 
