@@ -2,8 +2,10 @@
 
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
+import urllib.request
 
 from fleet import FleetSession, free_port
 from session import BINARIES
@@ -159,6 +161,20 @@ class BackedUpVault(FleetSession):
 
 class Witnesses(FleetSession):
     vault_count = 1
+
+    def test_strangers_keep_no_vault_from_its_witness(self):
+        self.witness_ports = {"north": free_port()}
+        self.start_witness("north", "--connections", "200", "--request-seconds", "1")
+        strangers = [socket.create_connection(("127.0.0.1", self.witness_ports["north"])) for _ in range(300)]
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.witness_ports['north']}/health", timeout=5) as answer:
+                self.assertEqual(answer.read(), b"ok\n")
+            # Whoever says nothing is sent away.
+            strangers[-1].settimeout(10)
+            self.assertEqual(strangers[-1].recv(1), b"")
+        finally:
+            for stranger in strangers:
+                stranger.close()
 
     def start_witness(self, name, *options):
         process = subprocess.Popen(

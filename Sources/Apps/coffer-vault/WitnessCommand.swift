@@ -23,18 +23,22 @@ struct WitnessCommand: AsyncParsableCommand {
     @Option(help: "host:port. Port 0 takes a free one; the first line that is printed says which.")
     var listen = "127.0.0.1:8450"
 
+    @OptionGroup var limits: LimitOptions
+
     func run() async throws {
+        let bounds = try limits.bounds()
         let (host, port) = try ListenAddress.parse(listen)
         let service = try service()
         var logger = Logger(label: "coffer-vault-witness") { label in StreamLogHandler.standardError(label: label) }
         logger.logLevel = .warning
-        let application = WitnessHTTP(service: service, logger: logger).application(host: host, port: port) { port in
+        let http = WitnessHTTP(service: service, bounds: bounds, logger: logger)
+        let application = http.application(host: host, port: port) { port in
             Output.line(
                 "ready on http://\(host):\(port), witness \(service.verifyingKey), \(service.vaultCount) vaults")
         }
         var configuration = ServiceGroupConfiguration(
             services: [application], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-        configuration.maximumGracefulShutdownDuration = .seconds(10)
+        configuration.maximumGracefulShutdownDuration = .seconds(limits.requestSeconds)
         do { try await ServiceGroup(configuration: configuration).run() } catch {
             throw CommandFailure(.unavailable, "The witness stopped: \(error)")
         }

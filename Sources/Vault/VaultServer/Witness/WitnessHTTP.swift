@@ -8,24 +8,26 @@ import VaultCore
 /// A witness over HTTP/1.1: `POST /v1/witness`, `GET /health`. Questions and answers are signed; nothing is secret.
 package struct WitnessHTTP: Sendable {
     private let service: WitnessService
+    private let bounds: VaultHTTP.Bounds
     private let logger: Logger
+    private let connections: Connections
 
-    package init(service: WitnessService, logger: Logger) {
+    /// Strangers reach a witness as they reach a vault, and the same bounds hold them.
+    package init(service: WitnessService, bounds: VaultHTTP.Bounds = VaultHTTP.Bounds(), logger: Logger) {
         self.service = service
+        self.bounds = bounds
         self.logger = logger
+        connections = Connections(bounds: bounds, metrics: VaultMetrics())
     }
 
     /// `onReady` is told the port that was bound. The application is a service that runs until graceful shutdown.
     package func application(
         host: String, port: Int, onReady: @escaping @Sendable (Int) async -> Void
     ) -> some ApplicationProtocol {
-        var channel = HTTP1Channel.Configuration(idleTimeout: .seconds(600))
-        channel.httpDecoder = .init(maxHeaderFieldSize: 4096, maxHeaderListSize: 8192, maxHeaderFieldCount: 64)
-        var configuration = ApplicationConfiguration(
-            address: .hostname(host, port: port), availableConnectionsDelegate: MaximumAvailableConnections(256))
+        var configuration = ApplicationConfiguration(address: .hostname(host, port: port), backlog: 4096)
         configuration.serverName = nil
         return Application(
-            router: router(), server: .http1(configuration: channel), configuration: configuration,
+            router: router(), server: .http1(configuration: bounds.channel(connections)), configuration: configuration,
             onServerRunning: { channel in await onReady(channel.localAddress?.port ?? port) }, logger: logger)
     }
 
