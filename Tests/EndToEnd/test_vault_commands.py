@@ -55,6 +55,29 @@ class Operator(FleetSession):
             if path.name not in ("vault.pub", "address"):
                 self.assertEqual(os.stat(path).st_mode & 0o077, 0, path)
 
+    def test_operators_who_change_a_tenant_at_once_lose_no_change(self):
+        names = [f"issuer-{number}" for number in range(6)]
+        for name in names:
+            self.vault("issuer", "new", name)
+        listed = set(self.vault("tenant", "keys", "chat-app", "--dir", "one").split())
+        self.at_once(*[["tenant", "keys", "chat-app", "--dir", "one", "--add", f"{name}/issuer.jwks.json"]
+                       for name in names])
+        added = set(self.vault("tenant", "keys", "chat-app", "--dir", "one").split()) - listed
+        self.assertEqual(len(added), len(names))
+        self.at_once(*[["tenant", "keys", "chat-app", "--dir", "one", "--withdraw", key] for key in sorted(added)],
+                     ["tenant", "add", "chat-app", "--dir", "one", "--budget", "3"],
+                     ["tenant", "add", "chat-app", "--dir", "one", "--grace-hours", "5"])
+        self.assertEqual(set(self.vault("tenant", "keys", "chat-app", "--dir", "one").split()), listed)
+        self.assertRegex(self.vault("tenant", "list", "--dir", "one"), "chat-app +3 attempts, no waits, grace 5 h")
+
+    def at_once(self, *commands):
+        processes = [subprocess.Popen(
+            [str(BINARIES / "coffer-vault"), *command], env=self.environment("operator"), cwd=self.folder,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for command in commands]
+        for process in processes:
+            said, _ = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0, said)
+
     def test_a_key_that_others_can_read_is_refused(self):
         self.stop("one")
         key = self.folder / "one/security-module.key"

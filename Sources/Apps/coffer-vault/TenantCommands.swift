@@ -89,21 +89,19 @@ struct TenantCommands: ParsableCommand {
                 keySet = given
             }
             let administration = VaultAdministration(records: try VaultFolder(path: dir).open())
-            let known: TenantRecord?
-            let fleet: Fleet?
-            do throws(LedgerError) {
-                known = try administration.tenant(name)
-                fleet = try administration.configuration().fleet
-            } catch { throw CommandFailure(error) }
-            guard let keySet = keySet ?? known?.keySet else {
-                throw ValidationError("A new tenant needs --jwks: there is no tenant \"\(name)\" yet.")
+            let tenant = try await TenantCommands.change(name, by: administration) { known in
+                guard let keySet = keySet ?? known?.keySet else {
+                    throw ValidationError("A new tenant needs --jwks: there is no tenant \"\(name)\" yet.")
+                }
+                return TenantRecord(
+                    name: name, keySet: keySet, policy: try policy(from: known?.policy ?? TenantPolicy()))
             }
-            let policy = try policy(from: known?.policy ?? TenantPolicy())
-            do throws(LedgerError) {
-                try administration.setTenant(TenantRecord(name: name, keySet: keySet, policy: policy))
-            } catch { throw CommandFailure(error) }
+            let fleet: Fleet?
+            do throws(LedgerError) { fleet = try administration.configuration().fleet } catch {
+                throw CommandFailure(error)
+            }
             Output.line("The vault serves the tenant \"\(name)\".")
-            warn(policy, fleet)
+            warn(tenant.policy, fleet)
         }
 
         private func warn(_ policy: TenantPolicy, _ fleet: Fleet?) {
@@ -193,6 +191,25 @@ struct TenantCommands: ParsableCommand {
 }
 
 extension TenantCommands {
+    private static let changesMax = 64
+
+    /// Works out what becomes of a tenant (nil: there is none) until nobody else has changed it meanwhile, so that of two
+    /// operators at once neither loses his change. Writes nothing if it stays as it is.
+    static func change(
+        _ name: String, by administration: VaultAdministration, _ edit: (TenantRecord?) async throws -> TenantRecord
+    ) async throws -> TenantRecord {
+        for _ in 0..<changesMax {
+            let known: TenantRecord?
+            do throws(LedgerError) { known = try administration.tenant(name) } catch { throw CommandFailure(error) }
+            let tenant = try await edit(known)
+            guard tenant != known else { return tenant }
+            do throws(LedgerError) {
+                if try administration.replaceTenant(known, by: tenant) { return tenant }
+            } catch { throw CommandFailure(error) }
+        }
+        throw CommandFailure(LedgerError.conflict)
+    }
+
     /// Reads a key set, or says why it is none.
     static func keys(in bytes: [UInt8], of file: String) async throws(CommandFailure) -> TenantKeys {
         do throws(TenantKeys.Failure) { return try await TenantKeys(json: bytes) } catch {

@@ -30,16 +30,10 @@ extension TenantCommands {
 
         func run() async throws {
             let administration = VaultAdministration(records: try VaultFolder(path: dir).open())
-            let known: TenantRecord?
-            do throws(LedgerError) { known = try administration.tenant(name) } catch {
-                throw CommandFailure(error)
-            }
-            guard var tenant = known else {
-                throw CommandFailure(.notSetUp, "This vault serves no tenant of that name.")
-            }
-            if add != nil || !withdraw.isEmpty {
-                tenant = TenantRecord(name: tenant.name, keySet: try await changed(tenant), policy: tenant.policy)
-                do throws(LedgerError) { try administration.setTenant(tenant) } catch { throw CommandFailure(error) }
+            let tenant = try await TenantCommands.change(name, by: administration) { known in
+                guard let known else { throw CommandFailure(.notSetUp, "This vault serves no tenant of that name.") }
+                guard add != nil || !withdraw.isEmpty else { return known }
+                return TenantRecord(name: known.name, keySet: try await changed(known), policy: known.policy)
             }
             for id in try await TenantCommands.keys(in: tenant.keySet, of: "The tenant's keys").keyIDs {
                 Output.line(id.printable)

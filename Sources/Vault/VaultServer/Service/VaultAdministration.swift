@@ -70,51 +70,67 @@ package struct VaultAdministration: Sendable {
 
     /// Puts one fleet in the place of another, if nobody else did so in between.
     func replaceFleet(_ known: Fleet?, by fleet: Fleet) throws(LedgerError) {
-        var isReplaced = false
-        try change { configuration, _ in
-            isReplaced = configuration.fleet == known
-            if isReplaced { configuration.fleet = fleet }
+        let isReplaced = try change { configuration, _ in
+            guard configuration.fleet == known else { return nil }
+            configuration.fleet = fleet
             return []
         }
         guard isReplaced else { throw .conflict }
     }
 
-    /// Adds a tenant, or replaces its keys and policy.
+    /// Adds a tenant, or replaces its keys and policy, whatever they were.
     package func setTenant(_ tenant: TenantRecord) throws(LedgerError) {
-        try change(also: records.sealer.tenant(tenant.name)) { configuration, _ in
-            if !configuration.tenants.contains(tenant.name) {
-                configuration.tenants = (configuration.tenants + [tenant.name]).sorted()
-            }
-            return [SealedRecords.Change(index: 1, value: tenant)]
+        _ = try change(also: records.sealer.tenant(tenant.name)) { configuration, _ in
+            Self.put(tenant, into: &configuration)
         }
+    }
+
+    /// Puts a tenant in the place of what was read (nil: there was none). False, and nothing is changed, if somebody else
+    /// changed it in between: read it again.
+    package func replaceTenant(_ known: TenantRecord?, by tenant: TenantRecord) throws(LedgerError) -> Bool {
+        try change(also: records.sealer.tenant(tenant.name)) { configuration, view throws(LedgerError) in
+            // One that was removed is there still.
+            let isThere = configuration.tenants.contains(tenant.name)
+            guard try (isThere ? view.record(TenantRecord.self, at: 1) : nil) == known else { return nil }
+            return Self.put(tenant, into: &configuration)
+        }
+    }
+
+    private static func put(
+        _ tenant: TenantRecord, into configuration: inout VaultConfiguration
+    ) -> [SealedRecords.Change] {
+        if !configuration.tenants.contains(tenant.name) {
+            configuration.tenants = (configuration.tenants + [tenant.name]).sorted()
+        }
+        return [SealedRecords.Change(index: 1, value: tenant)]
     }
 
     /// Its people's shares stay, and wait for the tenant to be added again. False if there is no such tenant.
     package func removeTenant(_ name: String) throws(LedgerError) -> Bool {
-        var wasThere = false
         try change { configuration, _ in
-            wasThere = configuration.tenants.contains(name)
+            guard configuration.tenants.contains(name) else { return nil }
             configuration.tenants.removeAll { $0 == name }
             return []
         }
-        return wasThere
     }
 
+    /// What `edit` decides holds for the store as it is when it is written. False: it decided to change nothing.
     private func change(
         also key: RecordKey? = nil,
-        _ edit: (inout VaultConfiguration, SealedRecords.View) -> [SealedRecords.Change]
-    ) throws(LedgerError) {
+        _ edit: (inout VaultConfiguration, SealedRecords.View) throws(LedgerError) -> [SealedRecords.Change]?
+    ) throws(LedgerError) -> Bool {
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<Self.conflictsMax {
             let view = try records.load([records.sealer.configuration] + (key.map { [$0] } ?? []))
             guard var configuration = try view.record(VaultConfiguration.self, at: 0) else {
                 throw .damaged("the store holds no vault")
             }
-            let others = edit(&configuration, view)
+            guard let others = try edit(&configuration, view) else { return false }
             do throws(LedgerError) {
-                return try records.commit(
+                try records.commit(
                     [SealedRecords.Change(index: 0, value: configuration)] + others, time: view.time, on: view,
                     using: &generator)
+                return true
             } catch {
                 guard error == .conflict else { throw error }
             }

@@ -43,6 +43,28 @@ import VaultServer
         }
     }
 
+    @Test func `a tenant that somebody else changed meanwhile is not written over`() throws {
+        let administration = try Member().administration
+        func tenant(_ keys: String, budget: UInt8? = nil) -> TenantRecord {
+            var policy = TenantPolicy()
+            policy.budget = budget
+            return TenantRecord(name: "app", keySet: Array(keys.utf8), policy: policy)
+        }
+        #expect(try !administration.replaceTenant(tenant("a"), by: tenant("b")))
+        #expect(try administration.tenant("app") == nil)
+        #expect(try administration.replaceTenant(nil, by: tenant("a")))
+        #expect(try !administration.replaceTenant(nil, by: tenant("b")))
+        #expect(try administration.replaceTenant(tenant("a"), by: tenant("a", budget: 3)))
+        #expect(try !administration.replaceTenant(tenant("a"), by: tenant("b")))
+        #expect(try administration.tenant("app") == tenant("a", budget: 3))
+        // One that was removed is none, though its record stays.
+        #expect(try administration.removeTenant("app"))
+        #expect(try !administration.removeTenant("app"))
+        #expect(try !administration.replaceTenant(tenant("a", budget: 3), by: tenant("b")))
+        #expect(try administration.replaceTenant(nil, by: tenant("b")))
+        #expect(try administration.tenants() == [tenant("b")])
+    }
+
     @Test func `a newer version needs the word of t vaults of the one before`() throws {
         let member = try Member()
         let next = try member.next()
