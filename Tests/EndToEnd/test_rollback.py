@@ -49,8 +49,34 @@ class FileAnchor(FleetSession):
 
     def test_without_its_anchor_file_a_vault_does_not_serve(self):
         self.stop("one")
-        (self.folder / "one" / "anchor").unlink()
-        self.assertIn("is gone", self.vault("serve", "one", "--listen", "127.0.0.1:0", expect=65))
+        vault = self.folder / "one"
+        (vault / "anchor").rename(self.folder / "apart")
+        for command in (["serve", "one", "--listen", "127.0.0.1:0"], ["tenant", "remove", "chat-app", "--dir", "one"]):
+            said = self.vault(*command, expect=69)
+            self.assertIn("anchor does not answer", said)
+            self.assertIn("nothing in the store was changed", said)
+            self.assertNotIn("damaged", said)
+        (self.folder / "apart").rename(vault / "anchor")
+        self.assertIn("remembers this head", self.vault("audit", "one"))
+        self.assertIn("chat-app", self.vault("tenant", "list", "--dir", "one"))
+
+        # One that is there and does not read.
+        (vault / "anchor").write_text("another file\n")
+        said = self.vault("serve", "one", "--listen", "127.0.0.1:0", expect=65)
+        self.assertIn("anchor does not read", said)
+        self.assertNotIn("store is damaged", said)
+
+        # Lost for good: a copy of the store gets an anchor of its own, as the guide says.
+        (vault / "anchor").unlink()
+        self.vault("backup", "one", "saved")
+        for path in vault.glob("vault.sqlite*"):
+            path.unlink()
+        for path in (self.folder / "saved").iterdir():
+            if not (vault / path.name).exists():
+                shutil.copy2(path, vault)
+        self.assertIn("frozen", self.vault("restore", "one"))
+        self.assertIn("remembers this head", self.vault("audit", "one"))
+        self.start("one")
 
 
 class RestoredVault(FleetSession):

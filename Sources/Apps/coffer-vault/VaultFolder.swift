@@ -153,11 +153,31 @@ extension CommandFailure {
         }
     }
 
+    private static let withoutAnchor =
+        "Without it nobody can tell whether the store is the newest: nothing was answered, and nothing in the store was "
+        + "changed."
+
     init(_ error: LedgerError) {
         switch error {
         case .conflict: self.init(.unavailable, "Another process keeps writing to the store. Try again.")
-        case .unavailable(let text), .unknownOutcome(let text):
-            self.init(.unavailable, "The store cannot be used now: \(text). Nothing was answered.")
+        case .unavailable(let text):
+            self.init(.unavailable, "The store cannot be used now: \(text.sentence) Nothing was answered.")
+        case .unknownOutcome(let text):
+            self.init(
+                .unavailable,
+                "Whether it was done is not known: \(text.sentence) Look when that answers again, and run the same command "
+                    + "once more if it was not.")
+        case .anchorUnavailable(let text):
+            self.init(
+                .unavailable,
+                "The anchor does not answer: \(text.sentence) \(Self.withoutAnchor) Bring it back (mount its disk, plug in "
+                    + "its token, start the witnesses) and run the same command again; a vault that serves goes on by "
+                    + "itself. If it is lost for good: Docs/Operating.md, A lost anchor.")
+        case .anchorDamaged(let text):
+            self.init(
+                .badFile,
+                "The anchor does not read: \(text.sentence) \(Self.withoutAnchor) If it was moved or altered, put it "
+                    + "back. If it is lost for good: Docs/Operating.md, A lost anchor.")
         case .damaged(let text):
             self.init(.badFile, "The store is damaged or not this vault's: \(text). The vault serves nothing from it.")
         case .rolledBack(let rollback):
@@ -178,6 +198,11 @@ extension CommandFailure {
         case .ledger(let error): self.init(error)
         }
     }
+}
+
+extension String {
+    /// With one full stop at its end.
+    fileprivate var sentence: String { hasSuffix(".") ? self : "\(self)." }
 }
 
 /// The file that a vault gives to whoever makes the fleet file: its name and identity key, and perhaps its URLs.

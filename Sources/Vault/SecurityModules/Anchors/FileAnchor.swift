@@ -105,8 +105,13 @@ package struct FileAnchor: Anchor {
 
     private func read() throws(AnchorError) -> Held {
         let bytes: [UInt8]
-        do { bytes = try PrivateFile.read(path, bytesMax: 2 * Self.blockBytes) } catch {
-            throw .damaged("\(path) is gone, cannot be read, or is open to others")
+        do throws(PrivateFile.Failure) { bytes = try PrivateFile.read(path, bytesMax: 2 * Self.blockBytes) } catch {
+            switch error {
+            // Its disk may not be mounted.
+            case .system(let text): throw .unavailable(text)
+            case .notPrivate: throw .damaged("\(path) is open to others, or another user's")
+            case .notPlain, .exists: throw .damaged("\(path) is not an anchor")
+            }
         }
         if bytes.count < Self.blockBytes, let head = Self.head(in: bytes, heading: Self.headingOfOneText),
             Self.text(head, heading: Self.headingOfOneText).utf8.elementsEqual(bytes)

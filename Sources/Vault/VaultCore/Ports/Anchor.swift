@@ -1,12 +1,20 @@
 /// Why an anchor did not do what it was asked to.
 package enum AnchorError: Error, Equatable {
-    /// It cannot be asked now. A head that was to be kept may be kept or not: ask again before building on it.
+    /// It cannot be asked now, or is not where it was. A head that was to be kept may be kept or not: ask again before
+    /// building on it.
     case unavailable(String)
     /// It holds a head that is neither the new one nor the one before: another process went on, or this store is not
     /// the one that the anchor watched.
     case moved
-    /// What it keeps does not read, or is gone. Nothing may be served until an operator has looked.
+    /// What it keeps does not read. Nothing may be served until an operator has looked.
     case damaged(String)
+
+    package var text: String {
+        switch self {
+        case .unavailable(let text), .damaged(let text): text
+        case .moved: "it holds another head"
+        }
+    }
 }
 
 /// Remembers the newest head outside the store, so that an older store does not pass for the present one.

@@ -14,6 +14,10 @@ package enum LedgerError: Error, Equatable {
     case unknownOutcome(String)
     /// A record or the store is damaged, or belongs to another data key.
     case damaged(String)
+    /// The anchor does not answer: nobody can tell whether the store is the newest. Nothing was written.
+    case anchorUnavailable(String)
+    /// What the anchor keeps does not read. The store may be in order, and nothing in it was changed.
+    case anchorDamaged(String)
     /// The store is not the one that the anchor remembers. Nothing is served from it, and nothing in it was changed.
     case rolledBack(Rollback)
 }
@@ -193,7 +197,7 @@ package struct SealedRecords: Sendable {
                 throw .unknownOutcome("other processes went on before the anchor answered")
             }
             return present
-        } catch { throw .unknownOutcome("the anchor did not take the new head: \(error)") }
+        } catch { throw .unknownOutcome("the anchor did not take the new head: \(error.text)") }
     }
 
     /// Seals a new version for the epoch, and puts its leaf into the tree.
@@ -227,9 +231,9 @@ extension LedgerError {
 
     package init(_ error: AnchorError) {
         switch error {
-        case .unavailable(let text): self = .unavailable("the anchor: \(text)")
+        case .unavailable(let text): self = .anchorUnavailable(text)
         case .moved: self = .conflict
-        case .damaged(let text): self = .damaged("the anchor: \(text)")
+        case .damaged(let text): self = .anchorDamaged(text)
         }
     }
 

@@ -83,6 +83,8 @@ extension LedgerError {
         case .unavailable: "unavailable"
         case .unknownOutcome: "unknown_outcome"
         case .damaged: "damaged"
+        case .anchorUnavailable: "anchor_unavailable"
+        case .anchorDamaged: "anchor_damaged"
         case .rolledBack: "rolled_back"
         }
     }

@@ -21,14 +21,20 @@ extension VaultService {
             view = try records.load([records.sealer.configuration, records.sealer.anchorSettings])
             try show(view)
         } catch {
-            return switch error {
-            case .rolledBack: "the store is not the one that the anchor remembers"
-            case .damaged: "the store is damaged"
-            case .conflict, .unavailable, .unknownOutcome: "the store or the anchor does not answer"
-            }
+            return Self.words(for: error)
         }
-        do { _ = try records.anchor.heads() } catch { return "the anchor does not answer" }
+        do throws(AnchorError) { _ = try records.anchor.heads() } catch { return Self.words(for: LedgerError(error)) }
         return nil
+    }
+
+    private static func words(for error: LedgerError) -> String {
+        switch error {
+        case .rolledBack: "the store is not the one that the anchor remembers"
+        case .damaged: "the store is damaged"
+        case .anchorUnavailable: "the anchor does not answer"
+        case .anchorDamaged: "the anchor does not read"
+        case .conflict, .unavailable, .unknownOutcome: "the store or the anchor does not answer"
+        }
     }
 
     private func show(_ view: SealedRecords.View) throws(LedgerError) {

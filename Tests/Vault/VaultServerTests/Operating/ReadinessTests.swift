@@ -30,6 +30,28 @@ import VaultCore
         #expect(vault.service.notReady() == "draining")
     }
 
+    @Test func `an anchor that does not answer, or does not read, is not called a damaged store`() async throws {
+        let anchor = MemoryAnchor()
+        let vault = try await TestVault(anchor: anchor)
+        await vault.service.probe()
+        // After a batch that the anchor did not take nothing is known of the store, and the anchor is asked first.
+        anchor.fail(next: .unavailable)
+        anchor.set { $0.isReadable = false }
+        #expect(throws: LedgerError.self) {
+            try VaultAdministration(records: vault.records).setTenant(
+                TenantRecord(name: "other", keySet: vault.issuer.keySet, policy: TenantPolicy()))
+        }
+        await vault.service.probe()
+        #expect(vault.service.notReady() == "the anchor does not answer")
+        anchor.set { ($0.isReadable, $0.isWhole) = (true, false) }
+        await vault.service.probe()
+        #expect(vault.service.notReady() == "the anchor does not read")
+        #expect(throws: LedgerError.anchorDamaged("as the test asked")) { try vault.records.audit() }
+        anchor.set { $0.isWhole = true }
+        await vault.service.probe()
+        #expect(vault.service.notReady() == nil)
+    }
+
     @Test func `a probe that does not come back is an answer too`() async throws {
         let vault = try await TestVault()
         await vault.service.probe()

@@ -14,6 +14,7 @@ final class MemoryAnchor: Anchor {
         var held = AnchoredHead.none
         var faults: [Fault] = []
         var isReadable = true
+        var isWhole = true
         var advanceCount = 0
     }
 
@@ -28,6 +29,7 @@ final class MemoryAnchor: Anchor {
 
     func heads() throws(AnchorError) -> [AnchoredHead] {
         guard contents.withLock({ $0.isReadable }) else { throw .unavailable("as the test asked") }
+        guard contents.withLock({ $0.isWhole }) else { throw .damaged("as the test asked") }
         return [held]
     }
 

@@ -244,7 +244,8 @@ import VaultServer
                         } catch {
                             switch error {
                             case .conflict, .unknownOutcome: continue
-                            case .unavailable, .damaged, .rolledBack: return -1000
+                            case .unavailable, .damaged, .anchorUnavailable, .anchorDamaged, .rolledBack:
+                                return -1000
                             }
                         }
                     }
