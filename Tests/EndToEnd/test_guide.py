@@ -269,8 +269,9 @@ class Guide(Session):
             slot, = store.execute("SELECT max(slot) FROM records").fetchone()
             store.execute("UPDATE records SET sealed = zeroblob(200) WHERE slot = ?", (slot,))
         store.close()
-        # Two others answer, and this one serves whom it can.
+        # Two others answer, and this one serves whom it can, and tells its operator.
         self.restores("R3")
+        self.assertEqual(self.metric(vie, "coffer_vault_records_damaged_total"), 1)
         self.assertEqual(self.page(vie, "ready"), "ready\n")
         with self.assertRaisesRegex(AssertionError, rf"slot {slot}[\s\S]*exit status 65"):
             self.walk.play("A damaged record", {"the operator": [vie]})

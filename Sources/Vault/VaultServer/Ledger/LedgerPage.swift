@@ -53,6 +53,10 @@ struct LedgerPage {
 
     var isChanged: Bool { !changed.isEmpty }
 
+    var damagedRecords: [(key: RecordKey, error: LedgerError)] {
+        damaged.sorted { $0.key < $1.key }.map { (view.keys[$0.key], $0.value) }
+    }
+
     /// Check and charge in one step: what the next command of the batch sees is what this one left.
     ///
     /// `number` is the command's place in the batch.

@@ -41,7 +41,7 @@ package struct LedgerWorker {
     private var timekeeping: (epoch: UInt64, time: LedgerTime, moment: Moment)?
     /// A secret was let go of, and older versions of its record may still lie in the store.
     private(set) var mustErase = true
-    /// Records whose time came and which are damaged. They are left alone; the others' time comes all the same.
+    /// Records that were met and are damaged. They are left alone when their time comes; the others' time comes all the same.
     private var damaged: Set<RecordKey> = []
     /// What is wrong with them, until somebody has taken it down.
     private var untold: [LedgerError] = []
@@ -75,6 +75,7 @@ package struct LedgerWorker {
 
     private mutating func processOnce(_ batch: [AccountCommand]) throws(LedgerError) -> [LedgerOutcome] {
         var book = try LedgerPage(batch, records)
+        for (key, error) in book.damagedRecords { note(key, error) }
         let time = time(at: book.view)
         // Whatever does not come to `keep`.
         defer { breaker.takeBack() }
@@ -109,8 +110,7 @@ package struct LedgerWorker {
         for index in due.indices {
             let known: AccountRecord?
             do throws(LedgerError) { known = try view.account(at: index) } catch {
-                damaged.insert(due[index])
-                untold.append(error)
+                note(due[index], error)
                 continue
             }
             guard let record = known else { continue }
@@ -143,6 +143,12 @@ package struct LedgerWorker {
             metrics.showBreaker(
                 of: tenant, isOpen: breaker.isOpen(tenant, policy: policy, atSeconds: time.seconds))
         }
+    }
+
+    private mutating func note(_ key: RecordKey, _ error: LedgerError) {
+        guard damaged.insert(key).inserted else { return }
+        untold.append(error)
+        metrics.count(Metrics.recordsDamaged)
     }
 
     /// Records that were found damaged since this was last asked.

@@ -72,7 +72,8 @@ package enum Metrics {
         "Commands in one batch.")
     static let ledgerFailures = MetricFamily(
         "coffer_vault_ledger_failures_total", .counter, ["reason"],
-        "Batches and timed work that were not done: conflict, unavailable, unknown_outcome, damaged, rolled_back.")
+        "Batches and timed work that were not done: conflict, unavailable, unknown_outcome, damaged, anchor_unavailable, "
+            + "anchor_damaged, rolled_back.")
     static let commits = MetricFamily(
         "coffer_vault_commits_total", .counter, ["outcome"],
         "Batches handed to the store: done, conflict, unavailable, unknown_outcome, damaged.")
@@ -97,6 +98,9 @@ package enum Metrics {
     static let restored = MetricFamily(
         "coffer_vault_restored_records", .gauge,
         "Records that came back with the last restore and were not written since; those of accounts are frozen.")
+    static let recordsDamaged = MetricFamily(
+        "coffer_vault_records_damaged_total", .counter,
+        "Records that this process found damaged, each of them once; their accounts are not served.")
     static let storeBytes = MetricFamily(
         "coffer_vault_store_bytes", .gauge, "Size of the store's files.")
 
@@ -123,7 +127,8 @@ package enum Metrics {
     package static let all = [
         requests, requestSeconds, partSeconds, messagesRefused, tokensRefused, events, attemptsReturned, breakerOpen,
         queue, batch, ledgerFailures, commits, anchorings, anchorAnswers, witnessAnswers, epoch, records, accounts,
-        restored, storeBytes, ready, connections, connectionsClosed, certificateExpiry, build, started, processCPU,
+        restored, recordsDamaged, storeBytes, ready, connections, connectionsClosed, certificateExpiry, build, started,
+        processCPU,
         processMemory,
         processFiles, processFilesMax,
     ]

@@ -27,8 +27,12 @@ package final class VaultMetrics: Sendable {
         for (family, words) in [
             (Metrics.commits, ["done", "unavailable", "unknown_outcome", "damaged"]),
             (Metrics.anchorings, ["done", "unavailable", "damaged"]),
-            (Metrics.ledgerFailures, ["unavailable", "unknown_outcome", "damaged", "rolled_back"]),
+            (
+                Metrics.ledgerFailures,
+                ["unavailable", "unknown_outcome", "damaged", "anchor_unavailable", "anchor_damaged", "rolled_back"]
+            ),
         ] { for word in words { count(family, [word], by: 0) } }
+        count(Metrics.recordsDamaged, by: 0)
     }
 
     func count(_ family: MetricFamily, _ labels: [String] = [], by number: Int = 1) {

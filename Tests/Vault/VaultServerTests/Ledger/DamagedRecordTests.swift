@@ -90,11 +90,16 @@ import VaultServer
     @Test func `spoils no batch for the others in it`() async throws {
         let scene = try await Scene(["anna", "bert", "cleo"])
         try scene.damage(scene.people[1])
+        let metrics = VaultMetrics()
         var worker = LedgerWorker(
-            records: scene.vault.records, vaultID: scene.vault.vaultID,
+            records: scene.vault.records, vaultID: scene.vault.vaultID, metrics: metrics,
             clock: { [vault = scene.vault] in vault.clock.now })
-        let outcomes = worker.process(
-            scene.people.map { AccountCommand(name: $0.name, command: .status(StatusRequest())) })
+        let commands = scene.people.map { AccountCommand(name: $0.name, command: .status(StatusRequest())) }
+        let outcomes = worker.process(commands)
+        // The operator is told of it once, however often its owner asks.
+        _ = worker.process(commands)
+        #expect(metrics.page().contains("coffer_vault_records_damaged_total 1\n"))
+        #expect(worker.takeDamaged().count == 1)
         guard case .answer = outcomes[0], case .failed(.damaged) = outcomes[1], case .answer = outcomes[2] else {
             Issue.record("\(outcomes)")
             return
