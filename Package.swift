@@ -127,13 +127,13 @@ let package = Package(
         room("ObjectStores", in: "Backup", uses: ["BackupFormat", "BackupEngine", "CCofferSystem"]),
         room(
             "BackupSources", in: "Backup",
-            uses: ["ByteCoding", "Primitives", "BackupFormat", "BackupEngine", "CCofferSystem", grdb]),
+            uses: ["ByteCoding", "Primitives", "BackupFormat", "Crypt15", "BackupEngine", "CCofferSystem", grdb]),
 
         // Apps
         room(
             "Coffer", in: "Apps",
             uses: [
-                "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "BackupFormat", "BackupEngine",
+                "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "BackupFormat", "Crypt15", "BackupEngine",
                 "ObjectStores", "BackupSources", httpClient, nio, nioHTTP,
             ]),
         .executableTarget(
@@ -176,7 +176,8 @@ let package = Package(
             "CofferTests", in: "Apps",
             uses: [
                 "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "SecurityModules",
-                "RecordStores", "VaultServer", "BackupFormat", "BackupEngine", "ObjectStores", "BackupSources",
+                "RecordStores", "VaultServer", "BackupFormat", "Crypt15", "BackupEngine", "ObjectStores",
+                "BackupSources",
                 "Coffer",
                 "TestSupport", hummingbird, httpClient, jwt, logging,
             ]),

@@ -47,6 +47,13 @@ public struct CofferError: Error, Equatable, Sendable {
         case damagedState = "damaged-state"
         case changePending = "change-pending"
         case busy
+        case okPayloadHeaderOrTrailerAltered = "ok-payload-header-or-trailer-altered"
+        case damagedOrWrongKey = "damaged-or-wrong-key"
+        case truncated
+        case notABackup = "not-a-backup"
+        case olderFormat = "older-format"
+        case contentRefused = "content-refused"
+        case libraryMissing = "library-missing"
     }
 
     public let code: Code
@@ -106,6 +113,13 @@ extension CofferError.Code {
         case .changePending: 65
         case .badPattern: 66
         case .busy: 67
+        case .okPayloadHeaderOrTrailerAltered: 70
+        case .damagedOrWrongKey: 71
+        case .truncated: 72
+        case .notABackup: 73
+        case .olderFormat: 74
+        case .contentRefused: 75
+        case .libraryMissing: 76
         }
     }
 }

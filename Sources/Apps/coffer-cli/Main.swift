@@ -61,5 +61,6 @@ struct CofferCommand: AsyncParsableCommand {
             Snapshots.self, List.self,
             Prune.self, Repair.self, Limit.self, Attempts.self,
             Protections.self, PasswordCommand.self, KeyCommand.self, Move.self, Disable.self,
+            WhatsAppCommand.self,
         ])
 }

@@ -1,0 +1,170 @@
+import BackupSources
+import Crypt15
+import Foundation
+import Primitives
+
+/// WhatsApp's own encrypted backups (`.crypt15`).
+public enum WhatsAppBackups {
+    /// So much of a disk is left free where nobody set a limit.
+    static let spareBytes: UInt64 = 64 << 20
+
+    /// Where opened files go.
+    public enum Output: Sendable {
+        /// Exactly this file; for one input.
+        case file(String)
+        /// Into this folder, each under its own name without `.crypt15`.
+        case folder(String)
+    }
+
+    /// Opens files, and folders with all that is in them.
+    ///
+    /// A file gets its name only when every byte of it is proven; nothing that exists is overwritten.
+    /// - Parameters:
+    ///   - output: decides what it is from what is there: a file, or a folder.
+    ///   - contentBytesMax: of one file; without it what is free.
+    /// - Returns: a report for each file, in the order in which they were looked at.
+    public static func open(
+        _ paths: [String], to output: String, key: WhatsAppKey, contentBytesMax: UInt64? = nil
+    ) throws(CofferError) -> (reports: [WhatsAppReport], mediaFiles: Int) {
+        let (inputs, mediaFiles) = try WhatsAppInput.expand(paths)
+        let target = try Self.target(paths, inputs, output)
+        var reports: [WhatsAppReport] = []
+        for input in inputs { reports.append(try open(input, to: target, key, contentBytesMax)) }
+        return (reports, mediaFiles)
+    }
+
+    private static func target(
+        _ paths: [String], _ inputs: [WhatsAppInput], _ output: String
+    ) throws(CofferError) -> Output {
+        var isFolder: ObjCBool = false
+        let isThere = FileManager.default.fileExists(atPath: output, isDirectory: &isFolder)
+        if isThere, isFolder.boolValue { return .folder(output) }
+        let isOneFile = paths.count == 1 && inputs.count == 1 && inputs[0].path == paths[0] && !output.hasSuffix("/")
+        guard !isThere else { throw CofferError(taken: output) }
+        if isOneFile { return .file(output) }
+        return .folder(output.count > 1 && output.hasSuffix("/") ? String(output.dropLast()) : output)
+    }
+
+    private static func open(
+        _ input: WhatsAppInput, to output: Output, _ key: WhatsAppKey, _ contentBytesMax: UInt64?
+    ) throws(CofferError) -> WhatsAppReport {
+        let folder = folder(of: input, output)
+        // On the same disk, since folders that are made lie on their parent's.
+        let beginning = nearestFolder(folder)
+        let limit = contentBytesMax ?? freeBytes(near: beginning).map { $0 - min($0, spareBytes) } ?? .max
+        let pending: PendingFile
+        var report: WhatsAppReport
+        do {
+            pending = try PendingFile(in: beginning)
+            let reader = try BackupReader(key: key.root, contentBytesMax: limit)
+            try input.read { piece throws(PendingFileError) in
+                try reader.feed(piece) { content throws(PendingFileError) in try pending.write(content) }
+            }
+            let reading = try reader.finish { content throws(PendingFileError) in try pending.write(content) }
+            report = WhatsAppReport(file: input.path, reading)
+            guard reading.isWhole else { return report }
+            if reading.content == .zip { report.describe(.init(pending, byteCount: reading.contentBytes)) }
+        } catch let error as WhatsAppReadError<PendingFileError> {
+            switch error {
+            case .unreadable(let reason): return WhatsAppReport(file: input.path, unreadable: reason)
+            case .consumer(let failure): return WhatsAppReport(file: input.path, CofferError(failure, path: folder))
+            }
+        } catch let error as PendingFileError {
+            return WhatsAppReport(file: input.path, CofferError(error, path: folder))
+        } catch let error as MissingLibrary {
+            throw CofferError(error)
+        } catch {
+            throw CofferError(.failed("\(error)"), path: folder)
+        }
+        place(pending, in: folder, as: name(of: input, isIncrement: report.increment != nil, output), &report, output)
+        return report
+    }
+
+    /// Gives a proven file its name.
+    private static func place(
+        _ pending: PendingFile, in folder: String, as name: String, _ report: inout WhatsAppReport, _ output: Output
+    ) {
+        let path = folder == "." ? name : "\(folder)/\(name)"
+        do {
+            if case .folder = output {
+                try FileManager.default.createDirectory(
+                    atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            }
+            try pending.finish(in: folder, as: name)
+            report.output = path
+        } catch let error as PendingFileError {
+            report.fail(CofferError(error, path: path))
+        } catch {
+            report.fail(CofferError(.failed("the folder cannot be made"), path: path))
+        }
+    }
+
+    private static func folder(of input: WhatsAppInput, _ output: Output) -> String {
+        let (path, isFile) =
+            switch output {
+            case .file(let path): (path, true)
+            case .folder(let path): (path, false)
+            }
+        let parent = ((isFile ? path : input.relativePath) as NSString).deletingLastPathComponent
+        if isFile { return parent.isEmpty ? "." : parent }
+        return parent.isEmpty ? path : "\(path)/\(parent)"
+    }
+
+    /// The folder itself, or the nearest above it that is there.
+    private static func nearestFolder(_ folder: String) -> String {
+        var folder = folder
+        while access(folder, F_OK) != 0, errno == ENOENT {
+            let parent = (folder as NSString).deletingLastPathComponent
+            guard parent != folder else { break }
+            folder = parent.isEmpty ? "." : parent
+        }
+        return folder
+    }
+
+    /// The name that the file had before it was encrypted; increments are archives, and are called so.
+    private static func name(
+        of input: WhatsAppInput, isIncrement: Bool, _ output: Output
+    ) -> String {
+        if case .file(let path) = output { return (path as NSString).lastPathComponent }
+        let name = (input.relativePath as NSString).lastPathComponent
+        let stem = name.hasSuffix(".crypt15") ? String(name.dropLast(".crypt15".count)) : "\(name).opened"
+        return isIncrement && !stem.hasSuffix(".zip") ? "\(stem).zip" : stem
+    }
+}
+
+extension WhatsAppReport {
+    /// Adds what an increment holds, and that no database has it.
+    mutating func describe(_ increment: Increment?) {
+        guard let increment else { return }
+        self.increment = increment
+        let counts = [
+            increment.messages.map { "\($0) messages" }, increment.messagesUpdated.map { "\($0) changed" },
+            increment.messagesDeleted.map { "\($0) deleted" },
+        ].compactMap { $0 }
+        add(
+            "It is an increment (\(counts.isEmpty ? "it does not say how much" : counts.joined(separator: ", "))), a ZIP archive of \(increment.members.count) "
+                + "files. Nothing of it was put into a database: how WhatsApp does that is not known well enough.")
+    }
+}
+
+extension CofferError {
+    init(taken path: String) {
+        self.init(
+            .targetNotEmpty, "\(path) is there already. It was left as it is, and nothing was written.",
+            advice: "Name another file or folder.")
+    }
+
+    init(_ error: PendingFileError, path: String) {
+        switch error {
+        case .exists: self.init(taken: path)
+        case .full:
+            self.init(
+                .targetFailed, "There is no room left for \(path). Nothing of this file was written.",
+                advice: "Free some space, or name a folder on another disk.")
+        case .failed(let reason):
+            self.init(
+                .targetFailed, "\(path) cannot be written: \(reason). Nothing of this file was written.",
+                advice: "Check the folder and its permissions.")
+        }
+    }
+}
