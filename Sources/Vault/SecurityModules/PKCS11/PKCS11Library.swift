@@ -126,8 +126,7 @@ package final class PKCS11Library: Sendable {
         var count: CK_ULONG = 0
         try call("C_GetSlotList") { $0.C_GetSlotList?(CK_BBOOL(CK_TRUE), nil, &count) }
         // A few more: one may be plugged in between the two calls. What a module says of its own buffers is not believed.
-        var slots = [CK_SLOT_ID](repeating: 0, count: Int(clamping: count.addingReportingOverflow(8).partialValue))
-        if slots.count > Self.slotsMax { slots = [CK_SLOT_ID](repeating: 0, count: Self.slotsMax) }
+        var slots = [CK_SLOT_ID](repeating: 0, count: min(Int(clamping: count), Self.slotsMax) + 8)
         count = CK_ULONG(slots.count)
         try call("C_GetSlotList") { $0.C_GetSlotList?(CK_BBOOL(CK_TRUE), &slots, &count) }
         return Array(slots.prefix(Int(clamping: count)))

@@ -14,6 +14,8 @@ enum FaultyToken {
         var isDone = false
         /// Set in what every token says of itself.
         var tokenFlags: CK_FLAGS = 0
+        /// How many slots it says that it has.
+        var slotCount: CK_ULONG?
         /// Somebody else, who does something right before the first call of this name.
         var interruption: (before: String, by: @Sendable () -> Void)?
         /// Every name that was called.
@@ -73,10 +75,15 @@ enum FaultyToken {
         list.pointee.C_Initialize = { a in
             FaultyToken.answer("C_Initialize") { FaultyToken.real.pointee.C_Initialize?(a) }
         }
-        // Other tests of this process have sessions of their own.
-        list.pointee.C_Finalize = { _ in FaultyToken.answer("C_Finalize") { CKR_OK } }
+        list.pointee.C_Finalize = { a in
+            FaultyToken.answer("C_Finalize") { FaultyToken.real.pointee.C_Finalize?(a) }
+        }
         list.pointee.C_GetSlotList = { a, b, c in
-            FaultyToken.answer("C_GetSlotList") { FaultyToken.real.pointee.C_GetSlotList?(a, b, c) }
+            FaultyToken.answer("C_GetSlotList") {
+                let code = FaultyToken.real.pointee.C_GetSlotList?(a, b, c)
+                if let claimed = FaultyToken.plan.withLock({ $0.slotCount }) { c?.pointee = claimed }
+                return code
+            }
         }
         list.pointee.C_GetTokenInfo = { a, b in
             FaultyToken.answer("C_GetTokenInfo") {

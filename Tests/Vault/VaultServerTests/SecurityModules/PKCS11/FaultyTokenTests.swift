@@ -202,6 +202,16 @@ import VaultServer
         }
     }
 
+    @Test(arguments: [0, 1, 1_000, .max / 16, .max - 3, .max] as [CK_ULONG])
+    func `a module that lies about how many slots it has takes no memory and brings nothing down`(count: CK_ULONG)
+        throws
+    {
+        FaultyToken.run(FaultyToken.Plan(slotCount: count)) {
+            let found = try? library.tokens()
+            #expect((found?.count ?? 0) <= 2_000)
+        }
+    }
+
     @Test func `a token that failed is left alone for a while, however many ask for it`() throws {
         let opened = try token.open(in: folder, library: library, retryAfter: .seconds(3600))
         _ = try TokenObjects.labels(in: opened)

@@ -41,18 +41,28 @@ enum SoftHSM {
         return .success(module)
     }()
 
-    static func library() throws -> PKCS11Library { try PKCS11Library.open(path: prepared.get()) }
+    static func library() throws -> PKCS11Library { try shared.get() }
 
-    /// The module's own functions, for what a vault never asks for.
-    static func functions() throws -> UnsafeMutablePointer<CK_FUNCTION_LIST> {
-        _ = try library()
+    private static let shared = Result { try PKCS11Library(functions: functions()) }
+
+    /// The module's own functions, for what a vault never asks for, too. It is not ended: a token that was away makes its vault
+    /// start the module anew, and the sessions of the tests beside it would be over.
+    static func functions() throws -> UnsafeMutablePointer<CK_FUNCTION_LIST> { try ownFunctions.get().pointer }
+
+    /// Written before anyone has it, and never again.
+    private struct Functions: @unchecked Sendable { let pointer: UnsafeMutablePointer<CK_FUNCTION_LIST> }
+
+    private static let ownFunctions = Result {
         typealias GetFunctionList =
             @convention(c) (UnsafeMutablePointer<UnsafeMutablePointer<CK_FUNCTION_LIST>?>?) -> CK_RV
         var list: UnsafeMutablePointer<CK_FUNCTION_LIST>?
         guard let handle = dlopen(try prepared.get(), RTLD_NOW), let symbol = dlsym(handle, "C_GetFunctionList"),
             unsafeBitCast(symbol, to: GetFunctionList.self)(&list) == CKR_OK, let list
         else { throw Failure(text: "no function list") }
-        return list
+        let own = UnsafeMutablePointer<CK_FUNCTION_LIST>.allocate(capacity: 1)
+        own.initialize(to: list.pointee)
+        own.pointee.C_Finalize = { _ in CKR_OK }
+        return Functions(pointer: own)
     }
 
     /// A new token, initialised as its owner would do it.
