@@ -33,6 +33,8 @@ package final class ServerCertificate: Sendable {
                 certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
             configuration.minimumTLSVersion = .tlsv13
             configuration.applicationProtocols = ["http/1.1"]
+            // A client that is sent away and does not say goodbye holds its place among the descriptors this long.
+            configuration.shutdownTimeout = .milliseconds(200)
             return configuration
         }
     }

@@ -28,6 +28,7 @@ package enum LedgerOutcome: Equatable, Sendable {
 package struct LedgerWorker {
     private static let conflictsMax = 16
     private static let heartbeatSeconds: UInt64 = 600
+    private static let eraseAgainSeconds: UInt64 = 10
 
     let records: SealedRecords
     let vaultID: VaultID
@@ -41,6 +42,8 @@ package struct LedgerWorker {
     private var timekeeping: (epoch: UInt64, time: LedgerTime, moment: Moment)?
     /// A secret was let go of, and older versions of its record may still lie in the store.
     private(set) var mustErase = true
+    /// A backup or an audit reads for minutes, and erasure waits for it for seconds: not with each batch anew.
+    private var eraseAgainUptimeSeconds: UInt64 = 0
     /// Records that were met and are damaged. They are left alone when their time comes; the others' time comes all the same.
     private var damaged: Set<RecordKey> = []
     /// What is wrong with them, until somebody has taken it down.
@@ -87,12 +90,10 @@ package struct LedgerWorker {
             try records.commit(book.changes(at: time), time: time, on: book.view, using: &generator)
             remember(time, after: book.view)
         }
-        breaker.keep()
-        for (tenant, events) in book.events { metrics.count(events, of: tenant) }
         for (tenant, policy) in book.policies { policies[tenant] = policy }
-        showBreakers(at: time)
+        keep(book.events, at: time)
         mustErase = mustErase || book.erasesSecrets
-        if book.erasesSecrets { try? eraseOldVersions() }
+        if book.erasesSecrets, clock().uptimeSeconds >= eraseAgainUptimeSeconds { try? eraseOldVersions() }
         return outcomes
     }
 
@@ -130,12 +131,17 @@ package struct LedgerWorker {
             try records.commit(changes, time: time, on: view, using: &generator)
             remember(time, after: view)
         }
-        breaker.keep()
-        for (tenant, events) in events { metrics.count(events, of: tenant) }
-        showBreakers(at: time)
+        keep(events, at: time)
         mustErase = mustErase || erases
         if mustErase { try eraseOldVersions() }
         return due.count == limit
+    }
+
+    /// What was counted is in the store now.
+    private mutating func keep(_ events: [(tenant: String, events: [VaultEvent])], at time: LedgerTime) {
+        breaker.keep()
+        for (tenant, events) in events { metrics.count(events, of: tenant) }
+        showBreakers(at: time)
     }
 
     private func showBreakers(at time: LedgerTime) {
@@ -158,7 +164,10 @@ package struct LedgerWorker {
     }
 
     private mutating func eraseOldVersions() throws(LedgerError) {
-        do { try records.store.eraseOldVersions() } catch { throw LedgerError(error) }
+        do { try records.store.eraseOldVersions() } catch {
+            eraseAgainUptimeSeconds = clock().uptimeSeconds + Self.eraseAgainSeconds
+            throw LedgerError(error)
+        }
         mustErase = false
     }
 

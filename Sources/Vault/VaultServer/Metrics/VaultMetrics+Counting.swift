@@ -1,4 +1,4 @@
-import RecoveryProtocol
+package import RecoveryProtocol
 import VaultCore
 
 /// What is counted, in the words of the labels.
@@ -61,7 +61,7 @@ extension VaultEvent {
 }
 
 extension Operation {
-    var metricWord: String {
+    package var metricWord: String {
         switch self {
         case .status: "status"
         case .prepare: "prepare"

@@ -72,6 +72,15 @@ package final class VaultMetrics: Sendable {
         return try body()
     }
 
+    /// The same for a part that waits.
+    nonisolated(nonsending) func timed<Value, Failure: Error>(
+        _ part: String, _ body: nonisolated(nonsending) () async throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        let start = ContinuousClock.now
+        defer { observe(Metrics.partSeconds, [part], start.duration(to: .now).inSeconds) }
+        return try await body()
+    }
+
     /// The page that Prometheus reads (text format 0.0.4).
     package func page() -> String {
         let values = values.withLock { $0 }

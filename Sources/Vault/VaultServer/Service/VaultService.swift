@@ -172,9 +172,9 @@ package final class VaultService: Sendable {
         let isOverRate = try await isOverRate(name)
         if isOverRate, !request.operation.isExemptFromRate { throw Refused(.busy(retryAfterSeconds: 60)) }
         let command = try command(for: request.operation)
-        let start = ContinuousClock.now
-        let outcome = await ledger.submit(AccountCommand(name: name, command: command, isOverRate: isOverRate))
-        metrics.observe(Metrics.partSeconds, ["ledger"], start.duration(to: .now).inSeconds)
+        let outcome = await metrics.timed("ledger") {
+            await ledger.submit(AccountCommand(name: name, command: command, isOverRate: isOverRate))
+        }
         switch outcome {
         case .answer(.reply(let reply)): return reply
         case .answer(.evaluate(let charged)): return .evaluated(metrics.timed("evaluate") { evaluate(charged) })
@@ -185,10 +185,10 @@ package final class VaultService: Sendable {
     }
 
     private func authenticate(_ token: [UInt8], _ requestID: String) async throws(Refused) -> AccountName {
-        let start = ContinuousClock.now
-        defer { metrics.observe(Metrics.partSeconds, ["token"], start.duration(to: .now).inSeconds) }
         do {
-            return try await verifier.verify(token, wallSeconds: clock().wallSeconds)
+            return try await metrics.timed("token") {
+                try await verifier.verify(token, wallSeconds: clock().wallSeconds)
+            }
         } catch let refusal as TokenRefusal {
             switch refusal {
             case .expired: throw Refused(.tokenExpired)

@@ -81,6 +81,33 @@ import VaultServer
         #expect(store.eraseCount > count)
     }
 
+    @Test func `a backup that reads for minutes does not hold up each batch that erases`() async throws {
+        let store = MemoryRecordStore()
+        let vault = try await TestVault(store: store)
+        var accounts: [(client: TestClient, registration: NewRegistration)] = []
+        for number in 0..<6 {
+            let client = try TestClient(vault, account: "a\(number)")
+            accounts.append((client, try await client.register(password: "a")))
+        }
+        func end(_ account: (client: TestClient, registration: NewRegistration)) async throws {
+            let serial = try await account.client.status().serial
+            let reply = try await account.client.ask(account.client.delete(account.registration, serial: serial))
+            guard case .deleted = reply else { throw TestClient.Unexpected(reply: reply) }
+        }
+        store.forge { $0.isBeingRead = true }
+        let before = store.eraseCount
+        for account in accounts.prefix(4) { try await end(account) }
+        #expect(store.eraseCount == before + 1, "asked once, and not again within ten seconds")
+        vault.clock.pass(seconds: 10)
+        try await end(accounts[4])
+        #expect(store.eraseCount == before + 2)
+        store.forge { $0.isBeingRead = false }
+        await vault.service.settleDue()
+        #expect(store.eraseCount == before + 3, "the old versions of all of them go when the backup is made")
+        await vault.service.settleDue()
+        #expect(store.eraseCount == before + 3, "and nothing is left to erase twice")
+    }
+
     @Test func `destruction waits for serving time, not for the calendar`() async throws {
         let store = MemoryRecordStore()
         let vault = try await TestVault(store: store, policy: .withoutWaits(budget: 1))

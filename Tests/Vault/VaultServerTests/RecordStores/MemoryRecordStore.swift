@@ -32,6 +32,8 @@ final class MemoryRecordStore: RecordStore {
         var loadCount = 0
         var commitCount = 0
         var eraseCount = 0
+        /// Somebody else reads, and nothing is erased meanwhile.
+        var isBeingRead = false
     }
 
     private let contents = Mutex(Contents())
@@ -116,8 +118,9 @@ final class MemoryRecordStore: RecordStore {
     }
 
     func eraseOldVersions() throws(RecordStoreError) {
-        contents.withLock { contents in
+        try contents.withLock { contents throws(RecordStoreError) in
             contents.eraseCount += 1
+            if contents.isBeingRead { throw .unavailable("another process is reading") }
             guard lie != .readsOldVersions else { return }
             contents.records = contents.records.mapValues { $0.suffix(1) }
         }
