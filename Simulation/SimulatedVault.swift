@@ -357,23 +357,7 @@ final class SimulatedVault {
 }
 
 extension Operation {
-    var word: String {
-        switch self {
-        case .status: "status"
-        case .prepare: "prepare"
-        case .activate: "activate"
-        case .retire: "retire"
-        case .evaluate: "evaluate"
-        case .confirm: "confirm"
-        case .delete: "delete"
-        case .forgive: "forgive"
-        case .history: "history"
-        case .setHead: "set head"
-        case .getHead: "get head"
-        case .thaw: "thaw"
-        case .requestDeletion: "request deletion"
-        }
-    }
+    var word: String { metricWord.replacing("_", with: " ") }
 }
 
 extension Reply {

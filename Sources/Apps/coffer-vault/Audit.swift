@@ -6,25 +6,17 @@ import VaultServer
 
 struct Audit: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Proves every record of a vault's store against its anchor. Changes nothing.")
+        abstract: "Proves every record of a vault's store against its anchor. Changes nothing in it.")
 
     @Argument(help: "The vault's folder.")
     var folder: String
 
     func run() throws {
-        let vault = VaultFolder(path: folder)
-        let records = try vault.open()
+        let parts = try VaultFolder(path: folder).openParts()
         let audit: StoreAudit
-        do throws(LedgerError) { audit = try records.audit() } catch { throw CommandFailure(error) }
-        let token: TokenSettings?
-        do throws(SecurityModuleError) { token = try vault.readTokenSettings() } catch { throw CommandFailure(error) }
-        if let token {
+        do throws(LedgerError) { audit = try parts.records.audit() } catch { throw CommandFailure(error) }
+        if let token = parts.keys.token?.settings {
             Output.line("ok  \(token.name) opens the data key, with its key of the id \(token.id)")
-            if FileManager.default.fileExists(atPath: vault.wrappingKey) {
-                Output.error(
-                    "coffer-vault: \(vault.wrappingKey) is still there from before. Delete it: it opens the records too."
-                )
-            }
         } else {
             Output.line("ok  the key file opens the data key")
         }

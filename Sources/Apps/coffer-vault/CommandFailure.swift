@@ -37,7 +37,7 @@ enum Output {
     static func line(_ text: String) { try? FileHandle.standardOutput.write(contentsOf: Data("\(text)\n".utf8)) }
     /// One log line, with its end: in one write, so that lines of two threads do not mix.
     static func errorText(_ line: String) { try? FileHandle.standardError.write(contentsOf: Data(line.utf8)) }
-    static func error(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data("\(text)\n".utf8)) }
+    static func error(_ text: String) { errorText("\(text)\n") }
 }
 
 /// Files that are public.

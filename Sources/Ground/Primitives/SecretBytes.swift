@@ -44,6 +44,7 @@ package final class SecretBytes: Sendable {
 
     private static func place(_ count: Int) -> UnsafeMutableRawPointer {
         if count <= SecretPages.placeBytes { return SecretPages.take() }
+        // As in SecretPages: nothing can go on safely.
         guard let base = sodium_malloc(count) else { preconditionFailure("out of memory for secrets") }
         return base
     }

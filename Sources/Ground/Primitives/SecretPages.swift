@@ -11,29 +11,27 @@ enum SecretPages {
     static let placeBytes = 64
     private static let placesPerAllocation = 256
 
-    /// Addresses of places that hold nothing.
-    private static let free = Mutex<[UInt]>([])
+    /// A place that holds nothing. Only who took it out of the list knows it, so it may pass between threads.
+    private struct Place: @unchecked Sendable { let start: UnsafeMutableRawPointer }
+
+    private static let free = Mutex<[Place]>([])
 
     static func take() -> UnsafeMutableRawPointer {
-        let address = free.withLock { free -> UInt in
+        free.withLock { free -> Place in
             if let last = free.popLast() { return last }
             guard let base = sodium_malloc(placeBytes * placesPerAllocation) else {
+                // Nothing can go on safely without a place for a secret, and no caller could do more about it.
                 preconditionFailure("out of memory for secrets")
             }
             // sodium_malloc's filling is not zeros, as a place that was used before has them.
             sodium_memzero(base, placeBytes * placesPerAllocation)
-            let first = UInt(bitPattern: base)
-            for place in 1..<UInt(placesPerAllocation) { free.append(first + place * UInt(placeBytes)) }
-            return first
-        }
-        guard let place = UnsafeMutableRawPointer(bitPattern: address) else {
-            preconditionFailure("a place for a secret without an address")
-        }
-        return place
+            for place in 1..<placesPerAllocation { free.append(Place(start: base + place * placeBytes)) }
+            return Place(start: base)
+        }.start
     }
 
     static func giveBack(_ place: UnsafeMutableRawPointer) {
         sodium_memzero(place, placeBytes)
-        free.withLock { $0.append(UInt(bitPattern: place)) }
+        free.withLock { $0.append(Place(start: place)) }
     }
 }

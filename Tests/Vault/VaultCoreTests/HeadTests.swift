@@ -152,7 +152,7 @@ import VaultCore
         let (old, new) = (bench.head(), bench.head())
         bench.run(try bench.setHead(old, of: owner))
         let nonce = bench.nonce()
-        bench.record.freeze(nonce: nonce, batchesMissed: 3)
+        bench.record.freeze(nonce: nonce, batchesMissed: 3, drawn: 0)
         #expect(bench.run(try bench.getHead(of: owner)) == .refused(.frozen))
         #expect(bench.run(try bench.setHead(new, of: owner)) == .refused(.frozen))
         bench.run(try bench.thaw(nonce, of: owner))

@@ -282,7 +282,7 @@ import VaultCore
         let owner = try bench.register()
         let guess = bench.guess(owner)
         bench.run(.evaluate(guess))
-        bench.record.freeze(nonce: bench.nonce(), batchesMissed: 9)
+        bench.record.freeze(nonce: bench.nonce(), batchesMissed: 9, drawn: 0)
         return (bench, owner, guess)
     }
 
@@ -299,7 +299,7 @@ import VaultCore
         #expect(bench.run(thaw) == .thawed(serial: bench.serial))
         #expect(bench.run(.evaluate(bench.guess(owner))) == nil)
         // The next restore draws another nonce: what thawed this one does not thaw that.
-        bench.record.freeze(nonce: bench.nonce(), batchesMissed: 9)
+        bench.record.freeze(nonce: bench.nonce(), batchesMissed: 9, drawn: 0)
         #expect(bench.run(thaw) == .refused(.staleSerial(current: bench.serial)))
         #expect(bench.status()?.frozen != nil)
     }

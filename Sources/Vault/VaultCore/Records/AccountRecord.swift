@@ -200,7 +200,7 @@ package struct AccountRecord: Equatable, Sendable {
     /// The record came back from a backup: what happened in the batches since is unknown, so a count may be too low, a
     /// registration retired, and a change without the key called off. The serial passes over all that were given out
     /// since, lest a message of that time be fresh again.
-    package mutating func freeze(nonce: ThawNonce, batchesMissed: UInt64, drawn: UInt64 = 0) {
+    package mutating func freeze(nonce: ThawNonce, batchesMissed: UInt64, drawn: UInt64) {
         passSerials(ofBatches: batchesMissed, drawn: drawn)
         requestedChange = nil
         // A later one may have been acknowledged.

@@ -97,7 +97,7 @@ final class RealFleet: VaultTransport {
     /// As a restore from a backup does it: the account's record comes back frozen.
     func freeze(_ indices: UInt8...) throws {
         var generator = SystemRandomNumberGenerator()
-        try edit(indices) { $0.freeze(nonce: .random(using: &generator), batchesMissed: 9) }
+        try edit(indices) { $0.freeze(nonce: .random(using: &generator), batchesMissed: 9, drawn: 0) }
     }
 
     /// As a liar would have it that serves an older head than it acknowledged.
