@@ -169,7 +169,7 @@ let package = Package(
         tests(
             "BackupEngineTests", in: "Backup",
             uses: [
-                "ByteCoding", "Primitives", "BackupFormat", "BackupEngine", "ObjectStores", "BackupSources",
+                "ByteCoding", "Primitives", "BackupFormat", "Crypt15", "BackupEngine", "ObjectStores", "BackupSources",
                 "TestSupport", grdb,
             ]),
         tests(

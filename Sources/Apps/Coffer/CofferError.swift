@@ -29,6 +29,7 @@ public struct CofferError: Error, Equatable, Sendable {
         case noSuchPath = "no-such-path"
         case olderState = "older-state"
         case otherHistory = "other-history"
+        case ambiguousImport = "ambiguous-import"
         case targetNotEmpty = "target-not-empty"
         case targetFailed = "target-failed"
         case restoreIncomplete = "restore-incomplete"
@@ -98,6 +99,7 @@ extension CofferError.Code {
         case .noSuchPath: 33
         case .olderState: 34
         case .otherHistory: 35
+        case .ambiguousImport: 36
         case .targetNotEmpty: 40
         case .targetFailed: 41
         case .tooFewVaults: 50

@@ -101,13 +101,23 @@ enum KeyFile {
 }
 
 /// Digits as people paste them: in any case, with spaces, line ends, dashes (also those that word processors make) and colons.
-private struct DigitReader {
+struct DigitReader {
     private var values: [UInt8] = []
     private let text: UnsafeRawBufferPointer
+    private let digitsMax: Int
 
-    init(_ text: UnsafeRawBufferPointer) {
+    /// - Parameter digitsMax: more are counted, and refused.
+    init(_ text: UnsafeRawBufferPointer, digitsMax: Int = 2 * RootKey.byteCount) {
         self.text = text
-        values.reserveCapacity(2 * RootKey.byteCount)
+        self.digitsMax = digitsMax
+        values.reserveCapacity(digitsMax)
+    }
+
+    /// The digits, one byte for each, however many they are.
+    mutating func typed() throws(RootKeyError) -> SecretBytes {
+        defer { values.wipe() }
+        try readDigits()
+        return SecretBytes(copying: values)
     }
 
     mutating func key() throws(RootKeyError) -> RootKey {
@@ -125,8 +135,8 @@ private struct DigitReader {
         var digits = 0
         while place < text.count {
             if let value = Hex.value(text[place]) {
-                // One more than a key has is enough to count on, and the array keeps its place in memory.
-                if values.count < 2 * RootKey.byteCount { values.append(value) }
+                // The array keeps its place in memory.
+                if values.count < digitsMax { values.append(value) }
                 digits += 1
                 place += 1
             } else {
@@ -135,7 +145,7 @@ private struct DigitReader {
                 place += skipped
             }
         }
-        guard digits <= 2 * RootKey.byteCount else { throw .length(digits: digits) }
+        guard digits <= digitsMax else { throw .length(digits: digits) }
     }
 
     private func refusal(_ digits: Int) -> RootKeyError {

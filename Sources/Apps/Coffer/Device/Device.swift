@@ -18,6 +18,8 @@ public struct Device: Sendable {
     /// Instead of the limit that this device remembers.
     let limit: TransferLimit?
     var knownFiles: String { "\(folder.path)/known-files" }
+    /// Of what is imported.
+    var importKnownFiles: String { "\(folder.path)/import-known-files" }
 
     /// - Parameters:
     ///   - stateFolder: where this device keeps key and settings; nil for `~/.local/state/coffer`.
@@ -48,19 +50,41 @@ public struct Device: Sendable {
     public func backUp(
         acceptingOlder: Bool = false, ignoringRoom: Bool = false, progress: @escaping ProgressHandler
     ) async throws(CofferError) -> BackupSummary {
+        try await backUp(acceptingOlder: acceptingOlder, ignoringRoom: ignoringRoom, progress: progress) {
+            settings throws(CofferError) in
+            BackupRun(
+                source: try SourceLocation(settings.source).open(), leftOut: settings.leftOut ?? .nothing,
+                copies: folder.copies, knownFiles: knownFiles)
+        }
+    }
+
+    /// What one backup reads, and where this device remembers what it knows of it.
+    struct BackupRun {
+        let source: any BackupSource
+        let leftOut: LeftOut
+        let copies: String
+        let knownFiles: String
+    }
+
+    /// - Parameter run: asked for when the store is open.
+    func backUp(
+        acceptingOlder: Bool, ignoringRoom: Bool, progress: @escaping ProgressHandler,
+        _ run: (DeviceSettings) throws(CofferError) -> BackupRun
+    ) async throws(CofferError) -> BackupSummary {
         let lock = try folder.lock()
         defer { lock.release() }
         removeDrillRemains()
         await deliverNewKey()
         var backup = try await open(try enabledSettings())
         let settings = try enabledSettings()
-        backup.leftOut = settings.leftOut ?? .nothing
+        let run = try run(settings)
+        backup.leftOut = run.leftOut
         await deliverMissingShares(settings)
         try? forgetEarlierKey()
         _ = try? await leaveFleet()
         let check = try await backup.requireCurrent(unless: acceptingOlder, .backUp)
         let (report, messagesLeftOut) = try await backup.makeSnapshot(
-            of: try SourceLocation(settings.source).open(), copies: folder.copies, knownFiles: knownFiles,
+            of: run.source, copies: run.copies, knownFiles: run.knownFiles,
             above: check.newest?.number ?? 0, ignoringRoom: ignoringRoom, progress: progress)
         let told = await setHead(report.snapshot, in: backup.repository, settings, key: try key(settings).key)
         return BackupSummary(report, messagesLeftOut: messagesLeftOut, vaults: told, notes: check.notes)

@@ -16,7 +16,12 @@ struct DeviceFolder: Sendable {
     /// Where encrypted copies of databases lie. They are a cache: whoever deletes them has a larger backup once.
     var copies: String { path("copies") }
 
-    func deleteCopies() { try? FileManager.default.removeItem(atPath: copies) }
+    /// The same for databases that are imported: a backup removes the copies of databases that it has not seen.
+    var importCopies: String { path("import-copies") }
+
+    func deleteCopies() {
+        for copies in [copies, importCopies] { try? FileManager.default.removeItem(atPath: copies) }
+    }
 
     private func path(_ name: String) -> String { "\(path)/\(name)" }
 

@@ -75,7 +75,7 @@ extension Device {
         folder.delete(UndeliveredFile.name)
         folder.delete(StandingFile.name)
         folder.delete(FleetAccess.fileName)
-        KnownFilesFile(path: knownFiles).remove()
+        for file in [knownFiles, importKnownFiles] { KnownFilesFile(path: file).remove() }
         LedgerFile(path: ledger).remove()
         folder.delete(DeviceSettings.fileName)
     }

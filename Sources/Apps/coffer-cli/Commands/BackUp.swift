@@ -17,14 +17,14 @@ struct BackUp: AsyncParsableCommand {
             try await common.device(transfer).backUp(
                 acceptingOlder: acceptOlder, ignoringRoom: ignoreRoom, progress: progress)
         }
-        if common.json { try Output.json(summary) } else { describe(summary) }
-        await describeVaults()
+        if common.json { try Output.json(summary) } else { Self.describe(summary) }
+        await Self.describeVaults(common)
         if summary.snapshot.skipped.contains(where: \.isLoss) {
             throw ExitCode(CofferError.Code.sourceIncomplete.exitStatus)
         }
     }
 
-    private func describe(_ summary: BackupSummary) {
+    static func describe(_ summary: BackupSummary) {
         let snapshot = summary.snapshot
         Output.line(
             "Snapshot \(snapshot.number): \(Words.count(snapshot.files, "file")) in "
@@ -44,13 +44,13 @@ struct BackUp: AsyncParsableCommand {
     }
 
     /// The daily look at the vaults: it also calls off what somebody asked for without the key.
-    private func describeVaults() async {
+    static func describeVaults(_ common: CommonOptions) async {
         guard let report = try? await common.device.attempts(), !common.json else { return }
         for failed in report.failed { Output.note(Attempts.words(failed)) }
         report.notices.forEach(Output.note)
     }
 
-    private func describe(_ item: SkippedItem) -> String {
+    private static func describe(_ item: SkippedItem) -> String {
         let path = Output.printable(name: item.path)
         return switch item.reason {
         case .unreadable: "Not saved: \(path) cannot be read."

@@ -99,6 +99,12 @@ struct Enable: AsyncParsableCommand {
 enum KeyPaper {
     /// Writes the key to a new file that only its owner may read, whole or not at all.
     static func write(_ key: SixtyFourDigitKey, to path: String) throws(CofferError) -> Bool {
+        try write(Array((lines(key).joined(separator: "\n") + "\n").utf8), toNew: path)
+        return true
+    }
+
+    /// Writes a secret to a new file that only its owner may read, whole or not at all.
+    static func write(_ secret: some ContiguousBytes, toNew path: String) throws(CofferError) {
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else {
             throw CofferError(
@@ -109,14 +115,13 @@ enum KeyPaper {
                 advice: "Name a file that is not there yet.")
         }
         defer { close(file) }
-        let text = Array((lines(key).joined(separator: "\n") + "\n").utf8)
-        guard Foundation.write(file, text, text.count) == text.count, fsync(file) == 0 else {
+        let isWritten = secret.withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) == $0.count }
+        guard isWritten, fsync(file) == 0 else {
             unlink(path)
             throw CofferError(
                 .notConfirmed, "\(path) cannot be written: \(String(cString: strerror(errno))).",
                 advice: "Name a file where there is room.")
         }
-        return true
     }
 
     /// Shows the key at the terminal, whatever standard output is, and asks for two of its groups.

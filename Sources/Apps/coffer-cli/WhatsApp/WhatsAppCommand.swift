@@ -4,30 +4,41 @@ import Coffer
 struct WhatsAppCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "whatsapp",
-        abstract: "WhatsApp's own end-to-end encrypted backups: open, check, write.",
+        abstract: "WhatsApp's own end-to-end encrypted backups: open, check, write, import.",
         discussion: """
             For your own files, with your own key: the 64 digits that WhatsApp showed, or the file encrypted_backup.key. \
             Without the key nobody opens them, Coffer neither. Nothing is sent anywhere.
             """,
-        subcommands: [WhatsAppOpen.self, WhatsAppCheck.self, WhatsAppSeal.self])
+        subcommands: [
+            WhatsAppOpen.self, WhatsAppCheck.self, WhatsAppSeal.self, WhatsAppMedia.self, WhatsAppKeyCommand.self,
+            WhatsAppImport.self,
+        ])
 }
 
-/// The key, and how to say what was found.
-struct WhatsAppOptions: ParsableArguments {
+/// WhatsApp's key, for the commands that need it.
+struct WhatsAppKeyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "A file that holds the key: 64 digits, encrypted_backup.key, or 32 bytes. Without it you are asked.",
             valueName: "file"))
     var keyFile: String?
 
+    func key() throws -> WhatsAppKey {
+        var input =
+            try keyFile.map(SecretInput.read)
+            ?? SecretInput.ask("WhatsApp's 64-digit key: ", insteadUse: "--key-file")
+        return try WhatsAppKey(wiping: &input)
+    }
+}
+
+/// The key, and how to say what was found.
+struct WhatsAppOptions: ParsableArguments {
+    @OptionGroup private var keyOptions: WhatsAppKeyOptions
+
     @Flag(help: "Print one JSON array on standard output, with an object for each file; errors as an object.")
     var json = false
 
-    func key() throws -> WhatsAppKey {
-        var input =
-            try keyFile.map(SecretInput.read) ?? SecretInput.ask("64-digit key: ", insteadUse: "--key-file")
-        return try WhatsAppKey(wiping: &input)
-    }
+    func key() throws -> WhatsAppKey { try keyOptions.key() }
 }
 
 enum WhatsAppOutput {
@@ -42,18 +53,17 @@ enum WhatsAppOutput {
                     "\(Words.count(mediaFiles, "media file")) (.mcrypt1) in these folders: left alone here.")
             }
         }
-        if let worst = worst(of: reports) { throw ExitCode(worst) }
+        if let worst = worst(of: reports.map(\.exitStatus)) { throw ExitCode(worst) }
     }
 
     /// What costs most comes first: the first of these that any file has is the command's.
-    private static func worst(of reports: [WhatsAppReport]) -> Int32? {
+    static func worst(of statuses: [Int32]) -> Int32? {
         let order: [CofferError.Code] = [
             .noSource, .targetFailed, .targetNotEmpty, .wrongKey, .damagedOrWrongKey, .truncated, .contentRefused,
             .olderFormat, .notABackup,
             .okPayloadHeaderOrTrailerAltered,
         ]
-        let found = Set(reports.map(\.exitStatus))
-        return order.map(\.exitStatus).first(where: found.contains)
+        return order.map(\.exitStatus).first(where: statuses.contains)
     }
 
     private static func describe(_ report: WhatsAppReport) {

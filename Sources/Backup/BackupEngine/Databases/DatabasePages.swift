@@ -18,6 +18,10 @@ struct DatabasePages {
         self.file = file
         self.pageBytes = pageBytes
         self.pageCount = Int(pageCount)
+        guard !file.keepsFreePages else {
+            free = FreePages(nonePageBytes: pageBytes, pageCount: self.pageCount)
+            return
+        }
         let free = try FreePages(pageBytes: pageBytes, pageCount: self.pageCount) { page throws(SourceError) in
             try file.bytes(at: UInt64(page) * UInt64(pageBytes), count: pageBytes)
         }

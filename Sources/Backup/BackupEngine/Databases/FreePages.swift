@@ -14,6 +14,13 @@ struct FreePages {
     /// Behind their list of leaves they are free.
     private var trunks: PageSet
 
+    /// No page counts as free.
+    init(nonePageBytes pageBytes: Int, pageCount: Int) {
+        self.pageBytes = pageBytes
+        leaves = PageSet(count: pageCount)
+        trunks = PageSet(count: pageCount)
+    }
+
     /// nil if the database is none that this code understands: then no byte of it is left out.
     ///
     /// - Parameter read: the bytes of a page, counted from 0.

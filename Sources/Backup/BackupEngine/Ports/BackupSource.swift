@@ -112,8 +112,14 @@ package protocol SourceFile {
 /// An SQLite database whose image, as of the moment when it was opened, can be read at any place until `finish`.
 package protocol DatabaseFile: SourceFile {
     var pageBytes: Int { get }
+    /// Whether free pages come back as they are, and not as zeros: for a file that is to stay what it is to the byte.
+    var keepsFreePages: Bool { get }
     /// Fills the buffer from a place in the image; the place of `read(into:)` stays.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(SourceError)
+}
+
+extension DatabaseFile {
+    package var keepsFreePages: Bool { false }
 }
 
 extension SourceFile {

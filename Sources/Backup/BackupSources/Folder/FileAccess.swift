@@ -55,6 +55,23 @@ func readAvailable(
     return count
 }
 
+/// Hands a file on from its front, in pieces.
+///
+/// - Returns: the system's words if it could not be read to its end.
+func readWhole<Failure: Error>(
+    _ file: Int32, pieceBytes: Int, _ take: (UnsafeRawBufferPointer) throws(Failure) -> Void
+) throws(Failure) -> String? {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceBytes, alignment: 64)
+    defer { buffer.deallocate() }
+    var offset: off_t = 0
+    while true {
+        guard let count = try? readAvailable(file, into: buffer, at: offset) else { return systemMessage() }
+        guard count > 0 else { return nil }
+        try take(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        offset += off_t(count)
+    }
+}
+
 /// Writes all of the bytes at a place in a file.
 func writeFully(_ file: Int32, _ bytes: UnsafeRawBufferPointer, at offset: off_t) -> Bool {
     var done = 0

@@ -1,0 +1,167 @@
+import BackupEngine
+import BackupSources
+import Crypt15
+import Foundation
+
+/// One of WhatsApp's backups, proven, on its way into a Coffer snapshot.
+public struct ImportedBackup: Sendable, Equatable, Codable {
+    public enum Kind: String, Sendable, Codable {
+        case full
+        case increment
+        case other
+    }
+
+    public let file: String
+    /// As in the other commands: `ok`, `ok-no-trailer` or `ok-payload-header-or-trailer-altered`.
+    public let verdict: String
+    public let kind: Kind
+    /// In the snapshot.
+    public let path: String
+    public let bytes: UInt64
+    /// What the person should know, a sentence each.
+    public let notes: [String]
+}
+
+/// What is to be imported: every file of it is proven.
+public struct ProvenImport: Sendable {
+    public let backups: [ImportedBackup]
+    let source: ImportedSource
+}
+
+/// What an import did.
+public struct ImportSummary: Sendable, Codable {
+    public let files: [ImportedBackup]
+    public let backup: BackupSummary
+}
+
+extension Device {
+    /// Turns backup on for what is imported alone: no folder of this device is backed up.
+    /// - Returns: what the person should know besides, a sentence each.
+    public func enableImports(to location: String, protection: NewProtection) async throws(CofferError) -> [String] {
+        do {
+            return try await enable(source: SourceLocation.imports.text, store: location, protection: protection)
+        } catch {
+            guard error.code == .storeTaken else { throw error }
+            throw CofferError(
+                error.code, error.message,
+                advice:
+                    "To go on with it from this device: coffer enable FOLDER --to STORE --join, and import then. For a new "
+                    + "backup, name another folder.")
+        }
+    }
+
+    /// Whether this device has a backup already to which imports go.
+    ///
+    /// - Parameter location: the store that the person named, if they did.
+    /// - Throws: `alreadyEnabled` if it is another one.
+    public func takesImports(to location: String?) throws(CofferError) -> Bool {
+        guard let known = try folder.settings(), known.phase == .enabled else { return false }
+        guard let location else { return true }
+        let named = try StoreLocation.open(
+            StoreLocation.absolute(location, in: FileManager.default.currentDirectoryPath))
+        let own = try StoreLocation.open(known.store)
+        guard named.place == own.place || FolderIdentity(path: named.place) == FolderIdentity(path: own.place) else {
+            throw CofferError(alreadyEnabled: known)
+        }
+        return true
+    }
+
+    /// Opens WhatsApp's backups and proves them, to the last byte. Until they are backed up their content lies in files without
+    /// names in this device's state folder, sealed under a key that is never written down.
+    ///
+    /// - Parameter media: a folder of media in the clear, which goes with them.
+    /// - Throws: if any file is not proven: nothing is imported then.
+    public func prove(
+        _ files: [String], media: String?, key: WhatsAppKey
+    ) throws(CofferError) -> ProvenImport {
+        try folder.create()
+        let scratch = TemporaryFiles(in: folder.path)
+        var imported: [ImportedFile] = []
+        var backups: [ImportedBackup] = []
+        for file in files {
+            let (dump, backup) = try prove(file, key, scratch)
+            if let other = backups.first(where: { $0.path == backup.path }) {
+                throw CofferError(twoImports: other, backup)
+            }
+            backups.append(backup)
+            imported.append(
+                ImportedFile(
+                    path: Array(backup.path.utf8), content: dump.content, isDatabase: dump.reading.content == .sqlite,
+                    modifiedSeconds: dump.modifiedSeconds, modifiedNanoseconds: dump.modifiedNanoseconds))
+        }
+        do {
+            let source = try ImportedSource(label: SourceLocation.imports.text, files: imported, media: media)
+            return ProvenImport(backups: backups, source: source)
+        } catch {
+            throw CofferError(
+                .noSource, "\(media ?? "") is not there or is not a folder. Nothing was imported.",
+                advice: "Check its name.")
+        }
+    }
+
+    private func prove(
+        _ file: String, _ key: WhatsAppKey, _ scratch: TemporaryFiles
+    ) throws(CofferError) -> (OpenedDump, ImportedBackup) {
+        let dump: OpenedDump
+        do {
+            dump = try OpenedDump(
+                file, key: key.root, scratch: scratch, contentBytesMax: freeBytes(near: folder.path) ?? .max)
+        } catch {
+            throw CofferError(error, importing: file, scratch: folder.path)
+        }
+        let place = DumpPlace(name: URL(fileURLWithPath: file).lastPathComponent, content: dump.reading.content)
+        var notes: [String] = []
+        if dump.reading.verdict == .okPayloadHeaderOrTrailerAltered {
+            notes.append("Its content is proven; its header or its trailer is not what WhatsApp wrote.")
+        }
+        if place.kind == .increment {
+            notes.append("An increment: it is kept as it is beside the messages, and not merged into them.")
+        }
+        let backup = ImportedBackup(
+            file: file, verdict: dump.reading.verdict.rawValue,
+            kind: ImportedBackup.Kind(rawValue: place.kind.rawValue) ?? .other,
+            path: String(decoding: place.path, as: UTF8.self), bytes: dump.content.byteCount, notes: notes)
+        return (dump, backup)
+    }
+
+    /// Makes a snapshot of what was proven, in this device's store.
+    public func importWhatsApp(
+        _ proven: ProvenImport, acceptingOlder: Bool = false, ignoringRoom: Bool = false,
+        progress: @escaping ProgressHandler
+    ) async throws(CofferError) -> ImportSummary {
+        let summary = try await backUp(
+            acceptingOlder: acceptingOlder, ignoringRoom: ignoringRoom, progress: progress
+        ) { _ throws(CofferError) in
+            BackupRun(
+                source: proven.source, leftOut: .nothing, copies: folder.importCopies, knownFiles: importKnownFiles)
+        }
+        return ImportSummary(files: proven.backups, backup: summary)
+    }
+}
+
+extension CofferError {
+    fileprivate init(twoImports first: ImportedBackup, _ second: ImportedBackup) {
+        self.init(
+            .ambiguousImport,
+            "\(first.file) and \(second.file) would both be \(first.path) in the backup. Nothing was imported.",
+            advice: "Import them one after the other, the oldest first: each becomes a snapshot of its own.")
+    }
+
+    fileprivate init(_ error: DumpError, importing file: String, scratch: String) {
+        switch error {
+        case .unreadable(let words):
+            self.init(
+                .noSource, "\(file) cannot be read: \(words). Nothing was imported.",
+                advice: "Check its name and its permissions.")
+        case .noScratch:
+            self.init(
+                .targetFailed, "There is no room for the content of \(file) in \(scratch). Nothing was imported.",
+                advice: "Make room there, or name another folder with --state.")
+        case .refused(let reading):
+            self.init(
+                reading.code ?? .damageFound, "\(file): \(reading.words)",
+                advice: "Nothing was imported. coffer whatsapp check says more of the file.")
+        case .missingLibrary(let error): self.init(error)
+        }
+    }
+}
