@@ -194,20 +194,26 @@ extension TenantCommands {
     private static let changesMax = 64
 
     /// Works out what becomes of a tenant (nil: there is none) until nobody else has changed it meanwhile, so that of two
-    /// operators at once neither loses his change. Writes nothing if it stays as it is.
+    /// operators at once neither loses his change. Writes nothing if it stays as it is, and so `edit` may see its own work.
     static func change(
         _ name: String, by administration: VaultAdministration, _ edit: (TenantRecord?) async throws -> TenantRecord
     ) async throws -> TenantRecord {
+        var unknown: LedgerError?
         for _ in 0..<changesMax {
             let known: TenantRecord?
-            do throws(LedgerError) { known = try administration.tenant(name) } catch { throw CommandFailure(error) }
+            do throws(LedgerError) { known = try administration.tenant(name) } catch {
+                throw CommandFailure(unknown ?? error)
+            }
             let tenant = try await edit(known)
             guard tenant != known else { return tenant }
             do throws(LedgerError) {
                 if try administration.replaceTenant(known, by: tenant) { return tenant }
+            } catch .unknownOutcome(let text) {
+                // Others went on before this process saw the end of it: it looks again.
+                unknown = .unknownOutcome(text)
             } catch { throw CommandFailure(error) }
         }
-        throw CommandFailure(LedgerError.conflict)
+        throw CommandFailure(unknown ?? .conflict)
     }
 
     /// Reads a key set, or says why it is none.

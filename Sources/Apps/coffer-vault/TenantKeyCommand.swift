@@ -29,11 +29,20 @@ extension TenantCommands {
         var withdraw: [String] = []
 
         func run() async throws {
+            // Once: it may be a pipe, and the tenant may have to be looked at again.
+            var given: [[String: Any]] = []
+            if let add { given = try await Self.given(add) }
+            var seen: Set<String> = []
             let administration = VaultAdministration(records: try VaultFolder(path: dir).open())
             let tenant = try await TenantCommands.change(name, by: administration) { known in
                 guard let known else { throw CommandFailure(.notSetUp, "This vault serves no tenant of that name.") }
                 guard add != nil || !withdraw.isEmpty else { return known }
-                return TenantRecord(name: known.name, keySet: try await changed(known), policy: known.policy)
+                seen.formUnion(try Self.keys(known.keySet).compactMap(Self.id))
+                for id in withdraw where !seen.contains(id) {
+                    throw CommandFailure(.notSetUp, "The tenant has no key \(id.printable). Nothing was changed.")
+                }
+                let keySet = try await changed(known, given)
+                return TenantRecord(name: known.name, keySet: keySet, policy: known.policy)
             }
             for id in try await TenantCommands.keys(in: tenant.keySet, of: "The tenant's keys").keyIDs {
                 Output.line(id.printable)
@@ -41,19 +50,10 @@ extension TenantCommands {
         }
 
         /// The tenant's key set with what was asked for, byte for byte as it was given where nothing was.
-        private func changed(_ tenant: TenantRecord) async throws -> [UInt8] {
+        private func changed(_ tenant: TenantRecord, _ given: [[String: Any]]) async throws -> [UInt8] {
             var keys = try Self.keys(tenant.keySet)
-            if let add {
-                let given = try PublicFile.read(add, bytesMax: TenantRecord.keySetBytes.upperBound)
-                _ = try await TenantCommands.keys(in: given, of: add)
-                for key in try Self.keys(given) { try Self.put(key, into: &keys, from: add) }
-            }
-            for id in withdraw {
-                guard keys.contains(where: { Self.id($0) == id }) else {
-                    throw CommandFailure(.notSetUp, "The tenant has no key \(id.printable). Nothing was changed.")
-                }
-                keys.removeAll { Self.id($0) == id }
-            }
+            for key in given { try Self.put(key, into: &keys, from: add ?? "") }
+            keys.removeAll { key in withdraw.contains { $0 == Self.id(key) } }
             guard !keys.isEmpty else {
                 throw CommandFailure(
                     .notSetUp,
@@ -67,6 +67,12 @@ extension TenantCommands {
             }
             _ = try await TenantCommands.keys(in: set, of: "The keys together")
             return set
+        }
+
+        private static func given(_ file: String) async throws -> [[String: Any]] {
+            let given = try PublicFile.read(file, bytesMax: TenantRecord.keySetBytes.upperBound)
+            _ = try await TenantCommands.keys(in: given, of: file)
+            return try keys(given)
         }
 
         private static func keys(_ set: [UInt8]) throws(CommandFailure) -> [[String: Any]] {
