@@ -5,6 +5,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import urllib.error
 import urllib.request
 
 from fleet import FleetSession, free_port
@@ -188,6 +189,29 @@ class BackedUpVault(FleetSession):
 class Witnesses(FleetSession):
     vault_count = 1
 
+    def metric(self, sample):
+        with urllib.request.urlopen(self.metrics_url, timeout=5) as answer:
+            lines = answer.read().decode().split("\n")
+        return next(float(line.split()[-1]) for line in lines if line.startswith(f"{sample} "))
+
+    def test_a_witness_tells_its_operator_what_it_does(self):
+        self.witness_ports = {"north": free_port()}
+        key = self.start_witness("north")
+        url = f"http://127.0.0.1:{self.witness_ports['north']}"
+        self.vault("init", "watched", "--name", "watched", "--url", "http://127.0.0.1:1", "--witness", f"{url}={key}")
+        self.kill("north")
+        self.start_witness("north", "--watch", "watched/vault.pub", "--metrics", "127.0.0.1:0")
+        self.assertEqual(self.metric("coffer_witness_vaults"), 1)
+        self.assertEqual(self.metric('coffer_witness_questions_total{outcome="answered"}'), 0)
+        self.vault("tenant", "add", "app", "--dir", "watched", "--jwks", "issuer/issuer.jwks.json")
+        self.assertGreater(self.metric('coffer_witness_questions_total{outcome="answered"}'), 0)
+        self.assertEqual(self.metric("coffer_witness_heads_kept_total"), 2, "the first batch, and the tenant's")
+        with self.assertRaises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{url}/v1/witness", data=b"nonsense", timeout=5)
+        self.assertEqual(self.metric('coffer_witness_questions_total{outcome="malformed"}'), 1)
+        with self.assertRaises(urllib.error.HTTPError, msg="the public listener has no metrics"):
+            urllib.request.urlopen(f"{url}/metrics", timeout=5)
+
     def test_strangers_keep_no_vault_from_its_witness(self):
         self.witness_ports = {"north": free_port()}
         self.start_witness("north", "--connections", "200", "--request-seconds", "1")
@@ -209,7 +233,10 @@ class Witnesses(FleetSession):
             env=self.environment("operator"), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             text=True)
         self.processes[name] = process
-        ready = process.stdout.readline()
+        # Of two listeners either may be there first.
+        lines = sorted(process.stdout.readline() for _ in range(2 if "--metrics" in options else 1))
+        self.metrics_url = lines[0].split()[-1]
+        ready = lines[-1]
         self.assertIn("ready", ready)
         return ready.split("witness ")[1].split(",")[0]
 

@@ -23,10 +23,19 @@ struct WitnessCommand: AsyncParsableCommand {
     @Option(help: "host:port. Port 0 takes a free one; the first line that is printed says which.")
     var listen = "127.0.0.1:8450"
 
+    @Option(
+        help: ArgumentHelp(
+            "host:port of a listener for the operator alone: /metrics for Prometheus, /health.",
+            discussion: "Not an address that the public reaches. Port 0 takes a free one, which a line tells.",
+            valueName: "host:port"))
+    var metrics: String?
+
     @OptionGroup var limits: LimitOptions
 
     func run() async throws {
+        ProcessStart.note()
         let bounds = try limits.bounds()
+        let operatorAddress = try metrics.map { try ListenAddress.parse($0) }
         let (host, port) = try ListenAddress.parse(listen)
         let service = try service()
         var logger = Logger(label: "coffer-vault-witness") { label in StreamLogHandler.standardError(label: label) }
@@ -36,8 +45,17 @@ struct WitnessCommand: AsyncParsableCommand {
             Output.line(
                 "ready on http://\(host):\(port), witness \(service.verifyingKey), \(service.vaultCount) vaults")
         }
+        service.show(version: CofferVault.configuration.version)
+        var services: [any Service] = []
+        if let (host, port) = operatorAddress {
+            services.append(
+                OperatorHTTP(witness: service, logger: logger).application(host: host, port: port) {
+                    Output.line("metrics on http://\(host):\($0)/metrics")
+                })
+        }
+        services.append(application)
         var configuration = ServiceGroupConfiguration(
-            services: [application], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(limits.requestSeconds)
         do { try await ServiceGroup(configuration: configuration).run() } catch {
             throw CommandFailure(.unavailable, "The witness stopped: \(error)")

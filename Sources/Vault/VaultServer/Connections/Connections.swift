@@ -42,11 +42,17 @@ final class Connections: Sendable {
 
     private let bounds: VaultHTTP.Bounds
     private let metrics: VaultMetrics
+    private let open: MetricFamily
+    private let closed: MetricFamily
     private let contents = Mutex(Contents())
 
-    init(bounds: VaultHTTP.Bounds, metrics: VaultMetrics) {
+    init(
+        bounds: VaultHTTP.Bounds, metrics: VaultMetrics, open: MetricFamily = Metrics.connections,
+        closed: MetricFamily = Metrics.connectionsClosed
+    ) {
         self.bounds = bounds
         self.metrics = metrics
+        (self.open, self.closed) = (open, closed)
     }
 
     /// How long the line of those that wait is, with those that no longer do.
@@ -98,11 +104,11 @@ final class Connections: Sendable {
     }
 
     func close(_ channel: any Channel, _ reason: Reason) {
-        metrics.count(Metrics.connectionsClosed, [reason.rawValue])
+        metrics.count(closed, [reason.rawValue])
         channel.close(mode: .all, promise: nil)
     }
 
-    private func showCount() { metrics.set(Metrics.connections, to: Double(count)) }
+    private func showCount() { metrics.set(open, to: Double(count)) }
 
     /// Who shares a limit: an IPv4 address, or the 64 bits of an IPv6 address that a provider hands out whole.
     static func place(_ address: SocketAddress) -> String {

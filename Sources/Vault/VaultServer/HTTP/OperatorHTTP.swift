@@ -4,13 +4,21 @@ import HummingbirdCore
 package import Logging
 import NIOCore
 
-/// What is for the operator alone, at a listener of its own: `GET /metrics`, `GET /health`, `GET /ready`.
+/// What is for the operator alone, at a listener of its own: `GET /metrics`, `GET /health`, and of a vault `GET /ready`.
 package struct OperatorHTTP: Sendable {
-    private let service: VaultService
+    private let page: @Sendable () -> String
+    private let addStanding: @Sendable (Router<BasicRequestContext>) -> Void
     private let logger: Logger
 
     package init(service: VaultService, logger: Logger) {
-        self.service = service
+        page = { service.metricsPage() }
+        addStanding = { VaultHTTP.addStanding(to: $0, of: service) }
+        self.logger = logger
+    }
+
+    package init(witness: WitnessService, logger: Logger) {
+        page = { witness.metricsPage() }
+        addStanding = { router in router.get("health") { _, _ in "ok\n" } }
         self.logger = logger
     }
 
@@ -30,12 +38,12 @@ package struct OperatorHTTP: Sendable {
 
     private func router() -> Router<BasicRequestContext> {
         let router = Router()
-        router.get("metrics") { [service] _, _ in
-            var response = Response.text(service.metricsPage())
+        router.get("metrics") { [page] _, _ in
+            var response = Response.text(page())
             response.headers[.contentType] = "text/plain; version=0.0.4; charset=utf-8"
             return response
         }
-        VaultHTTP.addStanding(to: router, of: service)
+        addStanding(router)
         return router
     }
 }

@@ -82,10 +82,10 @@ package final class VaultMetrics: Sendable {
     }
 
     /// The page that Prometheus reads (text format 0.0.4).
-    package func page() -> String {
+    package func page(of families: [MetricFamily] = Metrics.all) -> String {
         let values = values.withLock { $0 }
         var page = ExpositionWriter()
-        for family in Metrics.all {
+        for family in families {
             page.begin(family)
             for (sample, number) in values.numbers where sample.name == family.name {
                 page.sample(family, sample.labels, number)

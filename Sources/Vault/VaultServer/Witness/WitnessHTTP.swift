@@ -17,7 +17,9 @@ package struct WitnessHTTP: Sendable {
         self.service = service
         self.bounds = bounds
         self.logger = logger
-        connections = Connections(bounds: bounds, metrics: VaultMetrics())
+        connections = Connections(
+            bounds: bounds, metrics: service.metrics, open: Metrics.witnessConnections,
+            closed: Metrics.witnessConnectionsClosed)
     }
 
     /// `onReady` is told the port that was bound. The application is a service that runs until graceful shutdown.

@@ -17,6 +17,7 @@ package enum WitnessRefusal: Error, Equatable {
 package final class WitnessService: Sendable {
     private let key: SigningKey
     private let memory: any WitnessMemory
+    let metrics = VaultMetrics()
     private let vaults: Mutex<[VaultID: WatchedVault]>
 
     package init(key: SigningKey, memory: any WitnessMemory) throws(AnchorError) {
@@ -42,6 +43,17 @@ package final class WitnessService: Sendable {
 
     /// Answers the body of a `POST /v1/witness`. A newer head is on the medium before the answer says so.
     package func answer(_ bytes: [UInt8]) throws(WitnessRefusal) -> [UInt8] {
+        do throws(WitnessRefusal) {
+            let answer = try uncounted(bytes)
+            metrics.count(Metrics.witnessQuestions, ["answered"])
+            return answer
+        } catch {
+            metrics.count(Metrics.witnessQuestions, [error.metricWord])
+            throw error
+        }
+    }
+
+    private func uncounted(_ bytes: [UInt8]) throws(WitnessRefusal) -> [UInt8] {
         let request: WitnessRequest
         do { request = try WitnessRequest(decoding: bytes) } catch { throw .malformed }
         let held = try vaults.withLock { vaults throws(WitnessRefusal) -> SignedHead? in
@@ -49,6 +61,7 @@ package final class WitnessService: Sendable {
             if let head = request.head, vault.take(head) {
                 do { try memory.keep(vault) } catch { throw .unavailable }
                 vaults[request.vaultID] = vault
+                metrics.count(Metrics.witnessHeads)
             }
             return vault.held
         }

@@ -47,7 +47,7 @@ import VaultCore
 
     @Test func `names follow Prometheus' conventions, and none is there twice`() {
         #expect(Set(Metrics.all.map(\.name)).count == Metrics.all.count)
-        for family in Metrics.all {
+        for family in Metrics.all + Metrics.ofWitness {
             #expect(family.name.wholeMatch(of: /[a-z][a-z0-9_]*/) != nil)
             #expect((family.kind == .counter) == family.name.hasSuffix("_total"))
             #expect(family.kind == .histogram || family.bounds.isEmpty)
@@ -64,14 +64,19 @@ import VaultCore
     }
 
     @Test func `the guide's table of metrics is this program's`() throws {
-        let rows = try Self.guide.split(separator: "\n").filter {
-            $0.hasPrefix("| `coffer_vault_") || $0.hasPrefix("| `process_")
+        let rows = try Self.guide.split(separator: "\n").map(String.init).filter { $0.hasPrefix("| `") }
+        func expected(_ families: [MetricFamily]) -> [String] {
+            families.map { family in
+                let labels = family.labels.isEmpty ? "" : "{\(family.labels.joined(separator: ", "))}"
+                return "| `\(family.name)\(labels)` | \(family.kind.rawValue) | \(family.help) |"
+            }
         }
-        let expected = Metrics.all.map { family in
-            let labels = family.labels.isEmpty ? "" : "{\(family.labels.joined(separator: ", "))}"
-            return "| `\(family.name)\(labels)` | \(family.kind.rawValue) | \(family.help) |"
-        }
-        #expect(rows.map(String.init) == expected)
+        let vault = rows.filter { $0.hasPrefix("| `coffer_vault_") || $0.hasPrefix("| `process_") }
+        #expect(vault == expected(Metrics.all))
+        // What both have of their process is in the vault's table.
+        let witness = rows.filter { $0.hasPrefix("| `coffer_witness_") }
+        #expect(witness == expected(Metrics.ofWitness.filter { $0.name.hasPrefix("coffer_witness_") }))
+        #expect(Metrics.ofWitness.allSatisfy { $0.name.hasPrefix("coffer_witness_") || $0.name.hasPrefix("process_") })
     }
 
     @Test func `the guide's table of log lines is this program's`() throws {
@@ -85,8 +90,11 @@ import VaultCore
     @Test func `every alert is about a metric that there is`() throws {
         let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../../..")
         let rules = try String(contentsOf: root.appending(path: "Docs/prometheus-rules.yml"), encoding: .utf8)
-        let known = Set(Metrics.all.flatMap { [$0.name, "\($0.name)_bucket", "\($0.name)_count", "\($0.name)_sum"] })
-        let used = rules.matches(of: /(coffer_vault|process)_[a-z_]+/).map { String($0.output.0) }
+        let known = Set(
+            (Metrics.all + Metrics.ofWitness).flatMap {
+                [$0.name, "\($0.name)_bucket", "\($0.name)_count", "\($0.name)_sum"]
+            })
+        let used = rules.matches(of: /(coffer_vault|coffer_witness|process)_[a-z_]+/).map { String($0.output.0) }
         #expect(used.count > 5)
         for name in used { #expect(known.contains(name), "\(name)") }
     }
