@@ -43,7 +43,8 @@ class Walk:
         self.units = units
         self.used = set()
         self.walked = set()
-        self.said = {}
+        # By everyone, but for what was typed into a file.
+        self.printed = []
 
     def play(self, heading, cast, part=slice(None)):
         """The blocks below a heading, each by the machines that its fence names."""
@@ -89,15 +90,17 @@ class Walk:
         elif service := re.match(r"systemctl (start|stop|restart|enable --now) (\S+)", line):
             self.serve(machine, service[2]) if service[1] != "stop" else self.stop(machine, service[2])
         else:
-            self.said[machine.name] = self.type(machine, line)
+            said = self.type(machine, line)
             # What the commands after this one are told.
-            if serial := re.search(r"^serial (\w+)  label", self.said[machine.name], re.M):
+            if serial := re.search(r"^serial (\w+)  label", said, re.M):
                 machine.words["serial"] = serial[1]
 
     def type(self, machine, line, expect=0):
         begin = dict(self.answers)["cat > pin"] if "cat > pin" in line else ""
         status, said = typed(
             ["bash", "-c", line], self.answers, begin, cwd=str(machine.here), env=machine.environment)
+        if not begin:
+            self.printed.append(said)
         assert status == expect, f"{machine.name}: {line}\n{said}\nexit status {status}"
         return said
 
@@ -115,8 +118,11 @@ class Walk:
                 stdout=subprocess.PIPE if unit == "coffer-vault" else log, stderr=log, text=True)
         machine.serving[unit] = process
         if unit == "coffer-vault":
+            # Of its two listeners either may be there first.
+            awaited = {"ready", "metrics"} if "--metrics" in command else {"ready"}
             for line in process.stdout:
-                if line.startswith("ready"):
+                awaited.discard(line.split()[0])
+                if not awaited:
                     return
             raise AssertionError(f"{machine.name} does not serve: {machine.log()[-2000:]}")
 
@@ -124,7 +130,8 @@ class Walk:
         if process := machine.serving.pop(unit, None):
             process.send_signal(signal.SIGTERM)
             status = process.wait(timeout=30)
-            (process.stdout or open("/dev/null")).close()
+            if process.stdout:
+                process.stdout.close()
             assert status == 0, f"{machine.name} ended with {status}"
 
     def kill(self, machine):
