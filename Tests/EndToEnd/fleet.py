@@ -93,16 +93,15 @@ class FleetSession(Session):
 
     def start(self, name):
         log = open(self.folder / f"{name}.log", "ab")
+        options = self.serve_options(name)
         process = subprocess.Popen(
-            [str(BINARIES / "coffer-vault"), "serve", name, "--listen", f"127.0.0.1:{self.ports[name]}",
-             *self.serve_options(name)],
+            [str(BINARIES / "coffer-vault"), "serve", name, "--listen", f"127.0.0.1:{self.ports[name]}", *options],
             env=self.environment("operator"), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=log)
         log.close()
         self.processes[name] = process
-        ready = process.stdout.readline()
-        if ready.startswith(b"metrics"):
-            ready = process.stdout.readline()
+        # Of two listeners either may be there first.
+        ready = b"".join(process.stdout.readline() for _ in range(2 if "--metrics" in options else 1))
         self.assertIn(b"ready", ready, f"{name} did not start: " + (self.folder / f"{name}.log").read_text()[-2000:])
 
     def stop(self, *names):
