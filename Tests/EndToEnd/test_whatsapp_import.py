@@ -71,7 +71,7 @@ class Import(Files, Session):
         # Under another name and from another folder, as the next download has it.
         moved = self.folder / "elsewhere"
         moved.mkdir()
-        tomorrow = self.seal("msgstore-2026-05-02.1.db.crypt15").rename(moved / "msgstore-2026-05-02.1.db.crypt15")
+        tomorrow = self.seal("msgstore-2026-05-02.1.db.crypt15").rename(moved / "from the cloud.crypt15")
         second = self.coffer_json("whatsapp", "import", tomorrow, "--key-file", "whatsapp-key")
         self.assertEqual(second["backup"]["snapshot"]["number"], 2)
         self.assertGreater(first["backup"]["storedBytes"], 1_500_000)
@@ -104,7 +104,7 @@ class Import(Files, Session):
         shutil.copy(increment, self.folder / "phone/msgstore-increment-1.db.crypt15")
         files = [
             self.seal("msgstore.db.crypt15"), self.folder / "phone/msgstore-increment-1.db.crypt15",
-            self.seal("wa.db.crypt15"), self.seal("backup_settings.json.crypt15", b'{"a": 1}'),
+            self.seal("wa.db.crypt15", b"SQLite format 3\0" + bytes(5_000)), self.seal("backup_settings.json.crypt15", b'{"a": 1}'),
             self.seal("empty.crypt15", b""), self.seal("..crypt15", b"dots")]
         media = self.folder / "Pictures"
         (media / "WhatsApp Images").mkdir(parents=True)
@@ -154,6 +154,9 @@ class Import(Files, Session):
         self.assertEqual(error["name"], "wrong-key")
         (self.folder / "whatsapp-key").write_text(self.account.digits)
         self.error(*self.import_arguments(), *options, "--media", "nowhere", expect=30)
+        (self.folder / "Pictures").mkdir()
+        inside = self.import_arguments(store="Pictures/cloud")
+        self.assertEqual(self.error(*inside, *options, "--media", "Pictures", expect=29)["name"], "store-inside-source")
         self.assertFalse((self.folder / "cloud").exists() or (self.folder / "coffer-key").exists())
         self.assertEqual(self.error("backup", expect=60)["name"], "not-enabled")
         # Zeros are content, too.
@@ -170,6 +173,7 @@ class Import(Files, Session):
         for command in (["backup"], ["include"], ["exclude", "videos"]):
             self.assertIn("coffer whatsapp import", self.error(*command, expect=30)["advice"])
         self.assertEqual(self.coffer_json("status")["snapshotCount"], 1)
+        self.assertIn("What is imported from WhatsApp's own backups goes to", self.coffer("status"))
         self.coffer("move", "--to", "cloud3")
         self.coffer(*self.import_arguments(store="cloud3"))
         error = self.error(

@@ -159,6 +159,8 @@ class Media(Session):
         (self.folder / "new/.coffer-opening-1").write_bytes(b"half")
         self.open(output="new")
         self.assertEqual(set(self.written("new")), {"Media/a.jpg"})
+        self.open(output="deep/er")
+        self.assertEqual(set(self.written("deep/er")), {"Media/a.jpg"})
 
     def test_many_files_with_long_names_come_through(self):
         for number in range(60):

@@ -7,19 +7,19 @@ package struct HeadProbe: Sendable {
     package static let fileBytesMax = BackupHeader.messageBytesMax + 3 + probeBytes
     private static let probeBytes = 512
 
-    private let nonce: [UInt8]
+    package let header: BackupHeader
     private let ciphertext: [UInt8]
 
     /// - Parameter start: the first bytes of the file, `fileBytesMax` of them or all there are.
     /// - Returns: nil if this is no `.crypt15`.
     package init?(start: [UInt8]) {
         guard case .header(let header) = BackupHeader.read(start) else { return nil }
-        nonce = header.nonce
+        self.header = header
         ciphertext = Array(start[header.bytes.count...].prefix(Self.probeBytes))
     }
 
     package func fits(_ key: RootKey) throws(MissingLibrary) -> Bool {
-        let cipher = try AES256GCMStream(key: key.backupKey(), nonce: nonce, .decrypt)
+        let cipher = try AES256GCMStream(key: key.backupKey(), nonce: header.nonce, .decrypt)
         let content = ContentReader(bytesMax: .max)
         let opened = cipher.update(ciphertext)
         opened.withUnsafeBytes { content.feed($0) { _ in } }

@@ -3,6 +3,7 @@
 #ifndef CCOFFER_SYSTEM_H
 #define CCOFFER_SYSTEM_H
 #include <stddef.h>
+#include <string.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -14,7 +15,13 @@
 /* Which glibc shows with _GNU_SOURCE alone. */
 ssize_t pwritev2(int, const struct iovec *, int, off_t, int);
 int syncfs(int);
+void *memmem(const void *, size_t, const void *, size_t);
 #endif
+
+/// Whether some bytes stand anywhere in others.
+static inline int coffer_holds(const void *bytes, size_t count, const void *sought, size_t sought_count) {
+    return memmem(bytes, count, sought, sought_count) != 0;
+}
 
 /// Where data begins at or behind a place in a file; -1 and ENXIO if there is none.
 static inline off_t coffer_next_data(int file, off_t offset) {

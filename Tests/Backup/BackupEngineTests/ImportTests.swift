@@ -150,13 +150,15 @@ private func read(_ file: SealedFile, _ offset: Int, _ count: Int) throws -> [UI
             ("msgstore-2026-01-02.1.db.crypt15", .sqlite, "Databases/msgstore.db", .full),
             ("msgstore (1).db.CRYPT15", .sqlite, "Databases/msgstore.db", .full),
             ("msgstore.db.crypt15", .zip, "Backups/msgstore.db", .other),
+            ("chats.crypt15", .sqlite, "Databases/msgstore.db", .full),
             ("msgstore-increment-1.db.crypt15", .zip, "Databases/msgstore-increment-1.db.zip", .increment),
             ("msgstore-increment-1.db.crypt15", .other, "Databases/msgstore-increment-1.db", .increment),
             ("wa.db.crypt15", .sqlite, "Backups/wa.db", .other), (".crypt15", .other, "Backups/backup", .other),
             ("...crypt15", .other, "Backups/backup", .other), ("x", .other, "Backups/x", .other),
         ])
     func `has a place for each file`(name: String, content: ContentKind, path: String, kind: DumpPlace.Kind) {
-        let place = DumpPlace(name: name, content: content)
+        let place = DumpPlace(
+            name: name, content: content, hasMessages: ["chats", "wa"].contains { name.hasPrefix($0) })
         #expect(String(decoding: place.path, as: UTF8.self) == path && place.kind == kind)
     }
 }

@@ -20,6 +20,28 @@ private func changed(_ body: (inout [Character]) -> Void) -> String {
     return String(digits)
 }
 
+@Suite struct `A tag` {
+    @Test func `tells of every vector whether the key opens it, in pieces of any size`() throws {
+        for (name, file) in try Vectors.files() {
+            let bytes = try Vectors.bytes(name)
+            guard let header = HeadProbe(start: bytes)?.header else { continue }
+            for (key, verdict) in [
+                (try Vectors.rootKey(), file.verdict), (try Vectors.wrongKey(), file.verdictWrongKey),
+            ] {
+                for pieceBytes in [1, 15, 33, 1 << 20] where bytes.count < 5_000 || pieceBytes > 1_000 {
+                    let reader = try TagReader(header, key: key)
+                    bytes.withUnsafeBytes { bytes in
+                        for start in stride(from: 0, to: bytes.count, by: pieceBytes) {
+                            reader.feed(.init(rebasing: bytes[start..<min(start + pieceBytes, bytes.count)]))
+                        }
+                    }
+                    #expect(reader.finish() == (verdict?.hasPrefix("ok") == true), "\(name) \(pieceBytes)")
+                }
+            }
+        }
+    }
+}
+
 @Suite struct `A typing error in the 64 digits` {
     @Test func `is none if there is none`() throws {
         let result = try #require(try found(right))
@@ -131,9 +153,9 @@ private func changed(_ body: (inout [Character]) -> Void) -> String {
             let probe = try #require(HeadProbe(start: bytes))
             let result = try TypedDigits(text).search { key in
                 guard try probe.fits(key) else { return false }
-                let reader = try BackupReader(key: key)
-                bytes.withUnsafeBytes { reader.feed($0) { _ in } }
-                return reader.finish { _ in }.verdict.isProven
+                let reader = try TagReader(probe.header, key: key)
+                bytes.withUnsafeBytes { reader.feed($0) }
+                return reader.finish()
             }
             #expect(result?.typo == (isOwn ? .digit(group: 6, position: 2) : nil))
         }

@@ -95,7 +95,7 @@ extension Device {
     }
 
     /// A store inside the folder would be backed up into itself, and grow with every backup.
-    private func requireOutside(_ source: String, _ place: String) throws(CofferError) {
+    func requireOutside(_ source: String, _ place: String) throws(CofferError) {
         let resolved = [source, place].map { URL(fileURLWithPath: $0).resolvingSymlinksInPath().pathComponents }
         guard !resolved[1].starts(with: resolved[0]) else {
             throw CofferError(

@@ -34,6 +34,9 @@ public struct DeviceStatus: Sendable, Codable {
     public let leftOut: [String]
     /// nil where no vaults hold the key.
     public let vaults: Vaults?
+
+    /// Whether no folder of this device is backed up.
+    public var isImportedAlone: Bool { SourceLocation(source) == .imports }
 }
 
 /// Which folder goes where.

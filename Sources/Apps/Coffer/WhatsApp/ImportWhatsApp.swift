@@ -60,7 +60,8 @@ extension Device {
         let named = try StoreLocation.open(
             StoreLocation.absolute(location, in: FileManager.default.currentDirectoryPath))
         let own = try StoreLocation.open(known.store)
-        guard named.place == own.place || FolderIdentity(path: named.place) == FolderIdentity(path: own.place) else {
+        if named.place == own.place { return true }
+        guard let identity = FolderIdentity(path: named.place), identity == FolderIdentity(path: own.place) else {
             throw CofferError(alreadyEnabled: known)
         }
         return true
@@ -69,11 +70,14 @@ extension Device {
     /// Opens WhatsApp's backups and proves them, to the last byte. Until they are backed up their content lies in files without
     /// names in this device's state folder, sealed under a key that is never written down.
     ///
-    /// - Parameter media: a folder of media in the clear, which goes with them.
+    /// - Parameters:
+    ///   - media: a folder of media in the clear, which goes with them.
+    ///   - location: the store that the person named, if they did.
     /// - Throws: if any file is not proven: nothing is imported then.
     public func prove(
-        _ files: [String], media: String?, key: WhatsAppKey
+        _ files: [String], media: String?, key: WhatsAppKey, to location: String?
     ) throws(CofferError) -> ProvenImport {
+        if let media { try requireStore(named: location, outsideOf: media) }
         try folder.create()
         let scratch = TemporaryFiles(in: folder.path)
         var imported: [ImportedFile] = []
@@ -99,17 +103,27 @@ extension Device {
         }
     }
 
+    /// A store inside the folder of media would be backed up into itself.
+    private func requireStore(named location: String?, outsideOf media: String) throws(CofferError) {
+        let known = try folder.settings()?.store
+        for store in [location, known].compactMap({ $0 }) {
+            try requireOutside(media, try StoreLocation.open(store).place)
+        }
+    }
+
     private func prove(
         _ file: String, _ key: WhatsAppKey, _ scratch: TemporaryFiles
     ) throws(CofferError) -> (OpenedDump, ImportedBackup) {
         let dump: OpenedDump
+        let free = freeBytes(near: folder.path).map { $0 - min($0, WhatsAppBackups.spareBytes) }
         do {
-            dump = try OpenedDump(
-                file, key: key.root, scratch: scratch, contentBytesMax: freeBytes(near: folder.path) ?? .max)
+            dump = try OpenedDump(file, key: key.root, scratch: scratch, contentBytesMax: free ?? .max)
         } catch {
             throw CofferError(error, importing: file, scratch: folder.path)
         }
-        let place = DumpPlace(name: URL(fileURLWithPath: file).lastPathComponent, content: dump.reading.content)
+        let place = DumpPlace(
+            name: URL(fileURLWithPath: file).lastPathComponent, content: dump.reading.content,
+            hasMessages: dump.hasMessages)
         var notes: [String] = []
         if dump.reading.verdict == .okPayloadHeaderOrTrailerAltered {
             notes.append("Its content is proven; its header or its trailer is not what WhatsApp wrote.")
@@ -148,6 +162,8 @@ extension CofferError {
     }
 
     fileprivate init(_ error: DumpError, importing file: String, scratch: String) {
+        var error = error
+        if case .refused(let reading) = error, case .tooLarge = reading.problem { error = .noScratch }
         switch error {
         case .unreadable(let words):
             self.init(

@@ -78,11 +78,10 @@ extension WhatsAppKey {
     /// Opens every `.mcrypt1` below a folder into another one, with their paths where metadata tell them. A file gets its name when it
     /// is proven; nothing is overwritten, and nothing is written outside of the folder.
     ///
-    /// - Parameter each: called for each file when it is done.
-    /// - Returns: the folders that could not be read.
+    /// - Parameter each: called for each file when it is done, and for each folder that could not be looked into.
     public func openMedia(
         in folder: String, to output: String, each: (OpenedMedia) -> Void
-    ) throws(CofferError) -> [String] {
+    ) throws(CofferError) {
         let media: MediaFolder
         let files: (media: [[UInt8]], unreadable: [[UInt8]])
         do {
@@ -92,7 +91,7 @@ extension WhatsAppKey {
             throw CofferError(
                 .noSource, "\(folder) is not there, is not a folder, or cannot be read.", advice: "Check its name.")
         }
-        guard !files.media.isEmpty else {
+        guard !files.media.isEmpty || !files.unreadable.isEmpty else {
             throw CofferError(
                 .noSource, "There is no .mcrypt1 file in \(folder).",
                 advice: "Name the folder with the media that were downloaded from WhatsApp's cloud backup.")
@@ -107,7 +106,9 @@ extension WhatsAppKey {
                 }
             }
         }
-        return files.unreadable.map { String(decoding: $0, as: UTF8.self) }
+        for path in files.unreadable {
+            each(OpenedMedia(MediaOutcome(unreadable: path)))
+        }
     }
 }
 

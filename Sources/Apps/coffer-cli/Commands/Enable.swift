@@ -54,10 +54,13 @@ struct Enable: AsyncParsableCommand {
             struct Report: Encodable {
                 let store: String
                 let protections: [Protection]
+                let leftOut: [String]
                 let notes: [String]
             }
             let enabled = try common.device.enabledBackup()
-            return try Output.json(Report(store: enabled.store, protections: enabled.protections, notes: notes))
+            return try Output.json(
+                Report(
+                    store: enabled.store, protections: enabled.protections, leftOut: enabled.leftOut, notes: notes))
         }
         if join {
             Output.line("Backup of \(folder) goes on in \(to), from this device too.")

@@ -158,7 +158,10 @@ struct Status: AsyncParsableCommand {
     func run() async throws {
         let status = try await common.device.status()
         if common.json { return try Output.json(status) }
-        Output.line("\(status.source) is backed up to \(status.store)")
+        Output.line(
+            status.isImportedAlone
+                ? "What is imported from WhatsApp's own backups goes to \(status.store)"
+                : "\(status.source) is backed up to \(status.store)")
         if let newest = status.newest {
             Output.line(
                 "Last backup: \(Words.time(newest.ended)), \(Words.count(newest.files, "file")), "

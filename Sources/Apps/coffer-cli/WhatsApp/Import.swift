@@ -44,7 +44,7 @@ struct WhatsAppImport: AsyncParsableCommand {
         let isEnabled = try common.device.takesImports(to: to)
         if !isEnabled { try requireProtection() }
         let key = try key.key()
-        let proven = try common.device.prove(files, media: media, key: key)
+        let proven = try common.device.prove(files, media: media, key: key, to: to)
         if !common.json { proven.backups.forEach(describe) }
         if !isEnabled, let to { try await enable(to) }
         let summary = try await ProgressDisplay.during(common) { progress in

@@ -16,14 +16,12 @@ struct WhatsAppMedia: ParsableCommand {
     func run() throws {
         let key = try options.key()
         var files: [OpenedMedia] = []
-        let unreadable = try key.openMedia(in: folder, to: output) { file in
+        try key.openMedia(in: folder, to: output) { file in
             files.append(file)
             if !options.json { describe(file) }
         }
         if options.json { try Output.json(files) } else { summarise(files) }
-        for folder in unreadable { Output.note("\(Output.printable(name: folder)): this folder cannot be read.") }
         if let worst = WhatsAppOutput.worst(of: files.map(\.exitStatus)) { throw ExitCode(worst) }
-        guard unreadable.isEmpty else { throw ExitCode(CofferError.Code.sourceIncomplete.exitStatus) }
     }
 
     private func describe(_ file: OpenedMedia) {

@@ -88,7 +88,9 @@ package struct SelectionSurvey: Equatable, Sendable {
                     let category = source.category(of: node)
                     survey.amounts[category, default: Amount()].add(
                         bytes, isLeftOut || selection.categories.contains(category))
-                    if isSuperseded { survey.superseded.add(bytes, isLeftOut) }
+                    if isSuperseded {
+                        survey.superseded.add(bytes, isLeftOut || selection.categories.contains(category))
+                    }
                 case .symbolicLink, .other, .unreadable: break
                 }
             }

@@ -20,7 +20,12 @@ package final class OutputFolder {
 
     /// - Parameter path: made, readable by its owner alone, if it is not there.
     package init(path: String) throws(OutputError) {
-        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .failed(systemMessage()) }
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw .failed("it cannot be made")
+        }
         root = Foundation.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard root >= 0 else { throw .failed(systemMessage()) }
         removeAbandoned()

@@ -31,17 +31,17 @@ package struct KeyProof {
 
     /// Whether the key opens the whole file.
     package func isOpened(by key: RootKey) throws(Failure) -> Bool {
-        let reader: BackupReader
+        let reader: TagReader
         do {
             guard try probe.fits(key) else { return false }
-            reader = try BackupReader(key: key)
+            reader = try TagReader(probe.header, key: key)
         } catch {
             throw .missingLibrary(error)
         }
         let failure = try readWhole(handle.file, pieceBytes: Self.pieceBytes) { piece throws(Failure) in
-            reader.feed(piece) { _ in }
+            reader.feed(piece)
         }
         if let failure { throw .unreadable(failure) }
-        return reader.finish { _ in }.verdict.isProven
+        return reader.finish()
     }
 }

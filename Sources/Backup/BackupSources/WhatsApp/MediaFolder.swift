@@ -36,6 +36,17 @@ package struct MediaOutcome: Sendable {
     package var wasRenamed = false
     /// Why it could not be read, or did not get the name that was meant for it.
     package var problem: String?
+
+    init(file: [UInt8], verdict: Verdict?) {
+        self.file = file
+        self.verdict = verdict
+    }
+
+    /// Of a file or a folder that cannot be looked at.
+    package init(unreadable path: [UInt8]) {
+        self.init(file: path, verdict: nil)
+        problem = "permission is missing, or the disk fails"
+    }
 }
 
 /// A folder of `.mcrypt1` files, with or without their metadata.
@@ -52,7 +63,7 @@ package struct MediaFolder {
         self.key = key
     }
 
-    /// The files, however deep, by folder and name, and the folders that cannot be read.
+    /// The files, however deep, by folder and name, and what cannot be looked at.
     package func files() throws(SourceError) -> (media: [[UInt8]], unreadable: [[UInt8]]) {
         var (media, unreadable): ([[UInt8]], [[UInt8]]) = ([], [])
         var folders = [try source.root()]
@@ -66,6 +77,7 @@ package struct MediaFolder {
                 switch node.kind {
                 case .directory: folders.append(node)
                 case .file where node.name.suffix(8).elementsEqual(MediaName.fileEnding.utf8): media.append(node.path)
+                case .unreadable: unreadable.append(node.path)
                 default: break
                 }
             }

@@ -1,4 +1,5 @@
 package import BackupEngine
+import CCofferSystem
 package import Crypt15
 import Foundation
 package import Primitives
@@ -18,6 +19,8 @@ package struct OpenedDump {
     private static let pieceBytes = 1 << 20
 
     package let content: SealedFile
+    /// Whether a table of messages is made in it, whatever the file is called.
+    package let hasMessages: Bool
     package let reading: BackupReading
     package let modifiedSeconds: Int64
     package let modifiedNanoseconds: UInt32
@@ -37,7 +40,9 @@ package struct OpenedDump {
         do { reader = try BackupReader(key: key, contentBytesMax: contentBytesMax) } catch {
             throw .missingLibrary(error)
         }
+        var search = SchemaSearch()
         func take(_ bytes: UnsafeRawBufferPointer) throws(DumpError) {
+            search.feed(bytes)
             do { try content.append(bytes) } catch { throw .noScratch }
         }
         let failure = try readWhole(handle.file, pieceBytes: Self.pieceBytes) { piece throws(DumpError) in
@@ -48,6 +53,7 @@ package struct OpenedDump {
         guard reading.isWhole else { throw .refused(reading) }
         do { try content.endWriting() } catch { throw .noScratch }
         self.content = content
+        hasMessages = reading.content == .sqlite && search.hasMessages
         modifiedSeconds = status.modified.seconds
         modifiedNanoseconds = status.modified.nanoseconds
     }
@@ -64,21 +70,28 @@ package struct DumpPlace: Equatable, Sendable {
         case other
     }
 
+    /// Of `Backups`, whatever tables they have.
+    private static let otherDatabases: Set = [
+        "wa.db", "chatsettingsbackup.db", "stickers.db", "status_backup.db", "commerce_backup.db", "smb_backup.db",
+    ]
+
     package let kind: Kind
     package let path: [UInt8]
 
     /// - Parameters:
     ///   - name: of the file.
     ///   - content: what was found in it.
-    package init(name: String, content: ContentKind) {
+    ///   - hasMessages: whether it is a database of messages.
+    package init(name: String, content: ContentKind, hasMessages: Bool) {
         var stem = name[...]
         if stem.lowercased().hasSuffix(".crypt15") { stem = stem.dropLast(".crypt15".count) }
         if stem.isEmpty || stem == "." || stem == ".." { stem = "backup" }
-        let isMessages = stem.hasPrefix("msgstore")
-        if isMessages, stem.hasPrefix("msgstore-increment") {
+        if stem.hasPrefix("msgstore-increment") {
             kind = .increment
             path = Array("Databases/\(stem)\(content == .zip ? ".zip" : "")".utf8)
-        } else if isMessages, content == .sqlite {
+        } else if content == .sqlite,
+            stem.hasPrefix("msgstore") || hasMessages && !Self.otherDatabases.contains(String(stem))
+        {
             // Under one path, whatever the file is called, so that the next one is stored as what has changed since.
             kind = .full
             path = Array("Databases/msgstore.db".utf8)
@@ -86,5 +99,30 @@ package struct DumpPlace: Equatable, Sendable {
             kind = .other
             path = Array("Backups/\(stem)".utf8)
         }
+    }
+}
+
+/// Looks for the statement that makes the table of messages, which SQLite keeps in a database as it was written.
+private struct SchemaSearch {
+    private static let statements: [[UInt8]] = [
+        Array("CREATE TABLE message(".utf8), Array("CREATE TABLE message (".utf8),
+        Array("CREATE TABLE \"message\"".utf8),
+    ]
+    private static let overlapBytes = 32
+
+    private(set) var hasMessages = false
+    /// The end of the piece before, in which a statement may have begun.
+    private var end: [UInt8] = []
+
+    mutating func feed(_ bytes: UnsafeRawBufferPointer) {
+        guard !hasMessages else { return }
+        let seam = end + bytes.prefix(Self.overlapBytes)
+        hasMessages = seam.withUnsafeBytes(Self.isThere) || Self.isThere(bytes)
+        end = Array((end + bytes.suffix(Self.overlapBytes)).suffix(Self.overlapBytes))
+    }
+
+    private static func isThere(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let base = bytes.baseAddress else { return false }
+        return statements.contains { coffer_holds(base, bytes.count, $0, $0.count) != 0 }
     }
 }
