@@ -41,6 +41,10 @@ class Files:
     def import_arguments(self, *files, store="cloud"):
         return ["whatsapp", "import", *(files or [self.backup]), "--to", store, "--key-file", "whatsapp-key"]
 
+    def require_same(self, path, content):
+        """Without megabytes in the report."""
+        self.assertTrue(path.read_bytes() == content, path)
+
     def opened(self, *files):
         """What `open` makes of them."""
         target = self.folder / f"opened {time.monotonic_ns()}"
@@ -80,14 +84,14 @@ class Import(Files, Session):
                 ([], tomorrow, self.database.read_bytes()), (["--snapshot", "1"], self.backup, before)):
             target = self.restored(*options)
             path = target / "Databases/msgstore.db"
-            self.assertEqual(path.read_bytes(), content)
+            self.require_same(path, content)
             (opened,) = self.files_below(self.opened(sealed))
-            self.assertEqual(path.read_bytes(), opened.read_bytes())
+            self.require_same(path, opened.read_bytes())
             self.assertEqual(path.stat().st_mtime, sealed.stat().st_mtime)
             self.assertEqual(path.stat().st_mode & 0o777, 0o600)
         # On a new phone, with Coffer's key alone; WhatsApp's opens nothing there.
         self.coffer("restore", "--from", "cloud", "--key-file", "coffer-key", "New", device="new-phone")
-        self.assertEqual((self.folder / "New/Databases/msgstore.db").read_bytes(), self.database.read_bytes())
+        self.require_same(self.folder / "New/Databases/msgstore.db", self.database.read_bytes())
         self.assertEqual(
             self.error("restore", "--from", "cloud", "--key-file", "whatsapp-key", "X", expect=10, device="new-phone")["name"],
             "wrong-key")
@@ -159,6 +163,13 @@ class Import(Files, Session):
         self.assertEqual(self.error(*inside, *options, "--media", "Pictures", expect=29)["name"], "store-inside-source")
         self.assertFalse((self.folder / "cloud").exists() or (self.folder / "coffer-key").exists())
         self.assertEqual(self.error("backup", expect=60)["name"], "not-enabled")
+        # Who changed the trailer has not changed the content.
+        vectors = ROOT / "Specs/vectors/crypt15"
+        altered = self.coffer_json(
+            "whatsapp", "import", vectors / "neg-flip-md5.crypt15", "--key-file", vectors / "encrypted_backup.key", "--to",
+            "cloud-of-vectors", "--coffer-key-file", "vectors-key", device="tablet")["files"][0]
+        self.assertEqual((altered["verdict"], altered["kind"]), ("ok-payload-header-or-trailer-altered", "full"))
+        self.assertIn("not what WhatsApp wrote", altered["notes"][0])
         # Zeros are content, too.
         self.assertEqual(self.imported(bomb, options=options)["files"][0]["bytes"], 3_000_000)
 
@@ -192,8 +203,11 @@ class Import(Files, Session):
         connection.execute("INSERT INTO message (text_data) VALUES ('one more')")
         connection.commit()
         connection.close()
-        # The copies of either one are not the other's to remove.
         self.assertLess(self.coffer_json("backup")["storedBytes"], 60_000)
+        # The copies of either one are not the other's to remove.
+        state = self.folder / "homes/phone/state/coffer"
+        for copies in ("copies", "import-copies"):
+            self.assertEqual(len(list((state / copies).glob("*.slots"))), 1)
         next_day(self.database)
         self.assertLess(self.imported(self.seal("msgstore.db.crypt15"))["backup"]["storedBytes"], 150_000)
         sources = [snapshot["source"] for snapshot in self.coffer_json("snapshots")["snapshots"]]
@@ -220,14 +234,14 @@ class Import(Files, Session):
         while held is None and time.monotonic() < deadline:
             held = self.unnamed_file(process.pid)
         self.assertIsNotNone(held)
-        self.assertNotIn(MARK, held)
+        self.assertFalse(MARK in held, "the content is in the clear")
         self.assertGreater(len(held), 1_500_000)
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
         for folder in ("homes", "cloud"):
             for path in self.files_below(self.folder / folder):
-                self.assertNotIn(MARK, path.read_bytes(), path)
+                self.assertFalse(MARK in path.read_bytes(), path)
                 self.assertNotIn(".coffer-", path.name)
         # And it goes on.
         self.coffer(*self.import_arguments())
@@ -258,7 +272,7 @@ class ImportWithFleet(Files, FleetSession):
             *self.import_arguments(), "--fleet", "fleet.toml", "--token-file", "anna-tokens.json", "--password-file", "password")
         self.assertEqual(self.coffer_json("status")["protections"], ["password"])
         self.coffer(*self.restore_arguments("Restored"), device="new-phone")
-        self.assertEqual((self.folder / "Restored/Databases/msgstore.db").read_bytes(), self.database.read_bytes())
+        self.require_same(self.folder / "Restored/Databases/msgstore.db", self.database.read_bytes())
 
 
 if __name__ == "__main__":

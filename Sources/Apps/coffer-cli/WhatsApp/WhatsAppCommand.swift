@@ -7,7 +7,7 @@ struct WhatsAppCommand: AsyncParsableCommand {
         abstract: "WhatsApp's own end-to-end encrypted backups: open, check, write, import.",
         discussion: """
             For your own files, with your own key: the 64 digits that WhatsApp showed, or the file encrypted_backup.key. \
-            Without the key nobody opens them, Coffer neither. Nothing is sent anywhere.
+            Without the key nobody opens them, Coffer neither. Nothing is sent anywhere but what import backs up, encrypted anew.
             """,
         subcommands: [
             WhatsAppOpen.self, WhatsAppCheck.self, WhatsAppSeal.self, WhatsAppMedia.self, WhatsAppKeyCommand.self,
