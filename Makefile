@@ -3,11 +3,12 @@
 # make check   format, warnings, architecture
 # make simulate SEEDS=200 [FIRST=1]     fleets and attackers in one process, from seeds (Docs/Testing.md)
 # make chaos ROUNDS=100 [SEED=1]        real vaults, killed under load
+# make fuzz-whatsapp MINUTES=30 [SEED=1]    WhatsApp's files, bent in every way
 # make bench-backup [CORPUS=DIR] [BENCH_ROUNDS=3]   Coffer and its peers on a corpus of 2 GB (Docs/Performance.md); takes an hour
 # make bench-vault [ACCOUNTS="10000 1000000"]       a vault under load, at each of these numbers of accounts (Docs/Performance.md)
-# One debug build serves all of them but the last two.
+# One debug build serves all of them but the last three.
 
-.PHONY: demo test check simulate chaos bench-backup bench-vault build setup setup-tests format release
+.PHONY: demo test check simulate chaos bench-backup bench-vault fuzz-whatsapp build setup setup-tests format release
 
 demo: setup
 	@scripts/with-tools sh -c '"$$SWIFT" build --quiet --product coffer && "$$SWIFT" build --quiet --product coffer-vault'
@@ -49,11 +50,17 @@ bench-vault: setup
 	@python3 Benchmarks/bench_vault.py --vault .build/release/coffer-vault --bench .build/release/vault-bench \
 	    --work "$(VAULT_WORK)" --accounts $(ACCOUNTS) --write Docs/Performance.md
 
+# Vectors of WhatsApp's files, bent in every way; the seed and the round say everything (Docs/Testing.md).
+MINUTES ?= 30
+fuzz-whatsapp: setup
+	@scripts/with-tools sh -c '"$$SWIFT" build --quiet -c release --product whatsapp-fuzz'
+	@nice -n 19 .build/release/whatsapp-fuzz --minutes $(MINUTES) --seed $(SEED)
+
 check: setup
 	scripts/with-tools scripts/check
 
 format: setup
-	scripts/with-tools sh -c '"$$SWIFT" format -i -r Package.swift Benchmarks Simulation Sources Tests'
+	scripts/with-tools sh -c '"$$SWIFT" format -i -r Package.swift Benchmarks Fuzz Simulation Sources Tests'
 
 release: setup
 	scripts/with-tools sh -c '"$$SWIFT" build -c release --static-swift-stdlib --product coffer && "$$SWIFT" build -c release --static-swift-stdlib --product coffer-vault'

@@ -191,6 +191,12 @@ let package = Package(
             ],
             path: "Simulation", swiftSettings: strict),
 
+        // WhatsApp's files, bent in every way (`make fuzz-whatsapp`)
+        .executableTarget(
+            name: "whatsapp-fuzz",
+            dependencies: ["ByteCoding", "Primitives", "Crypt15", "TestSupport", argumentParser],
+            path: "Fuzz", swiftSettings: strict),
+
         // How fast a vault is (`make bench-vault`)
         .executableTarget(
             name: "vault-bench",
