@@ -5,10 +5,11 @@
 # make chaos ROUNDS=100 [SEED=1]        real vaults, killed under load
 # make fuzz-whatsapp MINUTES=30 [SEED=1]    WhatsApp's files, bent in every way
 # make bench-backup [CORPUS=DIR] [BENCH_ROUNDS=3]   Coffer and its peers on a corpus of 2 GB (Docs/Performance.md); takes an hour
+# make bench-whatsapp [WHATSAPP_DB=FILE]            opening WhatsApp's files beside wa-crypt-tools (Docs/Performance.md)
 # make bench-vault [ACCOUNTS="10000 1000000"]       a vault under load, at each of these numbers of accounts (Docs/Performance.md)
-# One debug build serves all of them but the last three.
+# One debug build serves all of them but the last four.
 
-.PHONY: demo test check simulate chaos bench-backup bench-vault fuzz-whatsapp build setup setup-tests format release
+.PHONY: demo test check simulate chaos bench-backup bench-vault bench-whatsapp fuzz-whatsapp build setup setup-tests format release
 
 demo: setup
 	@scripts/with-tools sh -c '"$$SWIFT" build --quiet --product coffer && "$$SWIFT" build --quiet --product coffer-vault'
@@ -39,6 +40,16 @@ bench-backup:
 	@BENCH_PYTHON="$(CURDIR)/.build-tools/bench/bin/python" Benchmarks/build-corpus "$(CORPUS)"
 	@python3 Benchmarks/bench_backup.py "$(CORPUS)" --coffer .build/release/coffer --rounds $(BENCH_ROUNDS) \
 	    --peers .build-tools/bench/bin --write Docs/Performance.md
+
+# A message database of the corpus; WHATSAPP_DB=FILE takes another one.
+WHATSAPP_DB ?= $(CORPUS)/day1/Databases/msgstore.db
+bench-whatsapp:
+	@scripts/setup --tests
+	@scripts/with-tools sh -c '"$$SWIFT" build --quiet -c release --static-swift-stdlib --product coffer'
+	@test -e "$(WHATSAPP_DB)" || { scripts/setup --bench && \
+	    BENCH_PYTHON="$(CURDIR)/.build-tools/bench/bin/python" Benchmarks/build-corpus "$(CORPUS)"; }
+	@python3 Benchmarks/bench_whatsapp.py "$(WHATSAPP_DB)" --coffer .build/release/coffer --peer .build-tools/wa-crypt-tools/bin \
+	    --work "$(CORPUS)" --write Docs/Performance.md
 
 # Ten million accounts take about 20 GB for the time of the run.
 ACCOUNTS ?= 10000 1000000

@@ -61,9 +61,9 @@ def cell(number, places):
     return "–" if number is None else f"{number:,.{places}f}"
 
 
-def write(page, text):
+def write(page, text, begin=BEGIN, end=END):
     """Puts the table between the marks of a page."""
     content = page.read_text()
-    head, rest = content.split(BEGIN)
-    _, tail = rest.split(END)
-    page.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+    head, rest = content.split(begin)
+    _, tail = rest.split(end)
+    page.write_text(f"{head}{begin}\n{text}\n{end}{tail}")

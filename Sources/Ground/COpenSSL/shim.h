@@ -1,5 +1,5 @@
-// What is used of OpenSSL's libcrypto. It is opened when the first file of WhatsApp's is, and not linked: its tables would
-// cost every other command memory (Docs/Decisions/whatsapp-files.md has the numbers).
+// What is used of OpenSSL's libcrypto. It is opened when the first file of WhatsApp's is, and not linked: that would cost
+// every other command memory (Docs/Decisions/whatsapp-files.md).
 #ifndef COFFER_OPENSSL_H
 #define COFFER_OPENSSL_H
 #include <dlfcn.h>

@@ -132,11 +132,11 @@ extension WhatsAppBackups {
 /// A database that is to be sealed, and that nobody writes to meanwhile.
 private struct SealSource {
     let input: WhatsAppInput
-    private let before: stat
+    private let before: Version
 
     init(_ path: String) throws(CofferError) {
         input = WhatsAppInput(path: path, relativePath: path)
-        before = Self.status(path)
+        before = Self.version(path)
         var head: [UInt8] = []
         do {
             try input.read { piece throws(HeadRead) in
@@ -146,7 +146,7 @@ private struct SealSource {
             if case .unreadable(let reason) = error { throw refusal("it cannot be read: \(reason)") }
         }
         guard head == Array("SQLite format 3\0".utf8) else { throw refusal("it is no SQLite database") }
-        for companion in ["-wal", "-journal"] where Self.status(path + companion).st_size > 0 {
+        for companion in ["-wal", "-journal"] where Self.version(path + companion).bytes > 0 {
             throw refusal(
                 "\(path)\(companion) holds changes that are not in it yet; open it once with sqlite3, and close it")
         }
@@ -154,12 +154,7 @@ private struct SealSource {
 
     private struct HeadRead: Error {}
 
-    var isUnchanged: Bool {
-        let now = Self.status(input.path)
-        return now.st_size == before.st_size && now.st_ino == before.st_ino
-            && now.st_mtim.tv_sec == before.st_mtim.tv_sec
-            && now.st_mtim.tv_nsec == before.st_mtim.tv_nsec
-    }
+    var isUnchanged: Bool { Self.version(input.path) == before }
 
     func refusal(_ reason: String) -> CofferError {
         CofferError(
@@ -167,9 +162,16 @@ private struct SealSource {
             advice: "Name a database such as `coffer whatsapp open` writes, that no program is using.")
     }
 
-    private static func status(_ path: String) -> stat {
-        var status = stat()
-        _ = stat(path, &status)
-        return status
+    private struct Version: Equatable {
+        let bytes: UInt64
+        let modified: Date?
+        let number: UInt64?
+    }
+
+    private static func version(_ path: String) -> Version {
+        let attributes = (try? FileManager.default.attributesOfItem(atPath: path)) ?? [:]
+        return Version(
+            bytes: attributes[.size] as? UInt64 ?? 0, modified: attributes[.modificationDate] as? Date,
+            number: attributes[.systemFileNumber] as? UInt64)
     }
 }
