@@ -128,6 +128,10 @@ package final class ContentReader {
         _ consume: (UnsafeRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) {
         var rest = bytes
+        guard inflate.state == .goesOn else {
+            behind += UInt64(rest.count)
+            return
+        }
         while inflate.state == .goesOn {
             // In small steps until it is seen what comes out: ISA-L keeps what it inflated in the step in which it finds damage.
             let step = head.count < ContentKind.headBytes ? rest.prefix(Self.firstStepBytes) : rest[...]
@@ -141,7 +145,7 @@ package final class ContentReader {
         }
         switch inflate.state {
         case .damaged: problem = .damaged
-        case .ended: behind += UInt64(rest.count)
+        case .ended: behind += UInt64(rest.count + inflate.bytesTakenBehind)
         case .goesOn: break
         }
     }

@@ -37,22 +37,35 @@ static inline void coffer_inflate_begin(const struct coffer_libisal *functions, 
     state->crc_flag = has_wrapper ? ISAL_ZLIB : ISAL_DEFLATE;
 }
 
-/// Inflates what fits. `count` and `room` are the bytes there are before, and those that are left after.
+/// Inflates what fits. `count` and `room` are the bytes there are before, and those that are left after. Once the stream has ended,
+/// `behind` is how many bytes were taken, in this call or before, that stand behind its end.
 static inline enum coffer_inflated coffer_inflate(
     const struct coffer_libisal *functions, void *memory, const uint8_t *bytes, uint32_t *count, uint8_t *target,
-    uint32_t *room) {
+    uint32_t *room, uint32_t *behind) {
     struct inflate_state *state = (struct inflate_state *)memory;
     state->next_in = (uint8_t *)bytes;
     state->avail_in = *count;
     state->next_out = target;
     state->avail_out = *room;
+    uint32_t given = *count;
     int answer = functions->inflate(state);
-    *count = state->avail_in;
+    int is_sound = answer == ISAL_DECOMP_OK || answer == ISAL_END_INPUT || answer == ISAL_OUT_OVERFLOW;
+    *count = 0;
+    // No more room than there was: what ISA-L says after damage is not to be believed (it counts bits that were not there).
+    if (state->avail_out > *room) return COFFER_INFLATE_DAMAGED;
     *room = state->avail_out;
-    if (answer != ISAL_DECOMP_OK && answer != ISAL_END_INPUT && answer != ISAL_OUT_OVERFLOW) return COFFER_INFLATE_DAMAGED;
-    if (state->block_state != ISAL_BLOCK_FINISH) return COFFER_INFLATE_GOES_ON;
-    // Whole bytes that were taken in behind the end are given back.
-    *count += (uint32_t)(state->read_in_length > 0 ? state->read_in_length / 8 : 0);
-    return COFFER_INFLATE_ENDED;
+    if (!is_sound) return COFFER_INFLATE_DAMAGED;
+    int has_ended = state->block_state == ISAL_BLOCK_FINISH;
+    *behind = has_ended && state->read_in_length > 0 ? (uint32_t)state->read_in_length / 8 : 0;
+    if (state->avail_in <= given) {
+        *count = state->avail_in;
+    } else if (has_ended && state->avail_in - given <= sizeof state->read_in) {
+        // It gives back bytes of an earlier call.
+        *count = given;
+        *behind += state->avail_in - given;
+    } else {
+        return COFFER_INFLATE_DAMAGED;
+    }
+    return has_ended ? COFFER_INFLATE_ENDED : COFFER_INFLATE_GOES_ON;
 }
 #endif

@@ -27,6 +27,8 @@ package final class Inflate {
     private var library: coffer_libisal
     private let memory: UnsafeMutableRawPointer
     package private(set) var state = State.goesOn
+    /// Once it has ended: how many of the bytes that were taken stand behind the stream.
+    package private(set) var bytesTakenBehind = 0
 
     package init(_ wrapper: Wrapper = .zlib) throws(MissingLibrary) {
         library = try LibISAL.functions()
@@ -39,7 +41,7 @@ package final class Inflate {
     /// Inflates what fits into `target`.
     ///
     /// - Returns: how many of the bytes were taken, and how many came out. Call again with the others while either moved
-    ///   and `state` goes on; what is not taken when it has ended stands behind the stream.
+    ///   and `state` goes on; what is not taken when it has ended stands behind the stream, and so do `bytesTakenBehind`.
     package func inflate(
         _ bytes: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
     ) -> (taken: Int, written: Int) {
@@ -48,12 +50,15 @@ package final class Inflate {
         var left = UInt32(most)
         var room = UInt32(min(target.count, 1 << 30))
         let roomBefore = room
+        var behind: UInt32 = 0
         let answer = coffer_inflate(
             &library, memory, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, &left,
-            target.assumingMemoryBound(to: UInt8.self).baseAddress, &room)
+            target.assumingMemoryBound(to: UInt8.self).baseAddress, &room, &behind)
         switch answer {
         case COFFER_INFLATE_GOES_ON: break
-        case COFFER_INFLATE_ENDED: state = .ended
+        case COFFER_INFLATE_ENDED:
+            state = .ended
+            bytesTakenBehind = Int(behind)
         default: state = .damaged
         }
         return (most - Int(left), Int(roomBefore - room))

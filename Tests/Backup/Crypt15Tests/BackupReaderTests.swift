@@ -103,6 +103,52 @@ import Testing
         #expect(whole.content.count <= 1_032 * bomb.count)
     }
 
+    /// Found by bending: after damage ISA-L counts bytes that it was not given, and at the end it gives back some of earlier pieces.
+    @Test func `whose stream is damaged or followed at any place says the same in pieces of any size`() throws {
+        let stream = deflated(try Vectors.bytes("tiny.db"))
+        func outcome(_ bytes: [UInt8], pieces: Int) throws -> (bytes: UInt64, state: Inflate.State, behind: Int) {
+            let inflate = try Inflate()
+            var target = [UInt8](repeating: 0, count: 1 << 16)
+            var written = 0
+            var taken = 0
+            for start in stride(from: 0, to: bytes.count, by: min(pieces, bytes.count)) where inflate.state == .goesOn {
+                let counts = target.withUnsafeMutableBytes { target in
+                    bytes[start..<min(start + min(pieces, bytes.count), bytes.count)].withUnsafeBytes {
+                        inflate.inflate($0, into: target)
+                    }
+                }
+                #expect((0...pieces).contains(counts.taken) && (0...target.count).contains(counts.written))
+                taken += counts.taken
+                written += counts.written
+            }
+            return (UInt64(written), inflate.state, bytes.count - taken + inflate.bytesTakenBehind)
+        }
+        for place in stream.indices {
+            for bit in 0..<8 {
+                var bent = stream
+                bent[place] ^= 1 << bit
+                let whole = try outcome(bent, pieces: .max)
+                for pieces in [1, 16] {
+                    #expect(try outcome(bent, pieces: pieces).state == whole.state, "\(place).\(bit)")
+                }
+            }
+        }
+        for behind in 0...40 {
+            for pieces in [1, 3, 16, 1_000] {
+                let found = try outcome(stream + [UInt8](repeating: 7, count: behind), pieces: pieces)
+                #expect(found.state == .ended && found.bytes == 8_192 && found.behind == behind, "\(behind) \(pieces)")
+            }
+        }
+    }
+
+    private func deflated(_ bytes: [UInt8]) -> [UInt8] {
+        let deflate = Deflate(level: 9)
+        var stream: [UInt8] = []
+        bytes.withUnsafeBytes { bytes in deflate.deflate(bytes) { stream += $0 } }
+        deflate.finish { stream += $0 }
+        return stream
+    }
+
     @Test func `tells how much follows its end`() throws {
         let key = try Vectors.rootKey()
         let behind = try read(Vectors.bytes("neg-behind-file.crypt15"), key).reading
