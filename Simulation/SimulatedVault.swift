@@ -227,6 +227,7 @@ final class SimulatedVault {
         while hasMore {
             do throws(LedgerError) { hasMore = try process.worker.settleDue() } catch { hasMore = false }
         }
+        _ = process.worker.eraseOldVersions()
         afterStep(before: before, messages: [], process: process)
         if process.handle.isDead { crash() }
     }

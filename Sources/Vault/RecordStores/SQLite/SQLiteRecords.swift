@@ -10,8 +10,8 @@ extension SQLiteRecordStore {
     static func record(_ key: RecordKey, in database: Database) throws -> StoredRecord? {
         let row = try RowStatement(database, "SELECT slot, epoch, due, sealed FROM records WHERE key = ?")
         return try key.bytes.withUnsafeBytes { key in
-            row.bind(key, at: 1)
             defer { row.reset() }
+            try row.bind(key, at: 1)
             guard try row.step() else { return nil }
             return StoredRecord(
                 key: RecordKey(uncheckedBytes: Array(key)), slot: try number(row.integer(0)),
@@ -40,7 +40,7 @@ extension SQLiteRecordStore {
             """)
         for record in batch.records {
             try put(record, record.leaf.sealedHash.bytes, by: leaves)
-            records.bind(try integer(record.epoch), at: 5)
+            try records.bind(try integer(record.epoch), at: 5)
             try put(record, record.sealed, by: records)
             guard database.changesCount == 1 else {
                 throw RecordStoreError.damaged("a record would have changed its slot")
@@ -49,61 +49,69 @@ extension SQLiteRecordStore {
     }
 
     private static func put(_ record: StoredRecord, _ content: [UInt8], by row: RowStatement) throws {
-        row.bind(try integer(record.slot), at: 1)
-        if let due = record.dueSeconds { row.bind(try integer(due), at: 3) } else { row.bindNull(at: 3) }
+        try row.bind(try integer(record.slot), at: 1)
+        if let due = record.dueSeconds { try row.bind(try integer(due), at: 3) } else { try row.bindNull(at: 3) }
         try record.key.bytes.withUnsafeBytes { key in
             try content.withUnsafeBytes { content in
-                row.bind(key, at: 2)
-                row.bind(content, at: 4)
                 defer { row.reset() }
+                try row.bind(key, at: 2)
+                try row.bind(content, at: 4)
                 _ = try row.step()
             }
         }
     }
 }
 
-/// A prepared statement, from the connection's own cache. Columns count from 0, places to bind from 1, as in SQLite. What
-/// could not be bound stays NULL, which no key equals and no column takes that must not be empty.
+/// A prepared statement, from the connection's own cache. Columns count from 0, places to bind from 1, as in SQLite.
 struct RowStatement {
     private let database: Database
-    private let statement: OpaquePointer
+    /// Held, so that the cache may let go of it.
+    private let statement: Statement
+    private var pointer: OpaquePointer { statement.sqliteStatement }
 
     init(_ database: Database, _ sql: String) throws {
         self.database = database
-        statement = try database.cachedStatement(sql: sql).sqliteStatement
+        statement = try database.cachedStatement(sql: sql)
     }
 
     /// The bytes must stay where they are until `reset`.
-    func bind(_ bytes: UnsafeRawBufferPointer, at place: Int32) {
-        sqlite3_bind_blob(statement, place, bytes.baseAddress, Int32(clamping: bytes.count), nil)
+    func bind(_ bytes: UnsafeRawBufferPointer, at place: Int32) throws {
+        try check(sqlite3_bind_blob(pointer, place, bytes.baseAddress, Int32(clamping: bytes.count), nil))
     }
 
-    func bind(_ integer: Int64, at place: Int32) { sqlite3_bind_int64(statement, place, integer) }
+    func bind(_ integer: Int64, at place: Int32) throws { try check(sqlite3_bind_int64(pointer, place, integer)) }
 
-    func bindNull(at place: Int32) { sqlite3_bind_null(statement, place) }
+    func bindNull(at place: Int32) throws { try check(sqlite3_bind_null(pointer, place)) }
+
+    private func check(_ code: Int32) throws {
+        guard code == SQLITE_OK else { throw error(code) }
+    }
+
+    private func error(_ code: Int32) -> DatabaseError {
+        DatabaseError(resultCode: ResultCode(rawValue: code), message: database.lastErrorMessage)
+    }
 
     /// True if there is a row.
     func step() throws -> Bool {
-        switch sqlite3_step(statement) {
+        switch sqlite3_step(pointer) {
         case SQLITE_ROW: return true
         case SQLITE_DONE: return false
-        case let code:
-            throw DatabaseError(resultCode: ResultCode(rawValue: code), message: database.lastErrorMessage)
+        case let code: throw error(code)
         }
     }
 
-    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
+    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(pointer, column) == SQLITE_NULL }
 
-    func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+    func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(pointer, column) }
 
     /// They are the row's until the next step.
     func bytes(_ column: Int32) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(
-            start: sqlite3_column_blob(statement, column), count: Int(sqlite3_column_bytes(statement, column)))
+            start: sqlite3_column_blob(pointer, column), count: Int(sqlite3_column_bytes(pointer, column)))
     }
 
     func reset() {
-        sqlite3_reset(statement)
-        sqlite3_clear_bindings(statement)
+        sqlite3_reset(pointer)
+        sqlite3_clear_bindings(pointer)
     }
 }

@@ -67,20 +67,32 @@ package final class Ledger: Sendable {
         }
     }
 
+    /// What timed work came to.
+    package struct Settled: Sendable {
+        /// Why it stopped; nil if it did all that was due.
+        var failure: LedgerError?
+        /// What is wrong with records that it had to leave alone; each of them once.
+        var damaged: [LedgerError] = []
+        /// Why old versions of records were not erased: mostly since somebody reads the store for long.
+        var notErased: LedgerError?
+    }
+
     /// Runs expiry and destruction for every record whose time has come, and erases what is left of erased secrets.
-    /// To be called before serving, and from time to time. Returns what is wrong with records that it had to leave alone;
-    /// each of them once.
-    package func settleDue() async throws(LedgerError) -> [LedgerError] {
-        let outcome: Result<[LedgerError], LedgerError> = await withCheckedContinuation { continuation in
-            thread.async {
-                continuation.resume(
-                    returning: Result { () throws(LedgerError) in
-                        while try self.worker.withLock({ worker throws(LedgerError) in try worker.settleDue() }) {}
-                        return self.worker.withLock { $0.takeDamaged() }
-                    })
-            }
+    /// To be called before serving, and from time to time.
+    package func settleDue() async -> Settled {
+        await withCheckedContinuation { continuation in
+            thread.async { continuation.resume(returning: self.worker.withLock { Self.settleDue(&$0) }) }
         }
-        return try outcome.get()
+    }
+
+    private static func settleDue(_ worker: inout LedgerWorker) -> Settled {
+        var settled = Settled()
+        do throws(LedgerError) {
+            while try worker.settleDue() {}
+        } catch { settled.failure = error }
+        settled.notErased = worker.eraseOldVersions()
+        settled.damaged = worker.takeDamaged()
+        return settled
     }
 
     private enum Admission { case full, starts, joins }

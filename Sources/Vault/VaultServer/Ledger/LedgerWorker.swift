@@ -93,11 +93,12 @@ package struct LedgerWorker {
         for (tenant, policy) in book.policies { policies[tenant] = policy }
         keep(book.events, at: time)
         mustErase = mustErase || book.erasesSecrets
-        if book.erasesSecrets, clock().uptimeSeconds >= eraseAgainUptimeSeconds { try? eraseOldVersions() }
+        _ = eraseOldVersions()
         return outcomes
     }
 
-    /// Runs what time alone does, on every record whose time has come. True if there may be more.
+    /// Runs what time alone does, on every record whose time has come. True if there may be more. What it erased is erased
+    /// from the store's older versions by `eraseOldVersions`.
     package mutating func settleDue(limit: Int = 256) throws(LedgerError) -> Bool {
         let now = time(at: try records.load([]))
         let due = try records.due(atSeconds: now.seconds, limit: limit + damaged.count)
@@ -133,7 +134,6 @@ package struct LedgerWorker {
         }
         keep(events, at: time)
         mustErase = mustErase || erases
-        if mustErase { try eraseOldVersions() }
         return due.count == limit
     }
 
@@ -163,12 +163,16 @@ package struct LedgerWorker {
         return untold
     }
 
-    private mutating func eraseOldVersions() throws(LedgerError) {
+    /// Erases what is left of secrets that were let go of, if there is any. Why it could not; it is tried again later.
+    package mutating func eraseOldVersions() -> LedgerError? {
+        let now = clock().uptimeSeconds
+        guard mustErase, now >= eraseAgainUptimeSeconds else { return nil }
         do { try records.store.eraseOldVersions() } catch {
-            eraseAgainUptimeSeconds = clock().uptimeSeconds + Self.eraseAgainSeconds
-            throw LedgerError(error)
+            eraseAgainUptimeSeconds = now + Self.eraseAgainSeconds
+            return LedgerError(error)
         }
         mustErase = false
+        return nil
     }
 
     // MARK: Time

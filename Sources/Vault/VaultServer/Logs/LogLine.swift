@@ -36,7 +36,7 @@ package enum LogLine: String, CaseIterable, Sendable {
         case .notReady: "not ready"
         case .messageRefused: "a message got no sealed reply"
         case .ledgerFailed: "the ledger could not answer"
-        case .timedWorkFailed: "expiry or destruction did not run; it is tried again"
+        case .timedWorkFailed: "expiry, destruction or erasure did not run; it is tried again"
         case .recordDamaged: "a record is damaged and its account is not served; the others are"
         case .tenantUnreadable: "a tenant could not be looked up"
         case .replyUnencodable: "a reply has no encoding"

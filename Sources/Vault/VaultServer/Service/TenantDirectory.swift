@@ -27,7 +27,9 @@ final class TenantDirectory: Sendable {
     /// not looked up in the store either.
     func tenant(_ name: String) async throws(LedgerError) -> Entry? {
         guard try await configuration.serves(name) else { return nil }
-        return try await kept(name).value()
+        let entry = try await kept(name).value()
+        if entry == nil { entries.withLock { $0[Array(name.utf8)] = nil } }
+        return entry
     }
 
     private func kept(_ name: String) -> KeptReading<Entry?> {

@@ -64,8 +64,9 @@ package final class VaultService: Sendable {
             identity = try VaultAdministration(records: records).identity()
             vaultID = VaultID(identityKey: identity.verifyingKey)
             ledger = Ledger(records: records, vaultID: vaultID, metrics: metrics, messages: messages, clock: clock)
-            for error in try await ledger.settleDue() { logger.log(.recordDamaged, ["reason": "\(error)"]) }
         } catch { throw .ledger(error) }
+        let settled = await ledger.settleDue()
+        if let error = settled.failure { throw .ledger(error) }
         self.records = records
         self.metrics = metrics
         self.clock = clock
@@ -81,6 +82,8 @@ package final class VaultService: Sendable {
         }
         let fleet = try await fleet()
         guard fleet.vault(id: vaultID) != nil else { throw .notInFleet(vaultID) }
+        // A backup that reads is no reason not to serve: what it holds up is done later.
+        tell(settled)
     }
 
     private func fleet() async throws(VaultStartError) -> Fleet {
@@ -98,10 +101,11 @@ package final class VaultService: Sendable {
     }
 
     /// Expiry, destruction and erasure; to be called from time to time.
-    package func settleDue() async {
-        do throws(LedgerError) {
-            for error in try await ledger.settleDue() { log(.recordDamaged, ["reason": "\(error)"]) }
-        } catch {
+    package func settleDue() async { tell(await ledger.settleDue()) }
+
+    private func tell(_ settled: Ledger.Settled) {
+        for error in settled.damaged { log(.recordDamaged, ["reason": "\(error)"]) }
+        for error in [settled.failure, settled.notErased].compactMap({ $0 }) {
             metrics.count(Metrics.ledgerFailures, [error.metricWord])
             log(.timedWorkFailed, ["reason": "\(error)"])
         }

@@ -102,10 +102,26 @@ import VaultServer
         try await end(accounts[4])
         #expect(store.eraseCount == before + 2)
         store.forge { $0.isBeingRead = false }
+        vault.clock.pass(seconds: 10)
         await vault.service.settleDue()
         #expect(store.eraseCount == before + 3, "the old versions of all of them go when the backup is made")
         await vault.service.settleDue()
         #expect(store.eraseCount == before + 3, "and nothing is left to erase twice")
+    }
+
+    @Test func `a vault that starts while a backup reads serves, and erases when it can`() async throws {
+        let store = MemoryRecordStore()
+        let log = RecordingLog()
+        let vault = try await TestVault(store: store)
+        store.forge { $0.isBeingRead = true }
+        let service = try await VaultService(
+            records: vault.records, clock: { [clock = vault.clock] in clock.now }, logger: log.logger)
+        #expect(log.text.contains("\(LogLine.timedWorkFailed.text)"))
+        let before = store.eraseCount
+        store.forge { $0.isBeingRead = false }
+        vault.clock.pass(seconds: 30)
+        await service.settleDue()
+        #expect(store.eraseCount == before + 1)
     }
 
     @Test func `destruction waits for serving time, not for the calendar`() async throws {

@@ -259,7 +259,7 @@ import VaultServer
         vault.clock.pass(seconds: 3600)
         await vault.service.settleDue()
         let answered = "\(LogLine.request.text)"
-        #expect(log.text.split(separator: "\n").count { !$0.hasPrefix(answered) } == 3)
+        #expect(log.text.split(separator: "\n").count { !$0.hasPrefix(answered) } == 4)
         let share = try #require(registration.share(for: vault.vaultID)).encoded()
         let shareForms = [Hex.encode(share), Base64URL.encode(share), "\(share)"]
         for secret in ["alice", TestVault.tenant, "sesame", String(decoding: client.token, as: UTF8.self)] + shareForms
