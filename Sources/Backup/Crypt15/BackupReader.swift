@@ -54,7 +54,7 @@ package final class BackupReader {
         content = ContentReader(bytesMax: contentBytesMax)
         // So that a missing library is told at once, and not in the middle of a file.
         _ = try AES256GCMStream(key: self.key, nonce: [0], .decrypt)
-        _ = try Inflate()
+        try Inflate.requireLibrary()
     }
 
     deinit { piece.deallocate() }

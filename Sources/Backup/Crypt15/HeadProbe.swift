@@ -19,6 +19,7 @@ package struct HeadProbe: Sendable {
     }
 
     package func fits(_ key: RootKey) throws(MissingLibrary) -> Bool {
+        try Inflate.requireLibrary()
         let cipher = try AES256GCMStream(key: key.backupKey(), nonce: header.nonce, .decrypt)
         let content = ContentReader(bytesMax: .max)
         let opened = cipher.update(ciphertext)

@@ -1,4 +1,3 @@
-import ByteCoding
 import Primitives
 
 /// What a ZIP archive lists (PKWARE's APPNOTE, sections 4.3 and 4.4), as far as increments need it: no encryption, no ZIP64.

@@ -38,6 +38,9 @@ package final class Inflate {
 
     deinit { memory.deallocate() }
 
+    /// So that a missing library is told before a file is begun.
+    package static func requireLibrary() throws(MissingLibrary) { _ = try LibISAL.functions() }
+
     /// Inflates what fits into `target`.
     ///
     /// - Returns: how many of the bytes were taken, and how many came out. Call again with the others while either moved
