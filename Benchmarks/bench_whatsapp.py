@@ -68,7 +68,7 @@ def perform(arguments, work):
                 if not filecmp.cmp(output, arguments.database, shallow=False):
                     raise Failed(f"{name}: what came out is not the database")
                 output.unlink()
-            print("round {}: {}: {cpu:.2f} CPU s, {wall:.1f} s, {peak:.0f} MB".format(number + 1, name, **numbers), file=sys.stderr)
+            print("round {}: {}: {cpu:.2f} CPU s, {wall:.1f} s, {peak:.0f} MiB".format(number + 1, name, **numbers), file=sys.stderr)
             rounds[name].append(numbers)
     results = {name: {field: statistics.median(numbers[field] for numbers in all_rounds) for field in all_rounds[0]}
                for name, all_rounds in rounds.items()}
@@ -80,11 +80,11 @@ def table(results, facts):
     lines = [
         f"A database of {facts['database'] / 1e6:,.1f} MB, {facts['sealed'] / 1e6:,.1f} MB as `.crypt15` (zlib level 1); medians of {facts['rounds']} rounds, "
         f"warm cache, {facts['cores']} cores of {facts['processor']}, {facts['system']}, load average {facts['load']:.1f} before.", "",
-        "| | CPU s | wall s | peak memory, MB |", "|---|---|---|---|"]
+        "| | CPU s | wall s | peak memory, MiB |", "|---|---|---|---|"]
     for name, numbers in results.items():
         lines.append(f"| {name} | {numbers['cpu']:.2f} | {numbers['wall']:.2f} | {numbers['peak']:.0f} |")
     share = results[OURS]["cpu"] / results[THEIRS]["cpu"]
-    lines += ["", f"`open` takes {share:.2f} of the CPU time of wa-crypt-tools (must be at most {CPU_SHARE_MAX}) and {results[OURS]['peak']:.0f} MB "
+    lines += ["", f"`open` takes {share:.2f} of the CPU time of wa-crypt-tools (must be at most {CPU_SHARE_MAX}) and {results[OURS]['peak']:.0f} MiB "
               f"(at most {PEAK_MAX})."]
     return "\n".join(lines)
 
