@@ -124,7 +124,11 @@ let package = Package(
         room("BackupFormat", in: "Backup", uses: ["ByteCoding", "Primitives"]),
         room("Crypt15", in: "Backup", uses: ["ByteCoding", "Primitives"]),
         room("BackupEngine", in: "Backup", uses: ["ByteCoding", "Primitives", "BackupFormat"]),
-        room("ObjectStores", in: "Backup", uses: ["BackupFormat", "BackupEngine", "CCofferSystem"]),
+        room(
+            "ObjectStores", in: "Backup",
+            uses: [
+                "ByteCoding", "Primitives", "BackupFormat", "BackupEngine", "CCofferSystem", httpClient, nio, nioHTTP,
+            ]),
         room(
             "BackupSources", in: "Backup",
             uses: ["ByteCoding", "Primitives", "BackupFormat", "Crypt15", "BackupEngine", "CCofferSystem", grdb]),
@@ -170,7 +174,7 @@ let package = Package(
             "BackupEngineTests", in: "Backup",
             uses: [
                 "ByteCoding", "Primitives", "BackupFormat", "Crypt15", "BackupEngine", "ObjectStores", "BackupSources",
-                "TestSupport", grdb,
+                "TestSupport", grdb, httpClient,
             ]),
         tests(
             "CofferTests", in: "Apps",

@@ -56,7 +56,14 @@ extension CofferError {
         case .denied(let name):
             self.init(
                 .storeFailed, "\(place) does not allow access to \(name).",
-                advice: "Check the permissions of the folder. Nothing was changed.")
+                advice: StoreLocation.isFolder(place)
+                    ? "Check the permissions of the folder. Nothing was changed."
+                    : "Check what your key may do there, and that it is the key of this bucket. Nothing was changed.")
+        case .credentials(let detail):
+            self.init(
+                .storeSignIn, "\(place) does not accept this device's key (\(detail)). Earlier backups are untouched.",
+                advice:
+                    "Run coffer store login, or renew AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment.")
         case .failed(let detail):
             self.init(
                 .storeFailed, "\(place) failed: \(detail).",

@@ -20,6 +20,7 @@ public struct CofferError: Error, Equatable, Sendable {
         case damagedKeyring = "damaged-keyring"
         case storeFailed = "store-failed"
         case storeFull = "store-full"
+        case storeSignIn = "store-sign-in"
         case unsupportedStore = "unsupported-store"
         case storeInsideSource = "store-inside-source"
         case noSource = "no-source"
@@ -90,6 +91,7 @@ extension CofferError.Code {
         case .damagedKeyring: 24
         case .storeFailed: 25
         case .storeFull: 26
+        case .storeSignIn: 37
         case .unsupportedStore: 27
         case .storeTaken: 28
         case .storeInsideSource: 29

@@ -59,7 +59,7 @@ struct CofferCommand: AsyncParsableCommand {
         subcommands: [
             Enable.self, Include.self, Exclude.self, BackUp.self, Restore.self, Status.self, Verify.self, Drill.self,
             Snapshots.self, List.self,
-            Prune.self, Repair.self, Limit.self, Attempts.self,
+            Prune.self, Repair.self, Limit.self, StoreCommand.self, Attempts.self,
             Protections.self, PasswordCommand.self, KeyCommand.self, Move.self, Disable.self,
             WhatsAppCommand.self,
         ])

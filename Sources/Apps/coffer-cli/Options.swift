@@ -112,7 +112,7 @@ struct UnlockOptions: ParsableArguments {
     /// Opens the named store with the key or the password, or this device's own.
     func open(_ common: CommonOptions, _ transfer: TransferOptions? = nil) async throws -> OpenedBackup {
         guard let from else { return try await Device(stateFolder: common.state, limit: transfer?.limit?.limit).open() }
-        let store = try await ClaimedStore.at(from, limit: transfer?.limit?.limit)
+        let store = try await ClaimedStore.at(from, limit: transfer?.limit?.limit, stateFolder: common.state)
         guard !key, keyFile == nil, let fleet = try store.fleet else {
             return try await store.open(
                 with: try SecretInput.sixtyFourDigitKey(file: keyFile),

@@ -11,6 +11,8 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case folder
     case memory
     case limited
+    case s3
+    case faultyS3 = "S3 on a bad line"
 
     var testDescription: String { rawValue }
 
@@ -25,6 +27,8 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
                 FolderStore(path: folder("store")), uploadBytesPerSecond: 1_000, downloadBytesPerSecond: 2_000,
                 clock: clock)
             return (store, folder)
+        case .s3: return (try S3Server.store(), folder)
+        case .faultyS3: return (try S3Server.store { FaultyTransport($0, seed: 1) }, folder)
         }
     }
 }

@@ -129,7 +129,7 @@ extension Device {
             chmod(folder.path, 0o700)
             return try scratchFolder(in: folder.path)
         }
-        let place = StoreLocation.absolute(parent, in: FileManager.default.currentDirectoryPath)
+        let place = try StoreLocation.absolute(parent, in: FileManager.default.currentDirectoryPath)
         let scratch = try scratchFolder(in: place)
         // There is one note, and the other drill needs it as long as it is under way.
         if let other = notedScratch, other != place, ScratchFolder.isInUse(in: other) {

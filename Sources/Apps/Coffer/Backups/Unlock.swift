@@ -19,11 +19,14 @@ public struct ClaimedStore: Sendable {
 
     /// Looks at a store.
     ///
-    /// - Parameter limit: how fast it is read; nil for no limit.
+    /// - Parameters:
+    ///   - limit: how fast it is read; nil for no limit.
+    ///   - stateFolder: where this device keeps its sign-ins at stores; nil for the usual place.
     public static func at(
-        _ location: String, limit: TransferLimit? = nil
+        _ location: String, limit: TransferLimit? = nil, stateFolder: String? = nil
     ) async throws(CofferError) -> ClaimedStore {
-        let store = try StoreLocation.open(location, limit: limit)
+        let store = try StoreLocation.open(
+            location, limit: limit, device: DeviceFolder(path: stateFolder))
         let header: StoreHeader
         do { header = try await Repository.claimedHeader(in: store) } catch {
             throw CofferError(error, place: store.place)

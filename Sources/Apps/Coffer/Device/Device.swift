@@ -104,7 +104,8 @@ public struct Device: Sendable {
     /// - Parameter continuing: go on with a change that was cut, for which the lock is held.
     func open(_ settings: DeviceSettings, continuing: Bool = true) async throws(CofferError) -> OpenedBackup {
         let settings = continuing ? try await continueNewKey(settings) : settings
-        let store = try StoreLocation.open(settings.store, limit: limit ?? settings.limit)
+        let store = try StoreLocation.open(
+            settings.store, limit: limit ?? settings.limit, device: folder)
         let key = try key(settings).key
         var backup: OpenedBackup
         do {

@@ -87,11 +87,13 @@ extension Device {
         _ source: String, _ location: String
     ) throws(CofferError) -> (source: String, location: String, store: any ObjectStore) {
         let workingFolder = FileManager.default.currentDirectoryPath
-        let store = try StoreLocation.open(location)
-        let absolute = StoreLocation.absolute(location, in: workingFolder)
+        // Before a name that says nothing becomes one that says something.
+        if StoreLocation.isFolder(location) { _ = try StoreLocation.open(location, device: folder) }
+        let absolute = try StoreLocation.absolute(location, in: workingFolder)
+        let store = try StoreLocation.open(absolute, device: folder)
         let source = try SourceLocation(source).located(in: workingFolder)
-        if let path = source.path { try requireOutside(path, store.place) }
-        return (source.text, absolute, try StoreLocation.open(absolute))
+        if let path = source.path, StoreLocation.isFolder(absolute) { try requireOutside(path, store.place) }
+        return (source.text, absolute, store)
     }
 
     /// A store inside the folder would be backed up into itself, and grow with every backup.

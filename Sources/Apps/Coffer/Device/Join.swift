@@ -22,7 +22,7 @@ extension Device {
             throw CofferError(alreadyEnabled: known)
         }
         try requireNoKeyWithoutSettings()
-        let claimed = try await ClaimedStore.at(location)
+        let claimed = try await ClaimedStore.at(location, stateFolder: folder.path)
         let opened: UnlockedStore
         var signIn: SignIn?
         switch unlock {

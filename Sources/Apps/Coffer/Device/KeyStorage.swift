@@ -37,29 +37,40 @@ enum KeyStorage: String, Codable, Sendable {
     static func save(
         _ key: BackupKey, storeID: String, in folder: DeviceFolder, slot: Slot = .present
     ) throws(CofferError) -> KeyStorage {
-        if preferred() == .secretService, SecretTool.store(digits(key), for: slot.item(storeID)) {
-            return .secretService
-        }
-        var text = Array(digits(key).withBytes { Array($0) }) + [0x0a]
+        try save(digits(key), item: slot.item(storeID), fileName: slot.fileName, in: folder)
+    }
+
+    /// Keeps a secret that is one line of text.
+    static func save(
+        _ secret: SecretBytes, item: String, fileName: String, in folder: DeviceFolder
+    ) throws(CofferError) -> KeyStorage {
+        if preferred() == .secretService, SecretTool.store(secret, for: item) { return .secretService }
+        var text = secret.withBytes { Array($0) } + [0x0a]
         defer { text.wipe() }
-        try folder.write(slot.fileName, text)
+        try folder.write(fileName, text)
         return .file
+    }
+
+    /// The secret that was kept, without the end of its line, or nil if it is not there.
+    func load(item: String, fileName: String, from folder: DeviceFolder) throws(CofferError) -> SecretBytes? {
+        guard self == .file else { return SecretTool.lookup(for: item) }
+        guard var text = try folder.read(fileName) else { return nil }
+        defer { text.wipe() }
+        return SecretBytes(copying: text.last == 0x0a ? text.dropLast() : text[...])
+    }
+
+    func delete(item: String, fileName: String, from folder: DeviceFolder) {
+        switch self {
+        case .file: folder.delete(fileName)
+        case .secretService: SecretTool.clear(for: item)
+        }
     }
 
     /// The key that was kept, or nil if it is not there.
     func load(
         storeID: String, from folder: DeviceFolder, slot: Slot = .present
     ) throws(CofferError) -> BackupKey? {
-        let digits: SecretBytes?
-        switch self {
-        case .file:
-            var text = try folder.read(slot.fileName)
-            digits = text.map { SecretBytes(copying: $0) }
-            text?.wipe()
-        case .secretService:
-            digits = SecretTool.lookup(for: slot.item(storeID))
-        }
-        guard let digits else { return nil }
+        guard let digits = try load(item: slot.item(storeID), fileName: slot.fileName, from: folder) else { return nil }
         do {
             return try BackupKey(digits: digits)
         } catch {
@@ -70,10 +81,7 @@ enum KeyStorage: String, Codable, Sendable {
     }
 
     func delete(storeID: String, from folder: DeviceFolder, slot: Slot = .present) {
-        switch self {
-        case .file: folder.delete(slot.fileName)
-        case .secretService: SecretTool.clear(for: slot.item(storeID))
-        }
+        delete(item: slot.item(storeID), fileName: slot.fileName, from: folder)
     }
 
     private static func digits(_ key: BackupKey) -> SecretBytes {
@@ -93,7 +101,7 @@ private enum SecretTool {
     private static func attributes(_ storeID: String) -> [String] { ["application", "coffer", "store", storeID] }
 
     static func store(_ secret: SecretBytes, for storeID: String) -> Bool {
-        run(["store", "--label=Coffer backup key"] + attributes(storeID), input: secret) != nil
+        run(["store", "--label=Coffer key"] + attributes(storeID), input: secret) != nil
             && lookup(for: storeID)?.isEqual(to: secret) == true
     }
 

@@ -114,7 +114,7 @@ extension Device {
                 advice: "Run it again with your sign-in (--token-file).")
         }
         let fleet = try folder.read(FleetAccess.fileName).map { String(decoding: $0, as: UTF8.self) }
-        let store = try StoreLocation.open(settings.store)
+        let store = try StoreLocation.open(settings.store, device: folder)
         do { try await KeyReplacement.takeOver(with: own, in: store, fleet: fleet) } catch {
             throw CofferError(error, place: settings.store)
         }
@@ -150,7 +150,7 @@ extension Device {
         let fleet = try folder.read(FleetAccess.fileName).map { String(decoding: $0, as: UTF8.self) }
         return KeyReplacement(
             of: try key(settings, .present).key, by: try key(settings, .next).key,
-            in: try StoreLocation.open(settings.store), fleet: fleet)
+            in: try StoreLocation.open(settings.store, device: folder), fleet: fleet)
     }
 
     /// Everybody who may need the new key has it: the old one ends. What only the old one opens is taken along before.
@@ -159,7 +159,7 @@ extension Device {
     ) async throws(CofferError) -> [String] {
         let replacement = try replacement(settings)
         do { try await replacement.requireAdmitted() } catch { throw CofferError(error, place: settings.store) }
-        let opened = try await OpenedBackup(store: try StoreLocation.open(settings.store), key: new.key)
+        let opened = try await OpenedBackup(store: try StoreLocation.open(settings.store, device: folder), key: new.key)
         guard await takeHeadAlong(in: opened.repository, settings, key: new.key, earlier: old.key) else {
             return [
                 "The old key was not ended: too few vaults could say which backup is the newest, and it would be forgotten. "

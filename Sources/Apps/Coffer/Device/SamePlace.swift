@@ -4,6 +4,14 @@ import Foundation
 extension Device {
     /// A copy that is the store itself under another name, or lies within it, would be deleted with it.
     func requireApart(_ store: String, _ target: String) throws(CofferError) {
+        guard StoreLocation.isFolder(store), StoreLocation.isFolder(target) else {
+            guard store != target else {
+                throw CofferError(
+                    .storeTaken, "The backup is in \(store) already. Nothing was changed.",
+                    advice: "Name another place.")
+            }
+            return
+        }
         let (old, new) = (FolderIdentity.chain(of: store), FolderIdentity.chain(of: target))
         let isInside = old.last.flatMap { $0 }.map { new.contains($0) } ?? false
         let isAround = new.last.flatMap { $0 }.map { old.contains($0) } ?? false

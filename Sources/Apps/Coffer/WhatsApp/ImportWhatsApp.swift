@@ -57,11 +57,18 @@ extension Device {
     public func takesImports(to location: String?) throws(CofferError) -> Bool {
         guard let known = try folder.settings(), known.phase == .enabled else { return false }
         guard let location else { return true }
-        let named = try StoreLocation.open(
-            StoreLocation.absolute(location, in: FileManager.default.currentDirectoryPath))
-        let own = try StoreLocation.open(known.store)
-        if named.place == own.place { return true }
-        guard let identity = FolderIdentity(path: named.place), identity == FolderIdentity(path: own.place) else {
+        let named = try StoreLocation.absolute(location, in: FileManager.default.currentDirectoryPath)
+        if named == known.store { return true }
+        // A bucket has one text.
+        guard StoreLocation.isFolder(named), StoreLocation.isFolder(known.store) else {
+            throw CofferError(alreadyEnabled: known)
+        }
+        let places = [
+            try StoreLocation.open(named, device: folder).place,
+            try StoreLocation.open(known.store, device: folder).place,
+        ]
+        if places[0] == places[1] { return true }
+        guard let identity = FolderIdentity(path: places[0]), identity == FolderIdentity(path: places[1]) else {
             throw CofferError(alreadyEnabled: known)
         }
         return true
@@ -106,8 +113,8 @@ extension Device {
     /// A store inside the folder of media would be backed up into itself.
     private func requireStore(named location: String?, outsideOf media: String) throws(CofferError) {
         let known = try folder.settings()?.store
-        for store in [location, known].compactMap({ $0 }) {
-            try requireOutside(media, try StoreLocation.open(store).place)
+        for store in [location, known].compactMap({ $0 }) where StoreLocation.isFolder(store) {
+            try requireOutside(media, try StoreLocation.open(store, device: folder).place)
         }
     }
 

@@ -13,7 +13,10 @@ struct Enable: AsyncParsableCommand {
 
     @Argument(help: "The folder to back up, or whatsapp:FOLDER for WhatsApp's folder on a phone or a copy of it.")
     var folder: String
-    @Option(help: ArgumentHelp("Where the encrypted backup goes: a folder.", valueName: "store")) var to: String
+    @Option(
+        help: ArgumentHelp(
+            "Where the encrypted backup goes: a folder, or s3:https://HOST/BUCKET/PREFIX.", valueName: "store")) var to:
+        String
     @Option(help: ArgumentHelp("Protect the backup by a password in the fleet of this file.", valueName: "file"))
     var fleet: String?
     @Flag(

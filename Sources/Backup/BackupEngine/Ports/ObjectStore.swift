@@ -101,6 +101,8 @@ package enum ObjectStoreError: Error, Equatable, Sendable {
     case truncated(String)
     /// The store refuses: permissions, or it is read-only.
     case denied(String)
+    /// The store does not accept who we say we are: sign in to it again. Nothing was written.
+    case credentials(String)
     /// Anything else; the object may or may not have been written.
     case failed(String)
 
@@ -108,7 +110,7 @@ package enum ObjectStoreError: Error, Equatable, Sendable {
     var isLoss: Bool {
         switch self {
         case .notFound, .truncated: true
-        case .exists, .full, .denied, .failed: false
+        case .exists, .full, .denied, .credentials, .failed: false
         }
     }
 }

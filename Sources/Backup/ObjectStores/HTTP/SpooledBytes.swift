@@ -1,0 +1,97 @@
+import BackupEngine
+import Foundation
+package import NIOCore
+import Primitives
+
+/// An object that is gathered in a file without a name, since a request tells its length and hash before its first byte, and
+/// sends it again if need be. What lies there is sealed already.
+final class Spool {
+    private let file: SpoolFile
+    private var byteCount = 0
+    private var sha256 = SHA256Stream()
+    private var md5 = MD5()
+
+    init() throws(ObjectStoreError) { file = try SpoolFile() }
+
+    func append(_ bytes: UnsafeRawBufferPointer) throws(ObjectStoreError) {
+        var offset = 0
+        while offset < bytes.count {
+            let count = write(file.descriptor, bytes.baseAddress.map { $0 + offset }, bytes.count - offset)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                throw .failed("temporary files on this device: \(String(cString: strerror(errno)))")
+            }
+            offset += count
+        }
+        byteCount += bytes.count
+        sha256.update(bytes)
+        md5.update(bytes)
+    }
+
+    func gathered() -> SpooledBytes {
+        SpooledBytes(file: file, byteCount: byteCount, sha256: sha256.digest(), md5: md5.digest())
+    }
+}
+
+final class SpoolFile: Sendable {
+    let descriptor: Int32
+
+    /// In `$TMPDIR`, else where temporary files lie on a disk rather than in memory.
+    init() throws(ObjectStoreError) {
+        let folders = [ProcessInfo.processInfo.environment["TMPDIR"], "/var/tmp", "/tmp"].compactMap { $0 }
+        for folder in folders {
+            var template = Array("\(folder)/.coffer-upload-XXXXXX".utf8CString)
+            let file = mkstemp(&template)
+            guard file >= 0 else { continue }
+            unlink(template)
+            _ = fcntl(file, F_SETFD, FD_CLOEXEC)
+            descriptor = file
+            return
+        }
+        throw .failed("temporary files on this device: no folder takes them")
+    }
+
+    deinit { close(descriptor) }
+}
+
+/// The bytes of a spool, from the first on, as often as they are asked for.
+package struct SpooledBytes: AsyncSequence, Sendable {
+    package typealias Element = ByteBuffer
+
+    private static let partBytes = 256 << 10
+    private let file: SpoolFile
+    package let byteCount: Int
+    package let sha256: [UInt8]
+    package let md5: [UInt8]
+
+    init(file: SpoolFile, byteCount: Int, sha256: [UInt8], md5: [UInt8]) {
+        self.file = file
+        self.byteCount = byteCount
+        self.sha256 = sha256
+        self.md5 = md5
+    }
+
+    package struct AsyncIterator: AsyncIteratorProtocol {
+        fileprivate let bytes: SpooledBytes
+        fileprivate var offset = 0
+
+        package mutating func next() async throws -> ByteBuffer? {
+            guard offset < bytes.byteCount else { return nil }
+            let part = try bytes.part(at: offset)
+            offset += part.readableBytes
+            return part
+        }
+    }
+
+    package func makeAsyncIterator() -> AsyncIterator { AsyncIterator(bytes: self) }
+
+    private func part(at offset: Int) throws -> ByteBuffer {
+        let count = Swift.min(Self.partBytes, byteCount - offset)
+        var part = ByteBufferAllocator().buffer(capacity: count)
+        let got = part.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { room in
+            Swift.max(0, pread(file.descriptor, room.baseAddress, count, off_t(offset)))
+        }
+        guard got > 0 else { throw ObjectStoreError.failed("temporary files on this device cannot be read") }
+        return part
+    }
+}

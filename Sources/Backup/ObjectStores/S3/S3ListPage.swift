@@ -1,0 +1,54 @@
+/// One answer to ListObjectsV2 (AWS, S3 API reference).
+struct S3ListPage: Equatable {
+    enum Malformed: Error, Equatable {
+        case notAList
+        /// It says that there is more, and not how to ask for it: what was listed is not everything.
+        case breaksOff
+
+        var words: String {
+            switch self {
+            case .notAList: "cannot be read"
+            case .breaksOff: "breaks off"
+            }
+        }
+    }
+
+    var keys: [String] = []
+    /// Nil at the end.
+    var next: String?
+
+    init(_ body: [UInt8]) throws(Malformed) {
+        guard let leaves = try? XMLLeaves.read(body), leaves.allSatisfy({ $0.path.hasPrefix("ListBucketResult/") })
+        else { throw .notAList }
+        func text(_ name: String) -> String? { leaves.first { $0.path == "ListBucketResult/\(name)" }?.text }
+        let isEncoded = text("EncodingType") == "url"
+        for leaf in leaves where leaf.path == "ListBucketResult/Contents/Key" {
+            guard let key = isEncoded ? Self.decoded(leaf.text) : leaf.text else { throw .notAList }
+            keys.append(key)
+        }
+        switch text("IsTruncated") {
+        case "true":
+            guard let token = text("NextContinuationToken"), !token.isEmpty else { throw .breaksOff }
+            next = token
+        case "false": next = nil
+        default: throw .notAList
+        }
+    }
+
+    /// In a list `+` is a space.
+    private static func decoded(_ text: String) -> String? {
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            switch byte {
+            case UInt8(ascii: "+"): bytes.append(UInt8(ascii: " "))
+            case UInt8(ascii: "%"):
+                guard let value = UInt8(Substring(rest.prefix(2)), radix: 16), rest.count >= 2 else { return nil }
+                bytes.append(value)
+                rest = rest.dropFirst(2)
+            default: bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

@@ -1,0 +1,50 @@
+import ObjectStores
+import Synchronization
+import TestSupport
+
+/// A line on which one request in five fails, in one of the ways that lines and busy servers have.
+final class FaultyTransport: StoreTransport {
+    private let transport: any StoreTransport
+    private let generator: Mutex<SeededGenerator>
+
+    init(_ transport: any StoreTransport, seed: UInt64) {
+        self.transport = transport
+        generator = Mutex(SeededGenerator(seed: seed))
+    }
+
+    func send(_ request: StoreRequest) async throws(StoreTransportError) -> StoreAnswer {
+        let fault = generator.withLock { Int.random(in: 0..<30, using: &$0) }
+        switch fault {
+        case 0: return StoreAnswer(status: 500)
+        case 1: return StoreAnswer(status: 503, headers: [("Retry-After", "1")], body: Self.error("SlowDown"))
+        case 2: throw .broken("no connection")
+        case 3: return StoreAnswer(status: 400, body: Self.error("RequestTimeout"))
+        case 4, 5:
+            // It is done, and the answer is lost or cut.
+            _ = try await transport.send(request)
+            throw .broken("the connection broke off")
+        default: return try await transport.send(request)
+        }
+    }
+
+    static func error(_ code: String, _ more: String = "") -> [UInt8] {
+        Array(
+            "<?xml version=\"1.0\"?>\n<Error><Code>\(code)</Code><Message>m</Message>\(more)</Error>".utf8)
+    }
+}
+
+/// Answers as a test says; keeps what was asked.
+final class ScriptedTransport: StoreTransport {
+    private let answers: Mutex<[Result<StoreAnswer, StoreTransportError>]>
+    private let asked = Mutex<[StoreRequest]>([])
+
+    init(_ answers: [Result<StoreAnswer, StoreTransportError>]) { self.answers = Mutex(answers) }
+
+    var requests: [StoreRequest] { asked.withLock { $0 } }
+
+    func send(_ request: StoreRequest) async throws(StoreTransportError) -> StoreAnswer {
+        asked.withLock { $0.append(request) }
+        let answer = answers.withLock { $0.isEmpty ? .failure(.broken("nothing more")) : $0.removeFirst() }
+        return try answer.get()
+    }
+}

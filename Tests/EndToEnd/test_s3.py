@@ -1,0 +1,186 @@
+"""A whole backup in a bucket of a real S3 server, over a line that fails; and who may know the key of the bucket."""
+
+import json
+import pathlib
+import random
+import stat
+import threading
+import unittest
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import s3_server
+from session import Session
+
+KEY_ID = "AKIAIOSFODNN7EXAMPLE"
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+
+
+class BadLine(ThreadingHTTPServer):
+    """Stands before the server: busy answers, answers that are cut, and answers that are lost when all was done."""
+
+    daemon_threads = True
+
+    def __init__(self, address):
+        self.address = address
+        self.dice = random.Random(7)
+        self.faults = 0
+        self.lock = threading.Lock()
+        self.seen = []
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def fault(self):
+        with self.lock:
+            fault = self.dice.choice([None] * 17 + ["busy", "lost", "cut"])
+            self.faults += fault is not None
+            return fault
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def exchange(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.server.seen.append((self.command, self.path, dict(self.headers)))
+        fault = self.server.fault()
+        if fault == "busy":
+            return self.answer(503, [], b"<Error><Code>SlowDown</Code></Error>")
+        request = urllib.request.Request(
+            self.server.address + self.path, data=body or None, headers=dict(self.headers), method=self.command)
+        try:
+            with urllib.request.urlopen(request) as reply:
+                status, headers, content = reply.status, reply.headers.items(), reply.read()
+        except urllib.error.HTTPError as reply:
+            status, headers, content = reply.code, reply.headers.items(), reply.read()
+        if fault == "lost":
+            self.close_connection = True
+            return self.connection.close()
+        self.answer(status, headers, content, cut=fault == "cut")
+
+    def answer(self, status, headers, content, cut=False):
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                self.send_header(name, value)
+            elif self.command == "HEAD" and name.lower() == "content-length":
+                self.send_header(name, value)
+        if self.command != "HEAD" and status != 204:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        self.wfile.write(content[: len(content) // 2] if cut else content)
+        if cut:
+            self.close_connection = True
+
+    do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = exchange
+
+    def log_message(self, *_):
+        pass
+
+
+class S3(Session):
+    @classmethod
+    def setUpClass(cls):
+        cls.server, cls.address = s3_server.start()
+        cls.addClassCleanup(cls.server.stop)
+
+    credentials = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
+
+    def environment(self, device="phone"):
+        environment = {name: value for name, value in super().environment(device).items() if not name.startswith("AWS_")}
+        return environment | self.credentials
+
+    def store(self, name=None, address=None):
+        return f"s3:{address or self.address}/coffer/{name or self.id().rsplit('.')[-1]}"
+
+    def objects(self, store):
+        prefix = store.split("/coffer/")[1]
+        return sorted(
+            key.name for bucket in [self.server_backend().buckets["coffer"]] for key in bucket.keys.values()
+            if key.name.startswith(prefix + "/"))
+
+    @staticmethod
+    def server_backend():
+        from moto.s3.models import s3_backends
+        return s3_backends["123456789012"]["aws"]
+
+    def test_backup_restore_verify_prune_over_a_bad_line(self):
+        line = BadLine(self.address)
+        threading.Thread(target=line.serve_forever, daemon=True).start()
+        self.addCleanup(line.server_close)
+        self.addCleanup(line.shutdown)
+        store = self.store(address=f"http://127.0.0.1:{line.server_address[1]}")
+        source = self.make_notes()
+        (source / "film.mp4").write_bytes(random.Random(1).randbytes(20_000_000))
+        self.coffer("enable", source, "--to", store, "--key-file", "digits")
+        self.coffer("backup")
+        (source / "note 1.txt").write_text("another\n")
+        self.coffer("backup")
+        self.assertIn("all sound", self.coffer("verify", "--deep"))
+        self.coffer("restore", "--from", store, "--key-file", "digits", "Restored", device="new-phone")
+        self.compare(source, self.folder / "Restored")
+        self.coffer("prune", "--keep-last", "1", "--grace", "0")
+        self.assertIn("all sound", self.coffer("verify", "--deep"))
+        self.assertGreater(line.faults, 5)
+        for method, path, headers in line.seen:
+            headers = {name.lower(): value for name, value in headers.items()}
+            self.assertNotIn("aws-chunked", headers.get("content-encoding", ""))
+            self.assertNotIn("transfer-encoding", headers)
+            if method == "PUT":
+                self.assertIn("content-md5", headers)
+        self.coffer("disable", "--delete-store", "--yes")
+        self.assertEqual(self.objects(store), [])
+
+    def test_moving_from_a_folder_to_a_bucket_and_refusing_what_is_there(self):
+        source, store = self.make_notes(), self.store()
+        self.coffer("enable", source, "--to", "cloud", "--key-file", "digits")
+        self.coffer("backup")
+        self.coffer("move", "--to", store + "/")
+        self.assertEqual(self.coffer_json("status")["store"], store)
+        self.error("move", "--to", store, expect=28)
+        self.error("enable", source, "--to", store, "--key-file", "other", device="tablet", expect=28)
+        self.coffer("enable", source, "--to", store, "--key-file", "digits", "--join", device="tablet")
+        self.coffer("backup", device="tablet")
+        self.assertEqual(len(self.coffer_json("snapshots")["snapshots"]), 2)
+
+    def test_the_key_is_kept_by_login_and_nowhere_else(self):
+        source, store = self.make_notes(), self.store()
+        self.credentials = {}
+        said = self.error("enable", source, "--to", store, "--key-file", "digits", expect=37)
+        self.assertIn("coffer store login", said["advice"])
+        key = self.secret_file("key", f"{KEY_ID}\n{SECRET}\n")
+        self.coffer("store", "login", store, "--credentials-file", key)
+        self.assertEqual(
+            self.coffer_json("store", "list"),
+            [{"store": f"{self.address}/coffer", "accessKeyID": KEY_ID, "keptIn": "file"}])
+        self.coffer("enable", source, "--to", store, "--key-file", "digits")
+        self.coffer("backup")
+        state = self.folder / "homes/phone/state/coffer"
+        holders = [path for path in self.files_below(state) if SECRET.encode() in path.read_bytes()]
+        self.assertEqual([path.name[:13] for path in holders], ["store-secret-"])
+        self.assertEqual(stat.S_IMODE(holders[0].stat().st_mode), 0o600)
+        self.assertNotIn(SECRET, json.dumps(self.printed))
+        for key in self.server_backend().buckets["coffer"].keys.values():
+            self.assertNotIn(SECRET.encode(), key.value)
+        self.coffer("store", "logout", store)
+        self.assertFalse(holders[0].exists())
+        self.error("backup", expect=37)
+        self.error("store", "logout", store, expect=37)
+
+    def test_addresses_that_say_the_wrong_thing_are_refused_and_not_repeated(self):
+        source = self.make_notes()
+        for address in [f"s3:https://{KEY_ID}:{SECRET}@host/coffer", f"s3:https://host/coffer?secret={SECRET}",
+                        "s3:http://nas.example.org/coffer", "s3:https://host", "s3:coffer"]:
+            self.error("enable", source, "--to", address, "--key-file", "digits", expect=27)
+            self.assertNotIn(SECRET, json.dumps(self.printed))
+        missing = f"s3:{self.address}/no-such-bucket"
+        said = self.error("enable", source, "--to", missing, "--key-file", "digits", expect=25)
+        self.assertIn("there is no bucket named no-such-bucket", said["message"])
+        self.error("restore", "--from", self.store("nothing"), "--key-file", "digits", "Restored", expect=20)
+        self.assertFalse((self.folder / "digits").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
