@@ -174,7 +174,7 @@ let package = Package(
             "BackupEngineTests", in: "Backup",
             uses: [
                 "ByteCoding", "Primitives", "BackupFormat", "Crypt15", "BackupEngine", "ObjectStores", "BackupSources",
-                "TestSupport", grdb, httpClient,
+                "TestSupport", grdb, httpClient, nio,
             ]),
         tests(
             "CofferTests", in: "Apps",

@@ -121,8 +121,8 @@ struct ChunkWriter: ~Copyable {
         uploads.append(full)
         packCount += 1
         do { try await full.complete() } catch { throw .store(error) }
-        // Two packs may be on their way at a time: while one is made durable, the next one is written.
-        while uploads.count > 2 { try await finishOldest() }
+        // While some are made durable, the next one is written.
+        while uploads.count > repository.store.uploadsAtOnce { try await finishOldest() }
     }
 
     private mutating func finishOldest() async throws(BackupError) {

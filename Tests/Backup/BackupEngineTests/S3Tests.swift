@@ -1,7 +1,9 @@
+import AsyncHTTPClient
 import BackupEngine
 import BackupFormat
 import ByteCoding
 import Foundation
+import NIOCore
 import ObjectStores
 import Primitives
 import Synchronization
@@ -394,6 +396,82 @@ import Testing
         try await wing.backUp(MemorySource(files))
         #expect(try await wing.verify().findings.isEmpty)
         #expect(try await wing.restored().files == files)
+    }
+}
+
+@Suite struct `Uploads to a bucket` {
+    /// With fewer at a time the gate stays shut, and the time limit ends the test.
+    @Test(.timeLimit(.minutes(5))) func `wait for their answers together`() async throws {
+        let transport = GatedTransport(HTTPStoreTransport(), opensAt: 8)
+        let wing = try await Wing(try S3Server.store { _ in transport })
+        let files = ["a": noise(12 << 20, seed: 5)]
+        try await wing.backUp(MemorySource(files), packBytes: 1 << 20)
+        #expect(transport.peak >= 8)
+        #expect(transport.peak <= 9, "what lies on the disk is bounded")
+        #expect(try await wing.restored().files == files)
+    }
+
+    @Test(.timeLimit(.minutes(5))) func `on which nothing moves are given up`() async throws {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(listener) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isListening = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, size) == 0 && listen(listener, 4) == 0 && getsockname(listener, $0, &size) == 0
+            }
+        }
+        try require(isListening, "listen")
+        // It is connected to, and never answers.
+        let client = HTTPClient(
+            eventLoopGroupProvider: .singleton,
+            configuration: HTTPStoreTransport.configuration(stall: .milliseconds(50)))
+        let request = StoreRequest(
+            method: "GET", url: "http://127.0.0.1:\(UInt16(bigEndian: address.sin_port))/x", answerBytesMax: 10)
+        await #expect(throws: StoreTransportError.broken("nothing moves on the line")) {
+            _ = try await HTTPStoreTransport(client: client).send(request)
+        }
+        try await client.shutdown()
+    }
+}
+
+/// Lets the uploads of packs through when so many are there at a time, and all that come later.
+private final class GatedTransport: StoreTransport {
+    private struct State {
+        var waiting: [CheckedContinuation<Void, Never>] = []
+        var isOpen = false
+        var inside = 0
+        var peak = 0
+    }
+
+    private let transport: any StoreTransport
+    private let opensAt: Int
+    private let state = Mutex(State())
+
+    init(_ transport: any StoreTransport, opensAt: Int) {
+        self.transport = transport
+        self.opensAt = opensAt
+    }
+
+    var peak: Int { state.withLock { $0.peak } }
+
+    func send(_ request: StoreRequest) async throws(StoreTransportError) -> StoreAnswer {
+        guard request.method == "PUT", request.url.contains("/packs/") else { return try await transport.send(request) }
+        await withCheckedContinuation { continuation in
+            let ready = state.withLock { state in
+                state.inside += 1
+                state.peak = max(state.peak, state.inside)
+                state.waiting.append(continuation)
+                if state.inside >= opensAt { state.isOpen = true }
+                defer { if state.isOpen { state.waiting = [] } }
+                return state.isOpen ? state.waiting : []
+            }
+            ready.forEach { $0.resume() }
+        }
+        defer { state.withLock { $0.inside -= 1 } }
+        return try await transport.send(request)
     }
 }
 

@@ -9,6 +9,10 @@ package protocol ObjectStore: Sendable {
     /// Where it is, for people.
     var place: String { get }
 
+    /// How many objects that are handed over in parts may be on their way at a time. More than a few help only where each waits
+    /// for an answer from far away, and then a store keeps them elsewhere than in memory.
+    var uploadsAtOnce: Int { get }
+
     /// Writes a new object; throws `.exists` if the name is taken.
     func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError)
     /// Begins a new object that is handed over part by part, so that it never lies in memory whole.
@@ -52,6 +56,8 @@ package protocol ObjectUpload: AnyObject {
 }
 
 extension ObjectStore {
+    package var uploadsAtOnce: Int { 2 }
+
     package func freeBytes() async -> UInt64? { nil }
 
     /// For stores in which nothing is left.

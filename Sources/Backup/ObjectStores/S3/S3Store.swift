@@ -28,6 +28,8 @@ package final class S3Store: ObjectStore {
     }
 
     package var place: String { client.address.text }
+    /// Each lies in a file meanwhile.
+    package let uploadsAtOnce = 8
 
     package func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
         try await put(name.path, .bytes(bytes), md5: Self.md5(bytes), isNew: true)

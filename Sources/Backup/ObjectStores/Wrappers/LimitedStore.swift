@@ -66,6 +66,7 @@ package final class LimitedStore: ObjectStore {
     }
 
     package var place: String { store.place }
+    package var uploadsAtOnce: Int { store.uploadsAtOnce }
 
     package func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
         await up?.wait(for: bytes.count, clock)
