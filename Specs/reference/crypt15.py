@@ -179,7 +179,7 @@ def read_header(data):
     """(length of length and message, place of the nonce). Raises Refused."""
     if not data:
         raise Refused("not-a-backup", "empty")
-    if data[:2] == b"\0\1" and data[2:3] in (b"\1", b"\2", b"\3"):
+    if data[:2] == b"\0\1" and data[2:3] in (b"\1", b"\2", b"\3") and len(data) >= 67:
         raise Refused("older-format", "crypt12")
     length, start = varint(data, 0, 3)
     if not 1 <= length <= 65_536:
@@ -255,11 +255,10 @@ def read(data, root):
     def is_tag(length, candidate):
         return tag(key, nonce, body[:length]) == candidate
 
-    if len(body) < 32:
-        split = len(body) - 16
-        return proven("ok-no-trailer", body[:split]) if split >= 0 and is_tag(split, body[split:]) else unproven("truncated")
-    is_first = is_tag(len(body) - 32, body[-32:-16])
-    if hashlib.md5(data[:-16]).digest() == data[-16:]:
+    if len(body) < 16:
+        return unproven("truncated")
+    is_first = len(body) >= 32 and is_tag(len(body) - 32, body[-32:-16])
+    if len(body) >= 32 and hashlib.md5(data[:-16]).digest() == data[-16:]:
         return proven("ok", body[:-32]) if is_first else unproven("wrong-key")
     if is_first:
         return proven("ok-payload-header-or-trailer-altered", body[:-32])
@@ -394,6 +393,8 @@ def made(root):
         "old-crypt12.crypt12": (b"\0\1\1" + bytes(64) + plain, "crypt12"),
         "neg-database.crypt15": (database[:1024], "a database in the clear"),
         "neg-cut.crypt15": (whole[: len(whole) * 2 // 3], "cut in its content"),
+        "neg-cut-short.crypt15": (whole[: len(usual("whole")) + 20], "cut so early that it is a tag long, and a little more"),
+        "neg-crypt12-short.crypt12": (b"\0\1\1" + bytes(63), "a byte less than crypt12's header"),
     }
 
 

@@ -89,11 +89,14 @@ extension BackupHeader {
         return .notABackup(ContentKind.inTheClear(file).map { .otherFile($0) } ?? .noNonce)
     }
 
-    /// cipher version 00 01, key version 1 to 3, three salts and nonces: 67 bytes.
+    /// cipher version 00 01, key version 1 to 3, three salts and nonces: 67 bytes. Three bytes alone are too easily chance.
     private static func crypt12(_ bytes: [UInt8]) -> HeaderReading {
         guard bytes.count >= 3 else { return .needsMore(isPlausible: false) }
-        return bytes[1] == 1 && (1...3).contains(bytes[2]) ? .older(.crypt12) : .notABackup(.headerLength)
+        guard bytes[1] == 1 && (1...3).contains(bytes[2]) else { return .notABackup(.headerLength) }
+        return bytes.count >= crypt12HeaderBytes ? .older(.crypt12) : .needsMore(isPlausible: false)
     }
+
+    private static let crypt12HeaderBytes = 67
 
     private enum Length {
         case needsMore

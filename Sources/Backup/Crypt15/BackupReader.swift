@@ -156,7 +156,7 @@ package final class BackupReader {
             reading.contentBytes = content.bytesOut
             reading.zlibHead = content.zlibHead
             reading.problem = verdict.isProven ? content.problem : nil
-            reading.keyFits = verdict.isProven || (verdict != .wrongKey && content.isRecognised)
+            reading.keyFits = verdict.isProven || content.isRecognised
             reading.bytesBehind = verdict.isProven ? nil : bytesBehind
             return reading
         }
@@ -192,15 +192,19 @@ package final class BackupReader {
         return isCut ? .truncated : .damagedOrWrongKey
     }
 
-    /// Fewer than 32 bytes follow the header: there is room for a tag alone.
+    /// Fewer than 32 bytes follow the header: there is room for a tag alone. A file that is cut here cannot be told from one of another
+    /// key but by what opens.
     private func judgeShort<Failure: Error>(
         _ cipher: AES256GCMStream, _ consume: (UnsafeRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) -> Verdict {
         let split = tail.count - AES256GCMStream.tagBytes
         let opened = cipher.update(tail[..<split])
-        guard cipher.verify(tag: Array(tail[split...])) else { return .truncated }
+        let further = cipher.copy()
+        let isTag = cipher.verify(tag: Array(tail[split...]))
         try feedContent(opened, consume)
-        return .okNoTrailer
+        if isTag { return .okNoTrailer }
+        try feedContent(further.update(tail[split...]), consume)
+        return isCut ? .truncated : .damagedOrWrongKey
     }
 
     private func feedContent<Failure: Error>(

@@ -18,23 +18,28 @@ package final class BackupWriter {
     ///   - level: zlib's, 1 to 9.
     ///   - hasTrailer: whether the MD5 ends the file, as it does all that WhatsApp writes since 2022 but a few.
     ///   - generator: gives the nonce. One that was used already would give both contents away.
+    ///   - payloadBytesMax: what GCM allows under one nonce; less in tests alone.
     package init(
         key: RootKey, like header: BackupHeader, level: Int, hasTrailer: Bool = true,
-        using generator: inout some RandomNumberGenerator
+        using generator: inout some RandomNumberGenerator,
+        payloadBytesMax: UInt64 = AES256GCMStream.messageBytesMax
     ) throws(MissingLibrary) {
         let nonce = generator.bytes(BackupHeader.nonceBytes)
         head = header.withNonce(nonce)
-        cipher = try AES256GCMStream(key: key.backupKey(), nonce: nonce, .encrypt)
+        cipher = try AES256GCMStream(key: key.backupKey(), nonce: nonce, .encrypt, bytesMax: payloadBytesMax)
         deflate = Deflate(level: level)
         self.hasTrailer = hasTrailer
         md5.update(head)
     }
 
+    /// There was more than GCM allows under one nonce (64 GiB): nothing further is written, and the file is none.
+    package var isTooLong: Bool { cipher.hasFailed }
+
     package func feed<Failure: Error>(
         _ content: UnsafeRawBufferPointer, _ write: (UnsafeRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) {
         var rest = content
-        while rest.count > 0 {
+        while rest.count > 0, !isTooLong {
             let part = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.pieceBytes))
             try deflate.deflate(part) { piece throws(Failure) in try seal(piece, write) }
             rest = UnsafeRawBufferPointer(rebasing: rest[part.count...])
@@ -42,7 +47,7 @@ package final class BackupWriter {
     }
 
     /// The rest of the content, the tag and the trailer.
-    /// - Returns: false if there was more than GCM allows under one nonce (64 GiB): the file is none.
+    /// - Returns: false if it is too long.
     package func finish<Failure: Error>(
         _ write: (UnsafeRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) -> Bool {
@@ -59,6 +64,7 @@ package final class BackupWriter {
     ) throws(Failure) {
         let plain = UnsafeRawBufferPointer(piece)
         cipher.update(plain, into: piece)
+        guard !isTooLong else { return }
         md5.update(plain)
         try write(plain)
     }

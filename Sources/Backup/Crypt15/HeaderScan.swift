@@ -55,9 +55,9 @@ struct HeaderScan {
         }
     }
 
-    /// A stranger's words: short, and without characters that a terminal would obey.
-    private static func text(_ bytes: ArraySlice<UInt8>) -> String {
-        String(decoding: bytes.prefix(64), as: UTF8.self).printable
+    /// A stranger's words: short, and without characters that a terminal would obey; nil if there are none.
+    private static func text(_ bytes: ArraySlice<UInt8>) -> String? {
+        bytes.isEmpty ? nil : String(decoding: bytes.prefix(64), as: UTF8.self).printable
     }
 }
 

@@ -29,17 +29,25 @@ package final class AES256GCMStream {
     }
 
     package static let tagBytes = 16
+    /// Of one message under one nonce: 2^39 - 256 bits (NIST SP 800-38D section 5.2.1.1).
+    package static let messageBytesMax: UInt64 = (1 << 36) - 32
 
     private let library: coffer_libcrypto
     private let context: OpaquePointer
     private let direction: Direction
-    /// Once OpenSSL refuses (more bytes than GCM allows under a nonce), nothing of it is good.
-    private var hasFailed = false
+    private let bytesMax: UInt64
+    private var byteCount: UInt64 = 0
+    /// Once there are more bytes than GCM allows under a nonce, or OpenSSL refuses: from then on zeros come out, and no tag is good.
+    package private(set) var hasFailed = false
 
-    package init(key: SecretBytes, nonce: [UInt8], _ direction: Direction) throws(MissingLibrary) {
+    /// - Parameter bytesMax: what one message may have; less than GCM's own limit in tests alone.
+    package init(
+        key: SecretBytes, nonce: [UInt8], _ direction: Direction, bytesMax: UInt64 = messageBytesMax
+    ) throws(MissingLibrary) {
         precondition(key.count == AES256GCM.keyBytes && !nonce.isEmpty, "an AES-256 key has 32 bytes")
         library = try LibCrypto.functions()
         self.direction = direction
+        self.bytesMax = min(bytesMax, Self.messageBytesMax)
         context = Self.newContext(library)
         let started =
             library.`init`(context, library.aes_256_gcm(), nil, nil, nil, direction.rawValue) == 1
@@ -51,6 +59,8 @@ package final class AES256GCMStream {
     private init(copying other: AES256GCMStream) {
         library = other.library
         direction = other.direction
+        bytesMax = other.bytesMax
+        byteCount = other.byteCount
         context = Self.newContext(library)
         hasFailed = other.hasFailed || library.context_copy(context, other.context) != 1
     }
@@ -66,15 +76,24 @@ package final class AES256GCMStream {
     /// Another one at the same place.
     package func copy() -> AES256GCMStream { AES256GCMStream(copying: self) }
 
-    /// Encrypts or decrypts into `target`, which has as much room and may be where the bytes lie.
+    /// Encrypts or decrypts into `target`, which has as much room and may be where the bytes lie. After a refusal `target` is zeros, and
+    /// never what it held before, which may be the plaintext.
     package func update(_ bytes: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) {
         precondition(target.count >= bytes.count && bytes.count <= Int32.max, "a piece has room and is not huge")
-        guard bytes.count > 0, !hasFailed else { return }
+        guard bytes.count > 0 else { return }
+        let room = UnsafeMutableRawBufferPointer(rebasing: target[..<bytes.count])
+        guard !hasFailed, UInt64(bytes.count) <= bytesMax - byteCount else {
+            hasFailed = true
+            _ = room.initializeMemory(as: UInt8.self, repeating: 0)
+            return
+        }
+        byteCount += UInt64(bytes.count)
         var written: Int32 = 0
         let done = library.update(
             context, target.assumingMemoryBound(to: UInt8.self).baseAddress, &written,
             bytes.assumingMemoryBound(to: UInt8.self).baseAddress, Int32(bytes.count))
         hasFailed = done != 1 || written != bytes.count
+        if hasFailed { _ = room.initializeMemory(as: UInt8.self, repeating: 0) }
     }
 
     package func update(_ bytes: some Collection<UInt8>) -> [UInt8] {

@@ -9,7 +9,7 @@ import Testing
         let key = try Vectors.rootKey()
         let wrong = try Vectors.wrongKey()
         let files = try Vectors.files()
-        #expect(files.count == 33)
+        #expect(files.count == 35)
         for (name, file) in files {
             let bytes = try Vectors.bytes(name)
             let (reading, content) = try read(bytes, key)
@@ -190,6 +190,35 @@ import Testing
                 #expect(reading.zlibHead?.first == 0x78)
             }
         }
+    }
+
+    @Test func `that would be too long for its nonce is not written on, and is none`() throws {
+        let reference = try #require(header(of: Vectors.bytes("e-minimal.crypt15")))
+        var generator = SystemRandomNumberGenerator()
+        let writer = try BackupWriter(
+            key: Vectors.rootKey(), like: reference, level: 1, using: &generator, payloadBytesMax: 100_000)
+        let content = generator.bytes(300_000)
+        var file: [UInt8] = []
+        content.withUnsafeBytes { content in writer.feed(content) { file += $0 } }
+        #expect(writer.isTooLong && file.count <= 100_000)
+        #expect(!writer.finish { file += $0 } && file.count <= 100_000)
+    }
+
+    @Test func `that was changed under a fresh checksum says that the key fits`() throws {
+        var bytes = try Vectors.bytes("c-2026-msgstore.db.crypt15")
+        bytes[bytes.count - 60] ^= 1
+        var md5 = MD5()
+        md5.update(Array(bytes.dropLast(16)))
+        bytes.replaceSubrange((bytes.count - 16)..., with: md5.digest())
+        let reading = try read(bytes, Vectors.rootKey()).reading
+        #expect(reading.verdict == .wrongKey && reading.keyFits && !reading.isWhole)
+        #expect(!(try read(bytes, Vectors.wrongKey()).reading.keyFits))
+    }
+
+    @Test func `without a version in its header claims none`() throws {
+        let message: [UInt8] = [0x1a, 18, 0x0a, 16] + [UInt8](repeating: 9, count: 16) + [0x22, 2, 0x0a, 0]
+        let read = try #require(header(of: [UInt8(message.count)] + message))
+        #expect(read.claims.appVersion == nil)
     }
 
     @Test func `of many megabytes is sealed and read in pieces`() throws {
