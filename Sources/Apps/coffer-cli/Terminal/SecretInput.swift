@@ -4,12 +4,19 @@ import Foundation
 
 /// Secrets come from a terminal without echo, or from a file; never from an argument.
 enum SecretInput {
-    private static let bytesMax = 4_096
+    static let bytesMax = 4_096
 
     /// What a person types, without its line end.
     ///
     /// - Parameter insteadUse: the option to name where there is no terminal.
     static func ask(_ prompt: String, insteadUse option: String) throws -> [UInt8] {
+        try ask(prompt, insteadUse: option) { readHiddenLine($0) }
+    }
+
+    /// - Parameter readHidden: reads from the terminal, which shows nothing meanwhile; nil if the person interrupts.
+    static func ask(
+        _ prompt: String, insteadUse option: String, _ readHidden: (_ terminal: Int32) -> [UInt8]?
+    ) throws -> [UInt8] {
         let terminal = open("/dev/tty", O_RDWR | O_CLOEXEC)
         guard terminal >= 0 else {
             throw ValidationError("There is no terminal to ask at. Use \(option).")
@@ -23,7 +30,7 @@ enum SecretInput {
         tcsetattr(terminal, TCSAFLUSH, &hidden)
         // Whoever answers at once must not be seen either.
         write(terminal, prompt)
-        let line = readHiddenLine(terminal)
+        let line = readHidden(terminal)
         tcsetattr(terminal, TCSAFLUSH, &shown)
         write(terminal, "\n")
         guard let line else {
@@ -44,14 +51,20 @@ enum SecretInput {
             case UInt8(ascii: "\n"), UInt8(ascii: "\r"): return line
             case 0x03, 0x1c: return nil
             case 0x04: return line.isEmpty ? nil : line
-            case 0x15: line.removeAll(keepingCapacity: true)
-            case 0x08, 0x7f:
-                // One character may be several bytes: those that continue it go with it.
-                while let last = line.popLast(), last & 0xc0 == 0x80 {}
-            default: line.append(byte)
+            default: edit(&line, byte)
             }
         }
         return line
+    }
+
+    static func edit(_ line: inout [UInt8], _ byte: UInt8) {
+        switch byte {
+        case 0x15: line.removeAll(keepingCapacity: true)
+        case 0x08, 0x7f:
+            // One character may be several bytes: those that continue it go with it.
+            while let last = line.popLast(), last & 0xc0 == 0x80 {}
+        default: line.append(byte)
+        }
     }
 
     /// What a person types, shown while they type.
@@ -67,7 +80,7 @@ enum SecretInput {
 
     /// The 64-digit key of a backup that there is already, from a file or typed.
     static func sixtyFourDigitKey(file: String?) throws -> SixtyFourDigitKey {
-        var text = try file.map(read) ?? ask("64-digit key: ", insteadUse: "--key-file")
+        var text = try file.map(read) ?? askDigits("64-digit key: ", checkDigits: 8, insteadUse: "--key-file")
         return try SixtyFourDigitKey(wiping: &text)
     }
 
@@ -75,7 +88,7 @@ enum SecretInput {
     static func read(file path: String) throws -> [UInt8] {
         let file = path == "-" ? dup(0) : open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else {
-            throw ValidationError("\(path) cannot be read: \(String(cString: strerror(errno))).")
+            throw ValidationError(unreadable(path, String(cString: strerror(errno))))
         }
         defer { close(file) }
         var bytes = [UInt8](repeating: 0, count: bytesMax + 1)
@@ -93,6 +106,24 @@ enum SecretInput {
         return text
     }
 
+    /// Whoever gives the key where its file belongs must not find it again in an error, which others may read.
+    private static func unreadable(_ path: String, _ reason: String) -> String {
+        guard longestDigits(in: path) >= 32 else { return "\(path) cannot be read: \(reason)." }
+        return
+            "That looks like the key itself, and is not repeated here. It belongs into a file, or is typed at the prompt. "
+            + "The shell's history has it now: remove it from there."
+    }
+
+    /// The longest row of hexadecimal digits, whatever separates them.
+    private static func longestDigits(in text: String) -> Int {
+        var (longest, count) = (0, 0)
+        for character in text where !(character.isWhitespace || "-:_.,\u{2013}\u{2014}".contains(character)) {
+            count = character.isHexDigit ? count + 1 : 0
+            longest = max(longest, count)
+        }
+        return longest
+    }
+
     private static func readLine(_ terminal: Int32) throws -> [UInt8] {
         var line: [UInt8] = []
         line.reserveCapacity(bytesMax)
@@ -104,7 +135,7 @@ enum SecretInput {
         return line
     }
 
-    private static func write(_ terminal: Int32, _ text: String) {
+    static func write(_ terminal: Int32, _ text: String) {
         let bytes = Array(text.utf8)
         _ = Foundation.write(terminal, bytes, bytes.count)
     }

@@ -37,7 +37,8 @@ struct WhatsAppKeyCommand: ParsableCommand {
         guard isWritten || find != nil || isShown else {
             throw ValidationError("The key is shown at a terminal only. Use --digits-to or --key-file-to.")
         }
-        var typed = try file.map(SecretInput.read) ?? SecretInput.ask("WhatsApp's 64-digit key: ", insteadUse: "a file")
+        var typed =
+            try file.map(SecretInput.read) ?? SecretInput.askDigits("WhatsApp's 64-digit key: ", insteadUse: "a file")
         let found = try find.map { try WhatsAppKey.find(wiping: &typed, for: $0) }
         let key = try found?.key ?? WhatsAppKey(wiping: &typed)
         if let digitsTo {

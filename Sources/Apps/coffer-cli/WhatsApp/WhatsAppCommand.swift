@@ -26,7 +26,7 @@ struct WhatsAppKeyOptions: ParsableArguments {
     func key() throws -> WhatsAppKey {
         var input =
             try keyFile.map(SecretInput.read)
-            ?? SecretInput.ask("WhatsApp's 64-digit key: ", insteadUse: "--key-file")
+            ?? SecretInput.askDigits("WhatsApp's 64-digit key: ", insteadUse: "--key-file")
         return try WhatsAppKey(wiping: &input)
     }
 }
