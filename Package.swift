@@ -131,7 +131,9 @@ let package = Package(
             ]),
         room(
             "BackupSources", in: "Backup",
-            uses: ["ByteCoding", "Primitives", "BackupFormat", "Crypt15", "BackupEngine", "CCofferSystem", grdb]),
+            uses: [
+                "ByteCoding", "Primitives", "BackupFormat", "Crypt15", "BackupEngine", "CCofferSystem", grdb, sqlite,
+            ]),
 
         // Apps
         room(

@@ -26,11 +26,11 @@ public enum WhatsAppBackups {
     public static func open(
         _ paths: [String], to output: String, key: WhatsAppKey, contentBytesMax: UInt64? = nil
     ) throws(CofferError) -> (reports: [WhatsAppReport], mediaFiles: Int) {
-        let (inputs, mediaFiles) = try WhatsAppInput.expand(paths)
-        let target = try Self.target(paths, inputs, output)
-        var reports: [WhatsAppReport] = []
-        for input in inputs { reports.append(try open(input, to: target, key, contentBytesMax)) }
-        return (reports, mediaFiles)
+        let named = try WhatsAppInput.expand(paths)
+        let target = try Self.target(paths, named.inputs, output)
+        var reports = named.unreadable
+        for input in named.inputs { reports.append(try open(input, to: target, key, contentBytesMax)) }
+        return (reports, named.mediaFiles)
     }
 
     private static func target(
@@ -57,13 +57,13 @@ public enum WhatsAppBackups {
         do {
             pending = try PendingFile(in: beginning)
             let reader = try BackupReader(key: key.root, contentBytesMax: limit)
-            try input.read { piece throws(PendingFileError) in
+            try input.read(until: { reader.isRefused }) { piece throws(PendingFileError) in
                 try reader.feed(piece) { content throws(PendingFileError) in try pending.write(content) }
             }
             let reading = try reader.finish { content throws(PendingFileError) in try pending.write(content) }
             report = WhatsAppReport(file: input.path, reading)
             guard reading.isWhole else { return report }
-            if reading.content == .zip { report.describe(.init(pending, byteCount: reading.contentBytes)) }
+            report.describe(increment(input, reading, pending), of: input)
         } catch let error as WhatsAppReadError<PendingFileError> {
             switch error {
             case .unreadable(let reason): return WhatsAppReport(file: input.path, unreadable: reason)
@@ -78,6 +78,12 @@ public enum WhatsAppBackups {
         }
         place(pending, in: folder, as: name(of: input, isIncrement: report.increment != nil, output), &report, output)
         return report
+    }
+
+    static func increment(
+        _ input: WhatsAppInput, _ reading: BackupReading, _ content: PendingFile
+    ) -> WhatsAppReport.Increment? {
+        reading.content == .zip ? .init(content, byteCount: reading.contentBytes) : nil
     }
 
     /// Gives a proven file its name.
@@ -105,18 +111,17 @@ public enum WhatsAppBackups {
             case .file(let path): (path, true)
             case .folder(let path): (path, false)
             }
-        let parent = ((isFile ? path : input.relativePath) as NSString).deletingLastPathComponent
-        if isFile { return parent.isEmpty ? "." : parent }
-        return parent.isEmpty ? path : "\(path)/\(parent)"
+        if isFile { return FilePath.parent(path) ?? "." }
+        return FilePath.parent(input.relativePath).map { "\(path)/\($0)" } ?? path
     }
 
     /// The folder itself, or the nearest above it that is there.
     private static func nearestFolder(_ folder: String) -> String {
         var folder = folder
         while access(folder, F_OK) != 0, errno == ENOENT {
-            let parent = (folder as NSString).deletingLastPathComponent
+            let parent = FilePath.parent(folder) ?? "."
             guard parent != folder else { break }
-            folder = parent.isEmpty ? "." : parent
+            folder = parent
         }
         return folder
     }
@@ -125,17 +130,20 @@ public enum WhatsAppBackups {
     private static func name(
         of input: WhatsAppInput, isIncrement: Bool, _ output: Output
     ) -> String {
-        if case .file(let path) = output { return (path as NSString).lastPathComponent }
-        let name = (input.relativePath as NSString).lastPathComponent
-        let stem = name.hasSuffix(".crypt15") ? String(name.dropLast(".crypt15".count)) : "\(name).opened"
-        return isIncrement && !stem.hasSuffix(".zip") ? "\(stem).zip" : stem
+        if case .file(let path) = output { return FilePath.name(path) }
+        return input.contentName(isIncrement: isIncrement)
     }
 }
 
 extension WhatsAppReport {
     /// Adds what an increment holds, and that no database has it.
-    mutating func describe(_ increment: Increment?) {
-        guard let increment else { return }
+    mutating func describe(_ increment: Increment?, of input: WhatsAppInput) {
+        guard let increment else {
+            if input.isNamedIncrement {
+                add("By its name it is an increment, but it has no list of what it holds that could be read.")
+            }
+            return
+        }
         self.increment = increment
         let counts = [
             increment.messages.map { "\($0) messages" }, increment.messagesUpdated.map { "\($0) changed" },

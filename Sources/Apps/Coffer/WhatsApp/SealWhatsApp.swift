@@ -17,9 +17,8 @@ extension WhatsAppBackups {
     ) throws(CofferError) -> WhatsAppReport {
         let source = try SealSource(database)
         let (model, header) = try readModel(reference, key)
-        let parent = (output as NSString).deletingLastPathComponent
-        let folder = parent.isEmpty ? "." : parent
-        let name = (output as NSString).lastPathComponent
+        let folder = FilePath.parent(output) ?? "."
+        let name = FilePath.name(output)
         guard access(output, F_OK) != 0 else { throw CofferError(taken: output) }
         let pending: PendingFile
         let digest: [UInt8]
@@ -58,7 +57,8 @@ extension WhatsAppBackups {
         let reading: BackupReading
         do {
             let reader = try BackupReader(key: key.root)
-            try WhatsAppInput(path: reference, relativePath: reference).read { piece throws(Never) in
+            let input = WhatsAppInput(path: reference, relativePath: reference)
+            try input.read(until: { reader.isRefused }) { piece throws(Never) in
                 reader.feed(piece) { _ in }
             }
             reading = reader.finish { _ in }
@@ -95,7 +95,7 @@ extension WhatsAppBackups {
         var digest = MD5()
         try writer.head.withUnsafeBytes { try write($0) }
         do {
-            try source.input.read { piece throws(PendingFileError) in
+            try source.input.read(until: { writer.isTooLong }) { piece throws(PendingFileError) in
                 digest.update(piece)
                 try writer.feed(piece, write)
             }
@@ -132,11 +132,19 @@ extension WhatsAppBackups {
 /// A database that is to be sealed, and that nobody writes to meanwhile.
 private struct SealSource {
     let input: WhatsAppInput
+    /// As the person gave it.
+    private let name: String
     private let before: Version
 
     init(_ path: String) throws(CofferError) {
-        input = WhatsAppInput(path: path, relativePath: path)
-        before = Self.version(path)
+        // What is written to a database that was named by a link lies beside the database itself.
+        guard let real = realpath(path, nil) else {
+            throw Self.refusal(path, "it cannot be read: \(String(cString: strerror(errno)))")
+        }
+        defer { free(real) }
+        name = path
+        input = WhatsAppInput(path: String(cString: real), relativePath: path)
+        before = Self.version(input.path)
         var head: [UInt8] = []
         do {
             try input.read { piece throws(HeadRead) in
@@ -146,19 +154,25 @@ private struct SealSource {
             if case .unreadable(let reason) = error { throw refusal("it cannot be read: \(reason)") }
         }
         guard head == Array("SQLite format 3\0".utf8) else { throw refusal("it is no SQLite database") }
-        for companion in ["-wal", "-journal"] where Self.version(path + companion).bytes > 0 {
-            throw refusal(
-                "\(path)\(companion) holds changes that are not in it yet; open it once with sqlite3, and close it")
+        if let companion = pendingChanges {
+            throw refusal("\(companion) holds changes that are not in it yet; open it once with sqlite3, and close it")
         }
+    }
+
+    /// A log or a journal with something in it.
+    private var pendingChanges: String? {
+        ["-wal", "-journal"].map { input.path + $0 }.first { Self.version($0).bytes > 0 }
     }
 
     private struct HeadRead: Error {}
 
-    var isUnchanged: Bool { Self.version(input.path) == before }
+    var isUnchanged: Bool { Self.version(input.path) == before && pendingChanges == nil }
 
-    func refusal(_ reason: String) -> CofferError {
+    func refusal(_ reason: String) -> CofferError { Self.refusal(name, reason) }
+
+    private static func refusal(_ path: String, _ reason: String) -> CofferError {
         CofferError(
-            .noSource, "\(input.path) cannot be sealed: \(reason). Nothing was written.",
+            .noSource, "\(path) cannot be sealed: \(reason). Nothing was written.",
             advice: "Name a database such as `coffer whatsapp open` writes, that no program is using.")
     }
 

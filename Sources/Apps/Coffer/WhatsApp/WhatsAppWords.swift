@@ -12,7 +12,9 @@ extension BackupReading {
         switch verdict {
         case .ok, .okNoTrailer, .okPayloadHeaderOrTrailerAltered: provenWords
         case .wrongKey:
-            "This key does not open it. The file is in one piece. Compare the digits with what you wrote down, and think whether WhatsApp made a new key since: an older key opens the older files alone."
+            keyFits
+                ? changedWords
+                : "This key does not open it. The file is in one piece. Compare the digits with what you wrote down, and think whether WhatsApp made a new key since: an older key opens the older files alone."
         case .damagedOrWrongKey: damagedWords
         case .truncated:
             "It ends too early: a part is missing. Copy it from the phone again, and compare the sizes."
@@ -20,6 +22,10 @@ extension BackupReading {
         case .olderFormat:
             "It is a backup of the older kind \(olderFormat?.rawValue ?? ""), whatever its name says. The 64-digit key does not open it: it needs the file `key` of that phone, and a program for those files."
         }
+    }
+
+    private var changedWords: String {
+        "Somebody changed it, and wrote a new checksum over that: the key is the right one, for the beginning opens, but the seal is not right. Nothing of it can be believed. Copy it from the phone again, or take an older backup."
     }
 
     private var damagedWords: String {

@@ -36,8 +36,8 @@ struct WhatsAppCheck: ParsableCommand {
         commandName: "check",
         abstract: "Say whether .crypt15 files are whole and the key is right.",
         discussion: """
-            Reads every byte and keeps nothing. A message database is unpacked into a file without a name, so that its chats and \
-            messages can be counted.
+            Reads every byte and keeps nothing. A message database is unpacked into a file that has a name at no time, so that its \
+            chats and messages can be counted.
             """)
 
     @Argument(help: ArgumentHelp("A .crypt15 file, or a folder with such files in it.", valueName: "file"))
@@ -47,11 +47,17 @@ struct WhatsAppCheck: ParsableCommand {
             "Where a database is unpacked for counting. Without it: the system's place for temporary files.",
             valueName: "folder"))
     var scratch: String?
+    @Option(
+        help: ArgumentHelp(
+            "Count only where at most so many bytes are unpacked for it. Without it: what is free there.",
+            valueName: "bytes"))
+    var maxBytes: UInt64?
     @OptionGroup var options: WhatsAppOptions
 
     func run() throws {
-        let scratch = scratch ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/var/tmp"
-        let (reports, mediaFiles) = try WhatsAppBackups.check(files, key: try options.key(), scratch: scratch)
+        let temporary = ProcessInfo.processInfo.environment["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 }
+        let (reports, mediaFiles) = try WhatsAppBackups.check(
+            files, key: try options.key(), scratch: scratch ?? temporary ?? "/var/tmp", contentBytesMax: maxBytes)
         try WhatsAppOutput.report(reports, mediaFiles: mediaFiles, options)
     }
 }

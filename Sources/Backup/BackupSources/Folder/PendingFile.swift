@@ -20,23 +20,25 @@ package enum PendingFileError: Error, Equatable, Sendable {
 /// A file that gets its name when it is whole: until then it has none, or, where the file system knows no such files, one that
 /// begins with a dot. Only its owner may read it.
 package final class PendingFile {
-    private let descriptor: Int32
+    let descriptor: Int32
     /// nil if it has none.
     private var temporary: [CChar]?
 
-    /// - Parameter folder: one that is there.
-    package init(in folder: String) throws(PendingFileError) {
+    /// - Parameters:
+    ///   - folder: one that is there.
+    ///   - isNamedLater: false if it is never to have a name; it has none then from the beginning, on any file system.
+    package init(in folder: String, isNamedLater: Bool = true) throws(PendingFileError) {
         let unnamed = Self.openUnnamed(in: folder)
         if unnamed >= 0 {
             descriptor = unnamed
             return
         }
-        guard [EOPNOTSUPP, EISDIR, EINVAL, ENOENT].contains(errno) else { throw PendingFileError() }
+        guard [EOPNOTSUPP, EISDIR, EINVAL].contains(errno) else { throw PendingFileError() }
         var path = systemPath(Array(folder.utf8), Array(".coffer-XXXXXX".utf8))
         descriptor = mkstemp(&path)
         guard descriptor >= 0 else { throw PendingFileError() }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        temporary = path
+        if isNamedLater { temporary = path } else { unlink(path) }
     }
 
     deinit {

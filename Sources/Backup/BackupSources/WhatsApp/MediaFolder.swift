@@ -65,24 +65,8 @@ package struct MediaFolder {
 
     /// The files, however deep, by folder and name, and what cannot be looked at.
     package func files() throws(SourceError) -> (media: [[UInt8]], unreadable: [[UInt8]]) {
-        var (media, unreadable): ([[UInt8]], [[UInt8]]) = ([], [])
-        var folders = [try source.root()]
-        while let folder = folders.popLast() {
-            guard let children = try? source.children(of: folder) else {
-                guard !folder.path.isEmpty else { throw .unreadable("its names cannot be read") }
-                unreadable.append(folder.path)
-                continue
-            }
-            for node in children {
-                switch node.kind {
-                case .directory: folders.append(node)
-                case .file where node.name.suffix(8).elementsEqual(MediaName.fileEnding.utf8): media.append(node.path)
-                case .unreadable: unreadable.append(node.path)
-                default: break
-                }
-            }
-        }
-        return (media.sorted { $0.lexicographicallyPrecedes($1) }, unreadable)
+        let files = try FilesBelow(source) { $0.suffix(8).elementsEqual(MediaName.fileEnding.utf8) }
+        return (files.paths, files.unreadable)
     }
 
     /// Opens one of the files into the folder; what is not proven gets no name there.

@@ -1,37 +1,27 @@
-import Foundation
-import GRDB
-
 /// How much is in WhatsApp's message database.
 package struct MessageCount: Equatable, Sendable {
     /// Nil where there is no such table.
     package let chats: Int?
     package let messages: Int?
 
-    /// Counts in a database that nobody else uses; nil if it is none.
+    /// Where a database says how it is written: two bytes that ask for a write-ahead log.
+    private static let journalModePlace: UInt64 = 18
+
+    /// Counts in a database that nobody else uses; nil if it is none, or would take longer than one of its size can.
     ///
-    /// The file gets a name in a folder that only this user can look into, for as long as SQLite takes to open it.
-    /// - Parameter file: a whole database; the two bytes that ask for a write-ahead log, which it does not have, are changed.
-    package static func of(_ file: PendingFile, scratch: String) -> MessageCount? {
-        guard file.replace([1, 1], at: journalModePlace), let path = privatePath(in: scratch) else { return nil }
-        defer { rmdir(path.folder) }
-        guard (try? file.name(as: path.file)) != nil else { return nil }
-        var configuration = Configuration()
-        configuration.readonly = true
-        let opened = try? DatabaseQueue(path: path.file, configuration: configuration)
-        // SQLite opens it now, so that it can lose its name again at once.
-        let isThere = (try? opened?.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM sqlite_master") }) != nil
-        unlink(path.file)
-        guard isThere, let queue = opened else { return nil }
-        defer { try? queue.close() }
-        return try? queue.read { database in
-            MessageCount(
-                chats: try count(ofFirst: Self.chatTables, database),
-                messages: try count(ofFirst: Self.messageTables, database))
+    /// Whoever made the backup wrote the database: it is read without trusting its schema, and tables alone are counted.
+    /// - Parameter file: a whole database without a name, which it gets at no time; the bytes that ask for a log are changed.
+    package static func of(_ file: PendingFile, bytes: UInt64) -> MessageCount? {
+        guard file.replace([1, 1], at: journalModePlace), let database = UntrustedDatabase(file, bytes: bytes) else {
+            return nil
+        }
+        do {
+            return MessageCount(
+                chats: try count(ofFirst: chatTables, database), messages: try count(ofFirst: messageTables, database))
+        } catch {
+            return nil
         }
     }
-
-    /// Where a database says how it is written.
-    private static let journalModePlace: UInt64 = 18
 
     /// A table, newest name first; the column whose value -1 or 1 marks a row that stands for nothing; and the condition that leaves
     /// such rows out.
@@ -42,23 +32,19 @@ package struct MessageCount: Equatable, Sendable {
     ]
 
     private static func count(
-        ofFirst tables: [(name: String, column: String, condition: String)], _ database: Database
-    ) throws -> Int? {
+        ofFirst tables: [(name: String, column: String, condition: String)], _ database: UntrustedDatabase
+    ) throws(UntrustedDatabase.Failure) -> Int? {
         for table in tables {
-            let columns = try Row.fetchAll(database, sql: "PRAGMA table_info(\(table.name))").compactMap {
-                $0["name"] as String?
-            }
-            guard !columns.isEmpty else { continue }
-            let condition = columns.contains(table.column) ? table.condition : "1"
-            return try Int.fetchOne(database, sql: "SELECT count(*) FROM \(table.name) WHERE \(condition)")
+            // A view or a virtual table of that name would run what a stranger wrote.
+            let isTable =
+                "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '\(table.name)' AND rootpage > 0 "
+                + "AND sql LIKE 'CREATE TABLE %'"
+            guard try database.number(isTable) == 1 else { continue }
+            let column = "SELECT count(*) FROM pragma_table_info('\(table.name)') WHERE name = '\(table.column)'"
+            let condition = try database.number(column) == 1 ? table.condition : "1"
+            // Summed, since SQLite counts rows in a single step, which no limit of steps ends.
+            return try database.number("SELECT coalesce(sum(\(condition)), 0) FROM \(table.name)")
         }
         return nil
-    }
-
-    private static func privatePath(in scratch: String) -> (folder: String, file: String)? {
-        var template = systemPath(Array(scratch.utf8), Array(".coffer-XXXXXX".utf8))
-        guard mkdtemp(&template) != nil else { return nil }
-        let folder = String(decoding: template.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        return (folder, "\(folder)/msgstore.db")
     }
 }

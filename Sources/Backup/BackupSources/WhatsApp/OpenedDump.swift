@@ -47,6 +47,7 @@ package struct OpenedDump {
         }
         let failure = try readWhole(handle.file, pieceBytes: Self.pieceBytes) { piece throws(DumpError) in
             try reader.feed(piece, take)
+            if reader.isRefused { throw .refused(try reader.finish(take)) }
         }
         if let failure { throw .unreadable(failure) }
         reading = try reader.finish(take)
