@@ -75,8 +75,9 @@ class Import(Files, Session):
         # Under another name and from another folder, as the next download has it.
         moved = self.folder / "elsewhere"
         moved.mkdir()
+        (moved / "link.crypt15").symlink_to("from the cloud.crypt15")
         tomorrow = self.seal("msgstore-2026-05-02.1.db.crypt15").rename(moved / "from the cloud.crypt15")
-        second = self.coffer_json("whatsapp", "import", tomorrow, "--key-file", "whatsapp-key")
+        second = self.coffer_json("whatsapp", "import", moved / "link.crypt15", "--key-file", "whatsapp-key")
         self.assertEqual(second["backup"]["snapshot"]["number"], 2)
         self.assertGreater(first["backup"]["storedBytes"], 1_500_000)
         self.assertLess(second["backup"]["storedBytes"], first["backup"]["storedBytes"] // 10)
@@ -158,6 +159,7 @@ class Import(Files, Session):
         self.assertEqual(error["name"], "wrong-key")
         (self.folder / "whatsapp-key").write_text(self.account.digits)
         self.error(*self.import_arguments(), *options, "--media", "nowhere", expect=30)
+        self.assertIn("No such file", self.error(*self.import_arguments("none"), *options, expect=30)["message"])
         (self.folder / "Pictures").mkdir()
         inside = self.import_arguments(store="Pictures/cloud")
         self.assertEqual(self.error(*inside, *options, "--media", "Pictures", expect=29)["name"], "store-inside-source")
@@ -180,6 +182,11 @@ class Import(Files, Session):
         self.coffer(*self.import_arguments(), "--coffer-key", "--json", expect=64)
         self.coffer(*self.import_arguments(), "--coffer-key-file", "coffer-key")
         self.assertEqual(self.error(*self.import_arguments(store="cloud2"), expect=61)["name"], "already-enabled")
+        # A protection that would not be made is not passed over. It is said before a key is asked for, or anything read.
+        for options in (["--coffer-key-file", "k2"], ["--fleet", "none.toml"], ["--coffer-key-file", "k2", "--to", "cloud"]):
+            error = self.error("whatsapp", "import", "nothing", *options, expect=61)
+            self.assertIn("leave out --fleet", error["advice"])
+        self.assertFalse((self.folder / "k2").exists())
         # There is no folder behind it.
         for command in (["backup"], ["include"], ["exclude", "videos"]):
             self.assertIn("coffer whatsapp import", self.error(*command, expect=30)["advice"])
@@ -210,6 +217,25 @@ class Import(Files, Session):
             self.assertEqual(len(list((state / copies).glob("*.slots"))), 1)
         next_day(self.database)
         self.assertLess(self.imported(self.seal("msgstore.db.crypt15"))["backup"]["storedBytes"], 150_000)
+        # The import is the newest, and does not stand for the folder.
+        status = self.coffer_json("status")
+        self.assertEqual((status["newest"]["number"], status["newestImport"]["number"]), (3, 4))
+        said = self.coffer("status")
+        self.assertIn("Last import: ", said)
+        self.assertIn("it is snapshot 4", said)
+        for options, device in ([], "phone"), (["--from", "cloud", "--key-file", "digits"], "new-phone"):
+            target = self.folder / f"Back on {device}"
+            said = self.coffer("restore", target, *options, device=device)
+            self.assertIn(f"Snapshot 3 is taken, of {notes}.", said)
+            self.assertEqual(said.count("what was imported from WhatsApp's backups, 4."), 1, said)
+            self.compare(notes, target)
+            report = self.coffer_json("restore", f"{target} 2", "--at", "2100-01-01", *options, device=device)
+            self.assertEqual((report["snapshot"]["number"], len(report["notes"])), (3, 1))
+            self.coffer("restore", f"{target} 3", "--snapshot", "4", *options, device=device)
+            self.require_same(self.folder / f"Back on {device} 3/Databases/msgstore.db", self.database.read_bytes())
+            self.assertIn("own.db", self.coffer("ls", *options, device=device))
+        self.assertEqual(self.coffer_json("drill", "--sample", "100%")["snapshot"]["number"], 3)
+        self.assertEqual(self.coffer_json("verify", "--deep")["files"], 4 + 1)
         sources = [snapshot["source"] for snapshot in self.coffer_json("snapshots")["snapshots"]]
         self.assertEqual(sources, [str(notes), "whatsapp-import:"] * 2)
         self.coffer("prune", "--keep-last", "1")

@@ -80,6 +80,7 @@ class Key(Session):
             ("missing-digit", (16,), 4): digits[:63],
             ("doubled-digit", (6,), 2): digits[:21] + digits[20] + digits[21:],
             ("doubled-group", (4,), None): "".join(groups[:4] + groups[3:]),
+            ("extra-group", (4,), None): "".join(groups[:3] + ["ffff"] + groups[3:]),
             ("digit", (1,), 1): ("1" if digits[0] != "1" else "2") + digits[1:]}
 
     def test_each_usual_typing_error_is_found_with_ones_own_backup(self):
@@ -93,6 +94,11 @@ class Key(Session):
             self.assertEqual((self.folder / f"right {number}").read_text().split(), self.account.groups)
         self.secret_file("typed", self.account.digits)
         self.assertNotIn("typo", self.coffer_json("whatsapp", "key", "typed", "--find", self.backup))
+        # Digits that are right open content of no known kind, too; and a link to it.
+        odd = self.folder / "odd.crypt15"
+        odd.write_bytes(self.account.crypt15(os.urandom(3_000)))
+        (self.folder / "link.crypt15").symlink_to(odd)
+        self.assertEqual(self.coffer_json("whatsapp", "key", "typed", "--find", "link.crypt15"), {"found": True})
         # Without a terminal nothing of the key is shown.
         for group in self.account.groups:
             self.assertNotIn(group, "".join(self.printed))
@@ -115,9 +121,16 @@ class Key(Session):
         foreign.write_bytes(Account().crypt15(b"SQLite format 3\0" + bytes(2_000)))
         damaged = self.folder / "damaged.crypt15"
         damaged.write_bytes(self.backup.read_bytes()[:-60] + bytes(60))
-        for backup in (foreign, damaged):
-            error = self.error("whatsapp", "key", "typed", "--find", backup, "--digits-to", "new", expect=10)
-            self.assertEqual(error["name"], "wrong-key")
+        error = self.error("whatsapp", "key", "typed", "--find", foreign, "--digits-to", "new", expect=10)
+        self.assertEqual(error["name"], "wrong-key")
+        self.assertIn("try with msgstore.db.crypt15", error["advice"])
+        # The key is right where the beginning opens.
+        error = self.error("whatsapp", "key", "typed", "--find", damaged, "--digits-to", "new", expect=71)
+        self.assertEqual(error["name"], "damaged-or-wrong-key")
+        self.assertIn("Group 7 has a wrong digit at position 2. So corrected, the digits open the beginning", error["message"])
+        self.secret_file("right", self.account.digits)
+        self.assertIn("The digits open the beginning", self.error(
+            "whatsapp", "key", "right", "--find", damaged, expect=71)["message"])
         # Two errors are one too many.
         self.secret_file("two", typed[:60] + ("0" if typed[60] != "0" else "1") + typed[61:])
         self.error("whatsapp", "key", "two", "--find", self.backup, expect=10)
@@ -125,7 +138,16 @@ class Key(Session):
             self.secret_file("short", "a" * length)
             self.assertEqual(
                 self.error("whatsapp", "key", "short", "--find", self.backup, expect=10)["name"], "malformed-key")
-        self.error("whatsapp", "key", "typed", "--find", "none", expect=30)
+        self.assertIn("No such file", self.error("whatsapp", "key", "typed", "--find", "none", expect=30)["message"])
+        # What is no key at all keeps its own words.
+        head = bytes.fromhex("aced0005757200025b42acf317f8060854e00200007870")
+        for content, words in (
+                (head + bytes.fromhex("00000083") + bytes(131), "crypt12 to crypt14"),
+                (b"\xac\xed\x00\x05\x77" + bytes(200), "password_data.key"), (self.account.key_file[:58], "58 bytes"),
+                (b"\x00\x01" + bytes(50), "52 bytes that are no text")):
+            (self.folder / "other").write_bytes(content)
+            error = self.error("whatsapp", "key", "other", "--find", self.backup, expect=10)
+            self.assertIn(words, error["message"] + error["advice"])
         from test_whatsapp_import import exit_status
         self.secret_file("text", "no backup at all")
         self.error("whatsapp", "key", "typed", "--find", "text", expect=exit_status("not-a-backup"))

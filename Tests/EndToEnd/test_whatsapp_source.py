@@ -5,6 +5,7 @@ import sqlite3
 import unittest
 
 from session import Session
+from whatsapp import Account
 
 LEFT_OUT = ["older-dumps", ".Shared/", ".Thumbs/", ".StickerThumbs/", ".thumbnails/", ".trash/"]
 
@@ -15,7 +16,9 @@ class WhatsAppSource(Session):
         folder = self.folder / "sdcard" / place
         for name, size in {
             "Databases/msgstore.db.crypt15": 5_000, "Databases/msgstore-2026-01-02.1.db.crypt15": 4_000,
-            "Databases/msgstore-increment-1.db.crypt15": 300, "Databases/msgstore-increment-1-2026-01-02.1.db.crypt15": 200,
+            "Databases/msgstore-2026-01-03.1.db.crypt15": 4_500, "Databases/msgstore-increment-1.db.crypt15": 300,
+            "Databases/msgstore-increment-1-2026-01-02.1.db.crypt15": 200,
+            "Databases/msgstore-increment-1-2026-01-03.1.db.crypt15": 200,
             "Backups/wa.db.crypt15": 100, "Backups/chatsettingsbackup.db.crypt15": 100,
             "Media/WhatsApp Images/IMG-20260101-WA0001.jpg": 7_000, "Media/WhatsApp Images/Sent/IMG-2.jpg": 8_000,
             "Media/WhatsApp Video/VID-1.mp4": 9_000, "Media/WhatsApp Voice Notes/202601/PTT-1.opus": 600,
@@ -24,7 +27,11 @@ class WhatsAppSource(Session):
             "Media/WhatsApp Images/.thumbnails/t.jpg": 10, ".trash/old.jpg": 10, ".StickerThumbs/s.png": 10,
         }.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(os.urandom(size))
+            content = os.urandom(size)
+            if "/msgstore" in name:
+                # What does not even begin as a backup replaces none.
+                content = Account().crypt15(content)[:size - 16] + os.urandom(16)
+            (folder / name).write_bytes(content)
         return folder
 
     def saved(self):
@@ -84,6 +91,22 @@ class WhatsAppSource(Session):
             "8 of 8 databases and other files with messages are not saved.".replace("8", str(amounts["messages"][0])))
         connection.close()
 
+    def test_a_newest_dump_that_is_broken_replaces_none(self):
+        folder = self.make_storage("WhatsApp") / "Databases"
+        (folder / "msgstore-2026-01-03.1.db.crypt15").unlink()
+        (folder / "msgstore-2026-01-01.1.db.crypt15").write_bytes((folder / "msgstore.db.crypt15").read_bytes())
+        newest = folder / "msgstore.db.crypt15"
+        whole = newest.read_bytes()
+        self.coffer("enable", "whatsapp:sdcard", "--to", "cloud", "--key-file", "digits")
+        # By the newest, and not by the day after it, which is cut.
+        (folder / "msgstore-2026-01-02.1.db.crypt15").write_bytes(whole[:1_000])
+        self.assertEqual(self.coffer_json("include")["olderDumps"]["filesLeftOut"], 1)
+        for broken in (whole[:20], whole[:2_400], whole[:3_000] + bytes(2_000), bytes(5_000), b""):
+            newest.write_bytes(broken)
+            self.assertEqual(self.coffer_json("include")["olderDumps"]["files"], 0, len(broken))
+        self.coffer("backup")
+        self.assertIn("Databases/msgstore-2026-01-01.1.db.crypt15", self.saved())
+
     def test_another_device_goes_on_with_it(self):
         self.make_storage("WhatsApp")
         self.coffer("enable", "whatsapp:sdcard", "--to", "cloud", "--key-file", "digits")
@@ -93,7 +116,7 @@ class WhatsAppSource(Session):
         self.assertEqual(
             self.coffer_json("backup", device="tablet")["snapshot"]["leftOut"], LEFT_OUT)
         drill = self.coffer_json("drill", "--sample", "100%")
-        self.assertEqual((drill["files"], drill["findings"]), (12, []))
+        self.assertEqual((drill["files"], drill["findings"]), (14, []))
         self.coffer("move", "--to", "cloud2")
 
     def test_what_is_not_whatsapps_folder_is_refused_and_said(self):

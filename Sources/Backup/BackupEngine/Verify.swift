@@ -64,6 +64,14 @@ package struct Verify {
     package static func run(
         _ repository: Repository, snapshot name: SnapshotName?, deep: Bool, report: @escaping ProgressReport
     ) async throws(ObjectStoreError) -> VerifyReport {
+        try await run(repository, following: { _ in name.map { [$0] } ?? [] }, deep: deep, report: report)
+    }
+
+    /// - Parameter following: chooses among all that can be read those whose trees are followed.
+    package static func run(
+        _ repository: Repository, following: ([SnapshotName: Snapshot]) -> [SnapshotName], deep: Bool,
+        report: @escaping ProgressReport
+    ) async throws(ObjectStoreError) -> VerifyReport {
         let loaded = try await repository.loadIndex()
         var verify = Verify(
             repository: repository, loaded: loaded, deep: deep, reportProgress: report,
@@ -75,7 +83,9 @@ package struct Verify {
         try await verify.measurePacks()
         if deep { try await verify.readFooters() }
         let snapshots = try await verify.chain()
-        if let name, let snapshot = snapshots[name] { try await verify.tree(of: snapshot) }
+        for name in following(snapshots) {
+            if let snapshot = snapshots[name] { try await verify.tree(of: snapshot) }
+        }
         return verify.report
     }
 
@@ -136,8 +146,8 @@ package struct Verify {
     }
 
     private mutating func tree(of snapshot: Snapshot) async throws(ObjectStoreError) {
-        progress.filesTotal = Int(clamping: snapshot.totals.files)
-        progress.bytesTotal = snapshot.totals.contentBytes
+        progress.filesTotal += Int(clamping: snapshot.totals.files)
+        progress.bytesTotal += snapshot.totals.contentBytes
         guard case .directory(let listings) = snapshot.root.kind else { return }
         try await directory(listings, path: [])
     }

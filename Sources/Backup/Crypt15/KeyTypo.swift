@@ -12,12 +12,15 @@ package enum KeyTypo: Equatable, Sendable {
     /// One digit too many: the second of two.
     case doubledDigit(group: Int, position: Int)
     case doubledGroup(Int)
+    /// One group too many, which stands nowhere else.
+    case extraGroup(Int)
 
     /// Which groups of the right key are not as they were typed; behind a digit that is missing or doubled all others are, but
     /// only one needs a look.
     package var groups: [Int] {
         switch self {
-        case .digit(let group, _), .missingDigit(let group, _), .doubledDigit(let group, _), .doubledGroup(let group):
+        case .digit(let group, _), .missingDigit(let group, _), .doubledDigit(let group, _), .doubledGroup(let group),
+            .extraGroup(let group):
             [group]
         case .swappedDigits(let group, let position): position == 4 ? [group, group + 1] : [group]
         case .swappedGroups(let first, let second): [first, second]
@@ -56,7 +59,7 @@ package struct TypedDigits: Sendable {
     /// - Parameter isRight: ends the search if it says so.
     /// - Returns: what was wrong, nil for nothing, and the right key; nil if none is right.
     package func search<Failure: Error>(
-        _ isRight: (RootKey) throws(Failure) -> Bool
+        _ isRight: (KeyTypo?, RootKey) throws(Failure) -> Bool
     ) throws(Failure) -> (typo: KeyTypo?, key: RootKey)? {
         var trial = Trial(values)
         defer { trial.wipe() }
@@ -97,14 +100,14 @@ package struct TypedDigits: Sendable {
         typealias Found = (typo: KeyTypo?, key: RootKey)
 
         private func attempt<Failure: Error>(
-            _ typo: KeyTypo?, _ isRight: (RootKey) throws(Failure) -> Bool
+            _ typo: KeyTypo?, _ isRight: (KeyTypo?, RootKey) throws(Failure) -> Bool
         ) throws(Failure) -> Found? {
-            guard let key = key(digits), try isRight(key) else { return nil }
+            guard let key = key(digits), try isRight(typo, key) else { return nil }
             return (typo, key)
         }
 
         mutating func searchComplete<Failure: Error>(
-            _ isRight: (RootKey) throws(Failure) -> Bool
+            _ isRight: (KeyTypo?, RootKey) throws(Failure) -> Bool
         ) throws(Failure) -> Found? {
             if let found = try attempt(nil, isRight) { return found }
             if let found = try searchDigits(isRight) { return found }
@@ -116,7 +119,7 @@ package struct TypedDigits: Sendable {
         }
 
         private mutating func searchDigits<Failure: Error>(
-            _ isRight: (RootKey) throws(Failure) -> Bool
+            _ isRight: (KeyTypo?, RootKey) throws(Failure) -> Bool
         ) throws(Failure) -> Found? {
             for index in digits.indices {
                 let typed = digits[index]
@@ -131,7 +134,7 @@ package struct TypedDigits: Sendable {
         }
 
         private mutating func searchSwappedDigits<Failure: Error>(
-            _ isRight: (RootKey) throws(Failure) -> Bool
+            _ isRight: (KeyTypo?, RootKey) throws(Failure) -> Bool
         ) throws(Failure) -> Found? {
             for index in digits.indices.dropLast() where digits[index] != digits[index + 1] {
                 digits.swapAt(index, index + 1)
@@ -143,7 +146,7 @@ package struct TypedDigits: Sendable {
         }
 
         private mutating func searchSwappedGroups<Failure: Error>(
-            _ isRight: (RootKey) throws(Failure) -> Bool
+            _ isRight: (KeyTypo?, RootKey) throws(Failure) -> Bool
         ) throws(Failure) -> Found? {
             for first in 0..<16 {
                 for second in first + 1..<16 {
@@ -169,7 +172,7 @@ package struct TypedDigits: Sendable {
 
         /// One of 63 digits and 64 places.
         mutating func searchMissing<Failure: Error>(
-            _ isRight: (RootKey) throws(Failure) -> Bool
+            _ isRight: (KeyTypo?, RootKey) throws(Failure) -> Bool
         ) throws(Failure) -> Found? {
             // At the front, and from there to the end: nothing moves but one digit at a time.
             digits.insert(0, at: 0)
@@ -188,17 +191,27 @@ package struct TypedDigits: Sendable {
             return nil
         }
 
+        private func isElsewhere(_ group: Range<Int>) -> Bool {
+            stride(from: 0, to: digits.count, by: group.count).contains { place in
+                place != group.lowerBound && digits[place..<place + group.count].elementsEqual(digits[group])
+            }
+        }
+
         /// So many digits too many, which stand as a whole group does.
         mutating func searchDoubled<Failure: Error>(
-            _ count: Int, _ isRight: (RootKey) throws(Failure) -> Bool
+            _ count: Int, _ isRight: (KeyTypo?, RootKey) throws(Failure) -> Bool
         ) throws(Failure) -> Found? {
             for index in stride(from: 0, to: digits.count, by: count) {
                 var rest = digits
                 defer { rest.wipe() }
                 rest.removeSubrange(index..<index + count)
-                guard let key = key(rest), try isRight(key) else { continue }
                 let (group, position) = Self.place(min(index, TypedDigits.digitCount - 1))
-                return (count == 1 ? .doubledDigit(group: group, position: position) : .doubledGroup(group), key)
+                let typo: KeyTypo =
+                    count == 1
+                    ? .doubledDigit(group: group, position: position)
+                    : isElsewhere(index..<index + count) ? .doubledGroup(group) : .extraGroup(group)
+                guard let key = key(rest), try isRight(typo, key) else { continue }
+                return (typo, key)
             }
             return nil
         }

@@ -9,9 +9,20 @@ import Testing
 /// 2026-06-01, 00:00 UTC.
 private let june: Int64 = 1_780_272_000
 
-private func superseded(_ names: [(String, UInt64, Int64)]) -> Set<String> {
-    let files = names.map { LocalDumps.File(name: Array($0.0.utf8), bytes: $0.1, modifiedSeconds: $0.2) }
+private func superseded(_ names: [(String, UInt64, Int64)], unsound: String? = nil) -> Set<String> {
+    let files = names.map {
+        LocalDumps.File(
+            name: Array($0.0.utf8), bytes: $0.1, modifiedSeconds: $0.2, isSound: $0.1 > 0 && $0.0 != unsound)
+    }
     return Set(LocalDumps(files).superseded.map { String(decoding: $0, as: UTF8.self) })
+}
+
+/// What begins as a backup does.
+private func dump(_ bytes: Int) throws -> [UInt8] {
+    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    let vectors = tests.deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Specs/vectors")
+    let vector = Array(try Data(contentsOf: vectors.appendingPathComponent("crypt15/a-2022-msgstore.db.crypt15")))
+    return vector + noise(bytes, seed: 1)
 }
 
 private func superseded(_ names: String...) -> Set<String> { superseded(names.map { ($0, 1_000, june) }) }
@@ -36,10 +47,46 @@ private func superseded(_ names: String...) -> Set<String> { superseded(names.ma
             superseded(
                 "msgstore.db.crypt15", "msgstore-2026-05-30.1.db.crypt15", "msgstore-2026-05-31.1.db.crypt15",
                 "msgstore-increment-1.db.crypt15", "msgstore-increment-1-2026-05-31.1.db.crypt15", "msgstore.db",
-                "notes.txt") == [
-                    "msgstore-2026-05-30.1.db.crypt15", "msgstore-2026-05-31.1.db.crypt15",
-                    "msgstore-increment-1-2026-05-31.1.db.crypt15",
+                "msgstore-increment-2-2026-05-30.1.db.crypt15", "notes.txt") == [
+                    "msgstore-2026-05-30.1.db.crypt15", "msgstore-increment-2-2026-05-30.1.db.crypt15",
                 ])
+    }
+
+    @Test func `of the newest day stay, with their increments, whatever the newest is`() {
+        #expect(superseded("msgstore.db.crypt15", "msgstore-2026-05-31.1.db.crypt15") == [])
+        // What came after a day of which there is no full one may belong to the one before.
+        #expect(
+            superseded(
+                "msgstore.db.crypt15", "msgstore-2026-05-30.1.db.crypt15", "msgstore-2026-05-29.1.db.crypt15",
+                "msgstore-increment-1-2026-05-31.1.db.crypt15") == ["msgstore-2026-05-29.1.db.crypt15"])
+        #expect(
+            superseded(
+                [
+                    ("msgstore-2026-05-31.1.db.crypt15", 1_000, june),
+                    ("msgstore-2026-05-30.1.db.crypt15", 1_000, june),
+                    ("msgstore-2026-05-29.1.db.crypt15", 1_000, june),
+                ], unsound: "msgstore-2026-05-31.1.db.crypt15") == ["msgstore-2026-05-29.1.db.crypt15"])
+    }
+
+    @Test func `are not replaced by one that cannot be read, or has fewer than half of their bytes`() {
+        let older = [
+            ("msgstore-2026-05-31.1.db.crypt15", UInt64(1_001), june),
+            ("msgstore-2026-05-30.1.db.crypt15", 1_001, june),
+            ("msgstore-increment-1-2026-05-29.1.db.crypt15", 10, june),
+        ]
+        func left(_ bytes: UInt64, unsound: String? = nil) -> Int {
+            superseded(older.dropFirst() + [("msgstore.db.crypt15", bytes, june)], unsound: unsound).count
+        }
+        #expect(superseded(older + [("msgstore.db.crypt15", 20, june)]).count == 2, "the newest day replaces them")
+        #expect(left(501) == 1 && left(1_000) == 1, "the day before stays, and its increment goes")
+        #expect(left(501, unsound: "msgstore.db.crypt15") == 1, "by the day after it")
+        let two = [("msgstore-2026-05-29.1.db.crypt15", UInt64(1_001), june), ("msgstore.db.crypt15", 500, june)]
+        let newer = ("msgstore-2026-05-30.1.db.crypt15", UInt64(500), june)
+        #expect(superseded(two + [newer]) == [])
+        #expect(superseded([two[0], ("msgstore.db.crypt15", 501, june), newer]).count == 1)
+        #expect(
+            superseded(
+                [two[0], ("msgstore.db.crypt15", 2_000, june), newer], unsound: "msgstore.db.crypt15") == [])
     }
 
     @Test func `are replaced by the newest day where the newest itself is missing, with its increments kept`() {
@@ -48,8 +95,7 @@ private func superseded(_ names: String...) -> Set<String> { superseded(names.ma
                 "msgstore-2025-12-31.1.db.crypt15", "msgstore-2026-05-31.1.db.crypt15",
                 "msgstore-2026-05-31.2.db.crypt15", "msgstore-increment-1-2025-12-31.1.db.crypt15",
                 "msgstore-increment-2-2026-05-31.2.db.crypt15") == [
-                    "msgstore-2025-12-31.1.db.crypt15", "msgstore-2026-05-31.1.db.crypt15",
-                    "msgstore-increment-1-2025-12-31.1.db.crypt15",
+                    "msgstore-2025-12-31.1.db.crypt15", "msgstore-increment-1-2025-12-31.1.db.crypt15",
                 ])
         #expect(superseded("msgstore-2026-05-31.1.db.crypt15") == [])
         #expect(superseded("msgstore-increment-1-2026-05-31.1.db.crypt15", "msgstore-increment-2.db.crypt15") == [])
@@ -57,12 +103,15 @@ private func superseded(_ names: String...) -> Set<String> { superseded(names.ma
 
     @Test func `are not replaced by what is empty, of another kind, or older than they are`() {
         let old = ("msgstore-2026-05-31.1.db.crypt15", UInt64(1_000), june)
-        #expect(superseded([("msgstore.db.crypt15", 0, june), old]) == [])
-        #expect(superseded([("msgstore.db.crypt14", 1_000, june), old]) == [])
-        #expect(superseded([("msgstore.db.crypt15", 1_000, june - 40 * 86_400), old]) == [])
-        // A day more or less is the time zone.
-        #expect(superseded([("msgstore.db.crypt15", 1_000, june - 2 * 86_400 + 1), old]).count == 1)
-        #expect(superseded([("msgstore.db.crypt15", 1_000, june), old]).count == 1)
+        // Of little worth, so that it replaces nothing.
+        let newestDay = ("msgstore-2026-06-01.1.db.crypt15", UInt64(1), june)
+        func left(_ newest: (String, UInt64, Int64)) -> Int { superseded([newest, old, newestDay]).count }
+        #expect(left(("msgstore.db.crypt15", 0, june)) == 0)
+        #expect(left(("msgstore.db.crypt14", 1_000, june)) == 0)
+        #expect(left(("msgstore.db.crypt15", 1_000, june - 40 * 86_400)) == 0)
+        #expect(left(("msgstore.db.crypt15", 1_000, june - 86_400 - 1)) == 0)
+        #expect(left(("msgstore.db.crypt15", 1_000, june - 86_400)) == 1)
+        #expect(left(("msgstore.db.crypt15", 1_000, june)) == 1)
     }
 }
 
@@ -109,22 +158,47 @@ private func superseded(_ names: String...) -> Set<String> { superseded(names.ma
         }
     }
 
+    @Test func `keeps every dump that the newest one is too broken to replace`() throws {
+        let whole = try dump(2_000)
+        let name = "Databases/msgstore.db.crypt15"
+        let old = "Databases/msgstore-2026-05-30.1.db.crypt15"
+        func isSaved(_ newest: [UInt8], readable: Bool = true) throws -> Bool {
+            let folder = try made("Databases/msgstore-increment-1.db.crypt15")
+            // The newest day stays, and is too small to replace any.
+            try folder.write(Array(whole[..<(whole.count / 3)]), to: "Databases/msgstore-2026-05-31.1.db.crypt15")
+            try folder.write(whole, to: old)
+            try folder.write(newest, to: name)
+            if !readable { chmod(folder(name), 0) }
+            let source = try WhatsAppSource(path: folder.path, label: "w")
+            return !source.isSuperseded(try #require(source.node(at: Array(old.utf8))))
+        }
+        #expect(try !isSaved(whole))
+        #expect(try isSaved(Array(whole[..<20])))
+        #expect(try isSaved(Array(whole[..<(whole.count / 2)])))
+        #expect(try isSaved(Array(whole.dropLast(whole.count / 4)) + [UInt8](repeating: 0, count: whole.count / 4)))
+        #expect(try isSaved([UInt8](repeating: 0, count: whole.count)))
+        #expect(try isSaved([UInt8](repeating: 7, count: whole.count)))
+        #expect(try geteuid() == 0 || isSaved(whole, readable: false))
+    }
+
     @Test func `is saved without older dumps, without a warning, and with them on request`() async throws {
-        let folder = try made(
-            "Databases/msgstore.db.crypt15", "Databases/msgstore-2026-05-31.1.db.crypt15", "Databases/other.txt",
-            "Media/msgstore-2026-05-31.1.db.crypt15")
+        let folder = try made("Databases/other.txt", "Media/msgstore-2026-05-30.1.db.crypt15")
+        let whole = try dump(2_000)
+        for name in ["msgstore", "msgstore-2026-05-30.1", "msgstore-2026-05-31.1"] {
+            try folder.write(whole, to: "Databases/\(name).db.crypt15")
+        }
         let source = try WhatsAppSource(path: folder.path, label: "whatsapp:x")
-        for (selection, files) in [(SourceSelection(withoutOlderDumps: true), 3), (.everything, 4)]
+        for (selection, files) in [(SourceSelection(withoutOlderDumps: true), 4), (.everything, 5)]
             as [(SourceSelection, UInt64)]
         {
             let selected = SelectedSource(source, selection)
             let report = try await Wing(MemoryStore()).backUp(selected)
             #expect(report.snapshot.totals.files == files && selected.messagesLeftOut == [])
             #expect(report.snapshot.source == "whatsapp:x")
-            #expect(report.snapshot.leftOut == (files == 3 ? "older-dumps" : ""))
+            #expect(report.snapshot.leftOut == (files == 4 ? "older-dumps" : ""))
             let survey = try SelectionSurvey.run(source, selection)
-            #expect(survey.superseded.files == 1 && survey.superseded.filesLeftOut == (files == 3 ? 1 : 0))
-            #expect(survey[.messages].files == 3 && survey[.messages].filesLeftOut == (files == 3 ? 1 : 0))
+            #expect(survey.superseded.files == 1 && survey.superseded.filesLeftOut == (files == 4 ? 1 : 0))
+            #expect(survey[.messages].files == 4 && survey[.messages].filesLeftOut == (files == 4 ? 1 : 0))
         }
     }
 

@@ -11,7 +11,7 @@ private func key(_ digits: String) throws -> RootKey { try RootKey.read(SecretBy
 /// What the search says of typed digits if one key alone is right.
 private func found(_ typed: String, right: String = right) throws -> (typo: KeyTypo?, key: RootKey)? {
     let rightKey = try key(right)
-    return try TypedDigits(SecretBytes(copying: typed.utf8)).search { $0.secret.isEqual(to: rightKey.secret) }
+    return try TypedDigits(SecretBytes(copying: typed.utf8)).search { $1.secret.isEqual(to: rightKey.secret) }
 }
 
 private func changed(_ body: (inout [Character]) -> Void) -> String {
@@ -106,6 +106,10 @@ private func changed(_ body: (inout [Character]) -> Void) -> String {
                 try found(changed { $0.insert(contentsOf: Array($0[group * 4..<group * 4 + 4]), at: group * 4) }))
             #expect(result.typo == .doubledGroup(group + 1))
             #expect(try result.key.secret.isEqual(to: key(right).secret))
+            // One that stands nowhere else does not stand there twice.
+            let other = try #require(try found(changed { $0.insert(contentsOf: "ffff", at: group * 4) }))
+            #expect(other.typo == .extraGroup(group + 1))
+            #expect(try other.key.secret.isEqual(to: key(right).secret))
         }
     }
 
@@ -134,7 +138,7 @@ private func changed(_ body: (inout [Character]) -> Void) -> String {
         for (count, triesMax) in [(63, 64 * 16), (64, 1 + 64 * 15 + 63 + 120 + 1), (65, 65), (68, 17)] {
             var tries = 0
             let typed = SecretBytes(copying: right.utf8.prefix(count) + Array("abcd".utf8.prefix(max(0, count - 64))))
-            let result = try TypedDigits(typed).search { _ in
+            let result = try TypedDigits(typed).search { _, _ in
                 tries += 1
                 return false
             }
@@ -151,7 +155,7 @@ private func changed(_ body: (inout [Character]) -> Void) -> String {
         for (name, isOwn) in [("c-2026-msgstore.db.crypt15", true), ("neg-flip-ct.crypt15", false)] {
             let bytes = try Vectors.bytes(name)
             let probe = try #require(HeadProbe(start: bytes))
-            let result = try TypedDigits(text).search { key in
+            let result = try TypedDigits(text).search { _, key in
                 guard try probe.fits(key) else { return false }
                 let reader = try TagReader(probe.header, key: key)
                 bytes.withUnsafeBytes { reader.feed($0) }
@@ -163,6 +167,6 @@ private func changed(_ body: (inout [Character]) -> Void) -> String {
         let probe = try #require(HeadProbe(start: try Vectors.bytes("a-2022-msgstore.db.crypt15")))
         var other = Array(digits)
         (other[0], other[9], other[30]) = ("9", "9", "9")
-        #expect(try TypedDigits(SecretBytes(copying: String(other).utf8)).search { try probe.fits($0) } == nil)
+        #expect(try TypedDigits(SecretBytes(copying: String(other).utf8)).search { try probe.fits($1) } == nil)
     }
 }

@@ -18,6 +18,8 @@ public struct OpenedBackup: Sendable {
     var leftOut = LeftOut.nothing
     /// Nil where nothing is known of what the store should show.
     var heads: HeadSource?
+    /// What this device backs up, as it stands in snapshots; nil where it is another one's store.
+    var ownSource: String?
 
     init(store: any ObjectStore, key: BackupKey) async throws(CofferError) {
         let repository: Repository
@@ -37,9 +39,10 @@ public struct OpenedBackup: Sendable {
 
     /// Which snapshot is meant.
     public enum Selection: Sendable, Equatable {
+        /// Of this device's own source; elsewhere of any folder, and only where there is none an import.
         case newest
         case number(Int)
-        /// The newest that was complete at this time, in seconds since 1970.
+        /// The newest of these that was complete at this time, in seconds since 1970.
         case at(UInt64)
     }
 
@@ -121,6 +124,7 @@ public struct OpenedBackup: Sendable {
         if case .number = selection { isNamed = true }
         let check = try await requireCurrent(unless: acceptingOlder || isNamed, .restore)
         let snapshot = try await snapshot(selection)
+        let note = try await choiceNote(selection, snapshot)
         let index = try await index()
         let choice = try await choice(of: categories, paths, in: snapshot, index)
         // Before the folder is made.
@@ -140,7 +144,7 @@ public struct OpenedBackup: Sendable {
             ) {
                 progress(ProgressUpdate($0))
             }
-            return RestoreSummary(report, of: snapshot, notes: check.notes)
+            return RestoreSummary(report, of: snapshot, notes: (note.map { [$0] } ?? []) + check.notes)
         } catch {
             throw CofferError(error, place: place)
         }
@@ -171,16 +175,15 @@ public struct OpenedBackup: Sendable {
         }
     }
 
-    /// Proves the newest snapshot restorable: its structure, or every byte.
+    /// Proves the newest snapshot restorable, and the newest import beside it: its structure, or every byte.
     ///
     /// - Parameters:
     ///   - deep: read every byte, and decode every database. For a database that has changed since it was stored whole, pages are kept on the disk
     ///     meanwhile, sealed.
     public func verify(deep: Bool, progress: @escaping ProgressHandler) async throws(CofferError) -> VerifySummary {
-        let newest = try await names().last
         let check = try await checkHeads()
         do {
-            let report = try await Verify.run(repository, snapshot: newest, deep: deep) {
+            let report = try await Verify.run(repository, following: newestToVerify, deep: deep) {
                 progress(ProgressUpdate($0))
             }
             return VerifySummary(report, deep: deep, check, in: place, scratch: temporaryFolder)
@@ -210,46 +213,33 @@ public struct OpenedBackup: Sendable {
 
     // MARK: Finding things
 
-    private func names() async throws(CofferError) -> [SnapshotName] {
+    func names() async throws(CofferError) -> [SnapshotName] {
         do { return try await repository.snapshotNames() } catch { throw CofferError(error, place: place) }
     }
 
     func snapshot(_ selection: Selection) async throws(CofferError) -> Snapshot {
         let names = try await names()
-        let name: SnapshotName?
-        switch selection {
-        case .newest: name = names.last
-        case .number(let number): name = names.last { Int($0.number) == number }
-        case .at(let seconds): return try await snapshot(among: names, at: seconds)
-        }
-        guard let name else {
-            throw CofferError(
-                .noSnapshot, names.isEmpty ? "There is no backup in \(place) yet." : "There is no such snapshot.",
-                advice: names.isEmpty ? "Run `coffer backup` first." : "`coffer snapshots` shows which there are.")
-        }
-        do { return try await repository.snapshot(name) } catch { throw CofferError(error, place: place) }
-    }
-
-    /// Those that cannot be read are passed over.
-    private func snapshot(among names: [SnapshotName], at seconds: UInt64) async throws(CofferError) -> Snapshot {
-        var found: Snapshot?
-        for name in names {
-            do {
-                let snapshot = try await repository.snapshot(name)
-                // Numbers rise with time only as far as all devices' clocks are right.
-                if snapshot.endedSeconds <= seconds, snapshot.endedSeconds >= found?.endedSeconds ?? 0 {
-                    found = snapshot
-                }
-            } catch {
-                if case .store(let failure) = error { throw CofferError(failure, place: place) }
+        do throws(ReadError) {
+            switch selection {
+            case .newest:
+                if let found = try await newest(among: names) { return found }
+            case .number(let number):
+                let name = names.last { Int($0.number) == number }
+                if let name { return try await repository.snapshot(name) }
+            case .at(let seconds):
+                if let found = try await newest(among: names, at: seconds) { return found }
             }
+        } catch {
+            throw CofferError(error, place: place)
         }
-        guard let found else {
+        if case .at = selection {
             throw CofferError(
                 .noSnapshot, "There is no snapshot from before that time.",
                 advice: "`coffer snapshots` shows which there are.")
         }
-        return found
+        throw CofferError(
+            .noSnapshot, names.isEmpty ? "There is no backup in \(place) yet." : "There is no such snapshot.",
+            advice: names.isEmpty ? "Run `coffer backup` first." : "`coffer snapshots` shows which there are.")
     }
 
     func index() async throws(CofferError) -> ChunkIndex {

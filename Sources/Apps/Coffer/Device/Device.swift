@@ -119,6 +119,7 @@ public struct Device: Sendable {
         backup.temporaryFolder = folder.path
         if continuing { try await continueFleetChange(settings, backup) }
         backup.heads = headSource(settings, key)
+        backup.ownSource = settings.source
         guard backup.repository.header.store.hex == settings.storeID else {
             throw CofferError(
                 .wrongKey, "\(settings.store) holds another backup than the one that this device made.",

@@ -29,7 +29,10 @@ public struct DeviceStatus: Sendable, Codable {
     /// `secret-service` or `file`.
     public let keyStorage: String
     public let snapshotCount: Int
+    /// Of this device's own source.
     public let newest: SnapshotSummary?
+    /// What was imported last beside it; nil if nothing was, or if imports are all that is backed up.
+    public let newestImport: SnapshotSummary?
     /// What is not saved, categories and patterns.
     public let leftOut: [String]
     /// nil where no vaults hold the key.
@@ -62,9 +65,13 @@ extension Device {
     public func status() async throws(CofferError) -> DeviceStatus {
         let (snapshots, _) = try await open().snapshots()
         let settings = try enabledSettings()
+        func newest(of source: String) -> SnapshotSummary? { snapshots.last { $0.source == source } }
+        let imports = SourceLocation.imports.text
         return DeviceStatus(
             source: settings.source, store: settings.store, protections: settings.protections,
-            keyStorage: settings.keyStorage.rawValue, snapshotCount: snapshots.count, newest: snapshots.last,
+            keyStorage: settings.keyStorage.rawValue, snapshotCount: snapshots.count,
+            newest: newest(of: settings.source),
+            newestImport: settings.source == imports ? nil : newest(of: imports),
             leftOut: (settings.leftOut ?? .nothing).items,
             vaults: try await vaults(settings))
     }

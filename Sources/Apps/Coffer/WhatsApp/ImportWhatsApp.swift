@@ -52,10 +52,19 @@ extension Device {
 
     /// Whether this device has a backup already to which imports go.
     ///
-    /// - Parameter location: the store that the person named, if they did.
-    /// - Throws: `alreadyEnabled` if it is another one.
-    public func takesImports(to location: String?) throws(CofferError) -> Bool {
+    /// - Parameters:
+    ///   - location: the store that the person named, if they did.
+    ///   - isNewProtected: whether they said how a new backup is to be protected.
+    /// - Throws: `alreadyEnabled` if it is another one, or has its protection.
+    public func takesImports(to location: String?, isNewProtected: Bool) throws(CofferError) -> Bool {
         guard let known = try folder.settings(), known.phase == .enabled else { return false }
+        guard !isNewProtected else {
+            throw CofferError(
+                .alreadyEnabled, CofferError(alreadyEnabled: known).message + " Nothing was imported.",
+                advice:
+                    "To import into it, leave out --fleet, --coffer-key and --coffer-key-file: it is protected as it was. For "
+                    + "a backup of its own name another --state folder, and another store.")
+        }
         guard let location else { return true }
         let named = try StoreLocation.absolute(location, in: FileManager.default.currentDirectoryPath)
         if named == known.store { return true }

@@ -4,7 +4,7 @@ import Foundation
 
 struct Verify: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Prove the newest snapshot restorable.",
+        abstract: "Prove the newest snapshot restorable, and the newest import.",
         discussion: """
             Checks that everything it needs is there and in order; with --deep, reads and proves every byte, and decodes every \
             database. Whether this device can take it, a drill shows: coffer drill.
@@ -168,6 +168,11 @@ struct Status: AsyncParsableCommand {
                     + "\(Words.bytes(newest.contentBytes)); \(Words.count(status.snapshotCount, "snapshot")) kept")
         } else {
             Output.line("Last backup: none yet. Run coffer backup.")
+        }
+        if let imported = status.newestImport {
+            Output.line(
+                "Last import: \(Words.time(imported.ended)), \(Words.count(imported.files, "file")), "
+                    + "\(Words.bytes(imported.contentBytes)); it is snapshot \(imported.number)")
         }
         if !status.leftOut.isEmpty {
             Output.line("Left out: \(Words.list(status.leftOut)). coffer include shows what that is.")

@@ -6,12 +6,16 @@ struct Restore: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Bring a backup back into a folder.",
         discussion: """
-            On a new device name the store with --from. What is in the folder already is never overwritten. Damage costs \
+            On a new device name the store with --from. If the store holds backups of several folders, or imports, it is said \
+            which one is taken and which others there are. What is in the folder already is never overwritten. Damage costs \
             the files it lies in; they are named, and everything else is restored.
             """)
 
     @Argument(help: "The folder to restore to; it is made if it is not there.") var folder: String
-    @Option(help: ArgumentHelp("Which snapshot; without it the newest.", valueName: "number")) var snapshot: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Which snapshot; without it the newest of this device's folder, or of any folder.", valueName: "number"))
+    var snapshot: Int?
     @Option(
         help: ArgumentHelp(
             "The newest snapshot of that time, as 2026-11-21 or '2026-11-21 18:30'.", valueName: "time"))
@@ -56,16 +60,18 @@ struct Restore: AsyncParsableCommand {
         // Before a password costs an attempt.
         try OpenedBackup.requireTarget(folder, intoExisting: intoExisting)
         let backup = try await unlock.open(common, transfer)
+        let note = common.json ? nil : try await backup.choiceNote(selection)
+        if let note { Output.note(Output.printable(note)) }
         let summary = try await ProgressDisplay.during(common) { progress in
             try await backup.restore(
                 selection, to: folder, intoExisting: intoExisting, only: paths, categories: categories,
                 acceptingOlder: acceptOlder, ignoringRoom: ignoreRoom, progress: progress)
         }
-        if common.json { try Output.json(summary) } else { describe(summary) }
+        if common.json { try Output.json(summary) } else { describe(summary, said: note) }
         guard summary.missing.isEmpty else { throw ExitCode(CofferError.Code.restoreIncomplete.exitStatus) }
     }
 
-    private func describe(_ summary: RestoreSummary) {
+    private func describe(_ summary: RestoreSummary, said: String?) {
         Output.line(
             "Restored snapshot \(summary.snapshot.number) of \(Words.time(summary.snapshot.began)) to \(folder): "
                 + "\(Words.count(summary.files, "file")) in \(Words.count(summary.directories, "folder")), "
@@ -76,7 +82,7 @@ struct Restore: AsyncParsableCommand {
         if !summary.snapshot.leftOut.isEmpty {
             Output.line("That backup was made without \(Words.list(summary.snapshot.leftOut)).")
         }
-        summary.notes.forEach { Output.note(Output.printable($0)) }
+        for note in summary.notes where note != said { Output.note(Output.printable(note)) }
         guard !summary.missing.isEmpty else { return }
         Output.note("Not restored:")
         for item in summary.missing {

@@ -41,7 +41,8 @@ struct WhatsAppImport: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let isEnabled = try common.device.takesImports(to: to)
+        let isNewProtected = fleet != nil || cofferKey || cofferKeyFile != nil
+        let isEnabled = try common.device.takesImports(to: to, isNewProtected: isNewProtected)
         if !isEnabled { try requireProtection() }
         let key = try key.key()
         let proven = try common.device.prove(files, media: media, key: key, to: to)

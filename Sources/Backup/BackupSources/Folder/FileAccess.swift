@@ -8,12 +8,15 @@ func systemMessage(_ code: Int32 = errno) -> String { String(cString: strerror(c
 final class FileHandleOwner {
     let file: Int32
 
-    init?(_ path: [CChar]) {
-        file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+    /// - Parameter followingLink: for a path that a person typed.
+    /// - Returns: nil sets `errno`.
+    init?(_ path: [CChar], followingLink: Bool = false) {
+        file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (followingLink ? 0 : O_NOFOLLOW))
         guard file >= 0 else { return nil }
     }
 
-    deinit { close(file) }
+    // Closing what was never opened would change `errno`.
+    deinit { if file >= 0 { close(file) } }
 
     /// As many of the bytes as there are.
     func bytes(at offset: UInt64, count: Int) throws(SourceError) -> [UInt8] {

@@ -13,27 +13,39 @@ package struct KeyProof {
         case missingLibrary(MissingLibrary)
     }
 
+    /// How far a key opens it.
+    package enum Reach: Sendable {
+        case none
+        /// What comes out first can hardly be chance: the key is right, and the file is damaged.
+        case beginning
+        case whole
+    }
+
     private let handle: FileHandleOwner
     private let probe: HeadProbe
 
     package init(_ path: String) throws(Failure) {
-        guard let handle = FileHandleOwner(systemPath(Array(path.utf8))), let status = FileStatus.of(handle.file) else {
-            throw .unreadable(systemMessage())
-        }
+        guard let handle = FileHandleOwner(systemPath(Array(path.utf8)), followingLink: true),
+            let status = FileStatus.of(handle.file)
+        else { throw .unreadable(systemMessage()) }
         guard status.type == S_IFREG else { throw .unreadable("it is no file") }
         guard let head = try? handle.bytes(at: 0, count: HeadProbe.fileBytesMax) else {
             throw .unreadable(systemMessage())
         }
         guard let probe = HeadProbe(start: head) else { throw .notABackup }
+        // Without it every key would look wrong.
+        do { _ = try Inflate() } catch { throw .missingLibrary(error) }
         self.handle = handle
         self.probe = probe
     }
 
-    /// Whether the key opens the whole file.
-    package func isOpened(by key: RootKey) throws(Failure) -> Bool {
+    /// - Parameter isLikely: read the whole file even if nothing that is known comes out first.
+    package func reach(of key: RootKey, isLikely: Bool) throws(Failure) -> Reach {
         let reader: TagReader
+        let fits: Bool
         do {
-            guard try probe.fits(key) else { return false }
+            fits = try probe.fits(key)
+            guard fits || isLikely else { return .none }
             reader = try TagReader(probe.header, key: key)
         } catch {
             throw .missingLibrary(error)
@@ -42,6 +54,6 @@ package struct KeyProof {
             reader.feed(piece)
         }
         if let failure { throw .unreadable(failure) }
-        return reader.finish()
+        return reader.finish() ? .whole : fits ? .beginning : .none
     }
 }

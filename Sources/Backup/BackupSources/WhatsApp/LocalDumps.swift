@@ -1,18 +1,15 @@
+import Crypt15
+
 /// One of the backups that WhatsApp keeps in its folder `Databases`, by its name.
 ///
 /// `msgstore.db.crypt15` is the newest, `msgstore-2026-01-31.1.db.crypt15` an older one, `msgstore-increment-1.db.crypt15` what came
 /// after the newest, and the same with a date what came after an older one (`Specs/crypt15.md`).
 struct LocalDump: Equatable {
-    /// Days and numbers compare as they follow each other.
-    struct Day: Comparable {
+    struct Day: Equatable {
         let year: Int
         let month: Int
         let day: Int
         let number: Int
-
-        static func < (left: Day, right: Day) -> Bool {
-            (left.year, left.month, left.day, left.number) < (right.year, right.month, right.day, right.number)
-        }
 
         /// Days since 1970 in the proleptic Gregorian calendar (H. Hinnant, days_from_civil).
         var daysSince1970: Int {
@@ -47,6 +44,25 @@ struct LocalDump: Equatable {
         self.generation = generation
     }
 
+    /// As much of a file's beginning as `isSound` looks at.
+    static let headBytes = BackupHeader.messageBytesMax + 3
+
+    /// Whether a file begins as a backup of this kind does, and does not end in the zeros of a copy that was cut.
+    ///
+    /// - Parameters:
+    ///   - head: its first bytes, `headBytes` of them or all there are.
+    ///   - tail: its last bytes.
+    func isSound(head: [UInt8], tail: [UInt8]) -> Bool {
+        let kind: Int? =
+            switch BackupHeader.read(head) {
+            case .header: 15
+            case .older(.crypt14): 14
+            case .older(.crypt12): 12
+            case .needsMore, .notABackup: nil
+            }
+        return kind == generation && tail.contains { $0 != 0 }
+    }
+
     private static func day(_ rest: inout ArraySlice<UInt8>) -> Day? {
         guard let year = number(&rest, digits: 4...4), take("-", &rest), let month = number(&rest, digits: 2...2),
             (1...12).contains(month), take("-", &rest), let day = number(&rest, digits: 2...2),
@@ -77,6 +93,8 @@ struct LocalDumps {
         let name: [UInt8]
         let bytes: UInt64
         let modifiedSeconds: Int64
+        /// Whether it can be read and looks like a backup of its kind (`LocalDump.isSound`).
+        let isSound: Bool
     }
 
     private static let daySeconds: Int64 = 86_400
@@ -88,19 +106,31 @@ struct LocalDumps {
     }
 
     var superseded: Set<[UInt8]> {
-        // An empty file, as a full disk leaves it, replaces nothing.
-        let full = files.filter { !$0.dump.isIncrement && $0.file.bytes > 0 }
-        let replaced = files.filter { old in full.contains { Self.replaces($0, old.dump) } }
+        let full = files.filter { !$0.dump.isIncrement && $0.file.isSound }
+        let replaced = files.filter { old in
+            !Self.stays(old.dump, beside: full.map(\.dump)) && full.contains { Self.replaces($0, old) }
+        }
         return Set(replaced.map(\.file.name))
     }
 
-    private static func replaces(_ new: (dump: LocalDump, file: File), _ old: LocalDump) -> Bool {
+    /// A dump may be broken where nobody sees it without the key: so the newest day stays, with its increments.
+    private static func stays(_ old: LocalDump, beside full: [LocalDump]) -> Bool {
+        guard let day = old.day else { return true }
+        let newest = full.filter { $0.generation == old.generation }.compactMap { $0.day?.daysSince1970 }.max()
+        return newest.map { day.daysSince1970 >= $0 } ?? false
+    }
+
+    private static func replaces(
+        _ new: (dump: LocalDump, file: File), _ old: (dump: LocalDump, file: File)
+    ) -> Bool {
         // Somebody who has the key of the newer kind need not have that of the older one, and the other way round.
-        guard let oldDay = old.day, new.dump.generation == old.generation else { return false }
+        guard let oldDay = old.dump.day, new.dump.generation == old.dump.generation else { return false }
+        // A copy that was cut replaces nothing.
+        guard new.file.bytes >= old.file.bytes - old.file.bytes / 2 else { return false }
         guard let newDay = new.dump.day else {
             // The newest by its name alone may be one that was put there long before.
-            return new.file.modifiedSeconds / daySeconds + 1 >= oldDay.daysSince1970
+            return new.file.modifiedSeconds / daySeconds >= oldDay.daysSince1970
         }
-        return newDay > oldDay
+        return newDay.daysSince1970 > oldDay.daysSince1970
     }
 }

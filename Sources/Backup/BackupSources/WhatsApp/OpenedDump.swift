@@ -29,10 +29,9 @@ package struct OpenedDump {
     package init(
         _ path: String, key: RootKey, scratch: any UnnamedFiles, contentBytesMax: UInt64
     ) throws(DumpError) {
-        let systemPath = systemPath(Array(path.utf8))
-        guard let handle = FileHandleOwner(systemPath), let status = FileStatus.of(handle.file) else {
-            throw .unreadable(systemMessage())
-        }
+        guard let handle = FileHandleOwner(systemPath(Array(path.utf8)), followingLink: true),
+            let status = FileStatus.of(handle.file)
+        else { throw .unreadable(systemMessage()) }
         guard status.type == S_IFREG else { throw .unreadable("it is no file") }
         guard let file = scratch.make() else { throw .noScratch }
         let content = SealedFile(file)
