@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import signal
 import sqlite3
@@ -167,13 +168,47 @@ class Import(Files, Session):
         self.assertEqual(self.error("backup", expect=60)["name"], "not-enabled")
         # Who changed the trailer has not changed the content.
         vectors = ROOT / "Specs/vectors/crypt15"
+        # It is imported, and the status is that of open.
         altered = self.coffer_json(
             "whatsapp", "import", vectors / "neg-flip-md5.crypt15", "--key-file", vectors / "encrypted_backup.key", "--to",
-            "cloud-of-vectors", "--coffer-key-file", "vectors-key", device="tablet")["files"][0]
+            "cloud-of-vectors", "--coffer-key-file", "vectors-key", device="tablet",
+            expect=exit_status("ok-payload-header-or-trailer-altered"))["files"][0]
+        self.assertEqual(self.coffer_json("status", device="tablet")["snapshotCount"], 1)
         self.assertEqual((altered["verdict"], altered["kind"]), ("ok-payload-header-or-trailer-altered", "full"))
         self.assertIn("not what WhatsApp wrote", altered["notes"][0])
         # Zeros are content, too.
         self.assertEqual(self.imported(bomb, options=options)["files"][0]["bytes"], 3_000_000)
+
+    def test_keys_and_settings_of_the_device_never_come_along_as_media(self):
+        self.imported(options=["--coffer-key-file", "coffer-key"])
+        state = self.folder / "homes/phone/state"
+        (self.folder / "link").symlink_to(state)
+        for media in (state, state / "coffer", state / "coffer/import-copies", self.folder / "link", "homes", "homes/../homes/phone"):
+            error = self.error(*self.import_arguments(), "--media", media, expect=29)
+            self.assertIn("keeps key and settings", error["message"])
+        (self.folder / "cloud-link").symlink_to(self.folder / "cloud")
+        self.error(*self.import_arguments(), "--media", "cloud-link", expect=29)
+        self.assertEqual(self.coffer_json("status")["snapshotCount"], 1)
+
+    def test_many_files_need_few_descriptors(self):
+        files = [self.seal(f"{number}.crypt15", os.urandom(40)) for number in range(150)]
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (80, limits[1]))
+        try:
+            report = self.imported(self.backup, *files, options=["--coffer-key-file", "coffer-key"])
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        self.assertEqual(report["backup"]["snapshot"]["files"], 151)
+        target = self.restored()
+        self.assertEqual(len(self.files_below(target)), 151)
+
+    def test_an_older_file_after_a_newer_one_is_said(self):
+        older = self.seal("older.crypt15")
+        os.utime(older, (1_700_000_000, 1_700_000_000))
+        self.assertEqual(self.imported(options=["--coffer-key-file", "coffer-key"])["notes"], [])
+        (note,) = self.imported(older)["notes"]
+        self.assertIn("--snapshot 1", note)
+        self.assertIn("from an older file", self.coffer(*self.import_arguments(older)) + note)
 
     def test_how_it_is_protected_must_be_said_and_a_second_store_is_another_backup(self):
         self.assertIn("--fleet FILE", self.coffer(*self.import_arguments(), expect=64))

@@ -57,6 +57,11 @@ class Key(Session):
         (self.folder / "there").write_text("mine")
         for option in ("--digits-to", "--key-file-to"):
             self.error("whatsapp", "key", "digits", option, "there", expect=62)
+        # Both or none.
+        self.error("whatsapp", "key", "digits", "--digits-to", "new", "--key-file-to", "there", expect=62)
+        for same in ("new", "./new", self.folder / "new"):
+            self.coffer("whatsapp", "key", "digits", "--digits-to", "new", "--key-file-to", same, expect=64)
+        self.assertFalse((self.folder / "new").exists())
         self.assertEqual((self.folder / "there").read_text(), "mine")
         self.assertNotIn(self.account.digits[:4], "".join(self.printed))
         for wrong in (b"", b"12 34", b"g" * 64, self.account.key_file[:58], bytes(158), self.account.root[:31]):

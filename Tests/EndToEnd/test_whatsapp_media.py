@@ -4,6 +4,7 @@ import hashlib
 import os
 import pathlib
 import unittest
+import uuid
 
 from session import ROOT, Session
 from whatsapp import Account
@@ -94,6 +95,11 @@ class Media(Session):
             metadata={"name": "Media/good.jpg", "md5Hash": hashlib.md5(JPEG).hexdigest()})
         bare = self.account.put_media(self.cloud, "Media/bare.jpg", JPEG + b"6", metadata={"name": "Media/bare2.jpg"})
         garbage = self.account.put_media(self.cloud, "Media/garbage.jpg", JPEG + b"7", metadata=b"\xff\0not base64")
+        unnamed = self.account.put_media(
+            self.cloud, "Media/unnamed.jpg", JPEG + b"a", metadata={"md5Hash": hashlib.md5(JPEG + b"a").hexdigest()})
+        odd = self.account.put_media(self.cloud, "Media/odd.jpg", JPEG + b"b", metadata={"name": "Media/odd.jpg", "md5Hash": 5})
+        lone = self.account.put_media(
+            self.cloud, "Media/lone.jpg", JPEG + b"c", metadata=self.account.metadata(b'{"name": "Media/\\ud800.jpg"}'))
         no_json = self.account.put_media(self.cloud, "Media/no.jpg", JPEG + b"8", metadata=self.account.metadata(b"[1,2"))
         damaged = self.account.put_media(self.cloud, "Media/damaged.jpg", JPEG + b"9")
         body = bytearray((self.cloud / f"{damaged}.mcrypt1").read_bytes())
@@ -110,7 +116,8 @@ class Media(Session):
             other: ("ok", "confirmed", "Media/other.jpg"), lost: ("damaged-or-wrong-key", "none", None),
             swapped: ("ok", "of-another-file", f"{swapped}.jpg"), bare: ("ok", "unconfirmed", "Media/bare2.jpg"),
             garbage: ("ok", "damaged-or-wrong-key", f"{garbage}.jpg"),
-            no_json: ("ok", "damaged-or-wrong-key", f"{no_json}.jpg"),
+            no_json: ("ok", "malformed", f"{no_json}.jpg"), unnamed: ("ok", "no-name", f"{unnamed}.jpg"),
+            odd: ("ok", "confirmed", "Media/odd.jpg"), lone: ("ok", "no-name", f"{lone}.jpg"),
             damaged: ("damaged-or-wrong-key", "unconfirmed", None), "EF" * 32: ("truncated", "none", None),
             "holiday": ("not-a-backup", "none", None)}
         self.assertEqual(
@@ -156,11 +163,33 @@ class Media(Session):
             "whatsapp", "media", self.cloud, "-o", "out", "--key-file", self.secret_file("short", "12 34"), expect=10)
         # What a run that was killed left behind goes with the next one.
         (self.folder / "new").mkdir()
-        (self.folder / "new/.coffer-opening-1").write_bytes(b"half")
+        left = f".coffer-opening-{str(uuid.uuid4()).upper()}"
+        (self.folder / "new" / left).write_bytes(b"half")
+        (self.folder / "new/.coffer-opening-1").write_bytes(b"somebody's")
         self.open(output="new")
-        self.assertEqual(set(self.written("new")), {"Media/a.jpg"})
+        self.assertEqual(set(self.written("new")), {"Media/a.jpg", ".coffer-opening-1"})
+        # So no file gets such a name, or the next run would take it for one of these.
+        other = self.folder / "other cloud"
+        name = self.account.put_media(other, left, JPEG)
+        for _ in range(2):
+            (file,) = self.open(output="new", folder=other).values()
+            self.assertIn("did not get its own name", file["notes"][0])
+            self.assertEqual(set(self.written("new")), {"Media/a.jpg", ".coffer-opening-1", f"{name}.jpg"})
         self.open(output="deep/er")
         self.assertEqual(set(self.written("deep/er")), {"Media/a.jpg"})
+
+    def test_a_folder_that_cannot_be_written_stops_the_files_for_it_alone(self):
+        locked = self.folder / "out/Media/locked"
+        locked.mkdir(parents=True)
+        locked.chmod(0o500)
+        self.addCleanup(locked.chmod, 0o700)
+        if os.access(locked, os.W_OK):
+            self.skipTest("this user may write everywhere")
+        names = [self.account.put_media(self.cloud, f"Media/{place}", JPEG + place.encode()) for place in ("locked/a", "locked/b/c", "d")]
+        files = self.open()
+        self.assertEqual(
+            [files[f"{name}.mcrypt1"]["output"] for name in names], [f"{names[0]}.jpg", f"{names[1]}.jpg", "Media/d"])
+        self.assertIn("Permission denied", files[f"{names[0]}.mcrypt1"]["notes"][0])
 
     def test_many_files_with_long_names_come_through(self):
         for number in range(60):

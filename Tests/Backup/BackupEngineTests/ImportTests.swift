@@ -32,7 +32,7 @@ private final class MemoryFile: DeviceFile, @unchecked Sendable {
 
 private func sealed(_ content: [UInt8], in file: MemoryFile = MemoryFile(), pieces: Int = 100_000) throws -> SealedFile
 {
-    let sealed = SealedFile(file)
+    let sealed = SealedFile(SealedSpace(file))
     for start in stride(from: 0, to: content.count, by: pieces) {
         try content[start..<min(start + pieces, content.count)].withUnsafeBytes { try sealed.append($0) }
     }
@@ -58,6 +58,55 @@ private func read(_ file: SealedFile, _ offset: Int, _ count: Int) throws -> [UI
                 #expect(try read(file, start, length) == Array(content[start..<start + length]))
             }
             #expect(throws: SourceError.changed) { try read(file, count, 1) }
+        }
+    }
+
+    @Test func `lies behind other content in one file, and each is read back`() throws {
+        let file = MemoryFile()
+        let space = SealedSpace(file)
+        let contents = [0, 5, 262_144, 300_000, 0, 1].map { noise($0, seed: UInt64($0)) }
+        let files = try contents.map { content in
+            let sealed = SealedFile(space)
+            try content.withUnsafeBytes { try sealed.append($0) }
+            try sealed.endWriting()
+            return sealed
+        }
+        #expect(file.bytes.count == 5 * (262_144 + 16))
+        for _ in 0..<2 {
+            for (content, sealed) in zip(contents, files) {
+                #expect(try read(sealed, 0, content.count) == content)
+                sealed.letGoOfBuffers()
+            }
+        }
+    }
+
+    @Test func `has messages if its schema makes their table, and not if something tells of it`() throws {
+        for (tables, hasMessages) in [(0, false), (0, true), (300, true), (300, false)] {
+            let folder = try TemporaryFolder()
+            let queue = try DatabaseQueue(path: folder("a.db"))
+            try queue.write { database in
+                for number in 0..<tables {
+                    try database.execute(sql: "CREATE TABLE t\(number) (a, b, c, d, e, f, g, h)")
+                }
+                try database.execute(sql: "CREATE TABLE notes (text)")
+                if hasMessages { try database.execute(sql: "CREATE TABLE message (_id INTEGER PRIMARY KEY, text)") }
+                for _ in 0..<100 {
+                    try database.execute(sql: "INSERT INTO notes VALUES ('CREATE TABLE message (_id INTEGER)')")
+                }
+            }
+            try queue.close()
+            let image = try folder.read("a.db")
+            #expect(SchemaSearch.hasMessages(in: try sealed(image)) == hasMessages)
+            // Cut and bent ones say something, and end.
+            for count in [0, 99, 100, 101, 600, 5_000] where count < image.count {
+                _ = SchemaSearch.hasMessages(in: try sealed(Array(image[..<count])))
+            }
+            var bent = image
+            for place in stride(from: 100, to: min(4_096, image.count), by: 3) { bent[place] = 0xff }
+            for kind in [UInt8(5), 13] {
+                bent[100] = kind
+                #expect(!SchemaSearch.hasMessages(in: try sealed(bent)))
+            }
         }
     }
 
@@ -175,7 +224,7 @@ private func read(_ file: SealedFile, _ offset: Int, _ count: Int) throws -> [UI
     func `or is not followed`(path: String) { #expect(MediaClaims.confined(path) == nil) }
 
     @Test func `is read from any JSON, and from nothing else`() {
-        for text in ["", "[]", "{", "\"a\"", "{\"name\": 5}", "null"] {
+        for text in ["", "[]", "{", "\"a\"", "null"] {
             #expect(MediaClaims(json: Array(text.utf8)) == nil, "\(text)")
         }
         let claims = MediaClaims(json: Array("{\"name\":\"../x\",\"updateTime\":\"yesterday\",\"more\":[1]}".utf8))
@@ -184,5 +233,10 @@ private func read(_ file: SealedFile, _ offset: Int, _ count: Int) throws -> [UI
         let dated = MediaClaims(json: Array("{\"updateTime\":\"2026-01-01T00:00:00+00:00\",\"md5Hash\":\"00FF\"}".utf8))
         #expect(dated?.modifiedSeconds == 1_767_225_600 && dated?.isAbout(contentMD5: [0, 255]) == true)
         #expect(dated?.isAbout(contentMD5: [0, 254]) == false)
+        // What is no text counts as not there, and the rest stays.
+        let odd = MediaClaims(json: Array("{\"name\":\"a\",\"md5Hash\":5,\"updateTime\":[]}".utf8))
+        #expect(odd?.pathText == "a" && odd?.isAbout(contentMD5: []) == nil)
+        let unnamed = MediaClaims(json: Array("{\"name\":5}".utf8))
+        #expect(unnamed != nil && unnamed?.pathText == nil)
     }
 }

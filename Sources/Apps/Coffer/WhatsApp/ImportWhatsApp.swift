@@ -20,18 +20,25 @@ public struct ImportedBackup: Sendable, Equatable, Codable {
     public let bytes: UInt64
     /// What the person should know, a sentence each.
     public let notes: [String]
+
+    /// Whether its content alone is proven.
+    public var isAltered: Bool { verdict == Verdict.okPayloadHeaderOrTrailerAltered.rawValue }
 }
 
 /// What is to be imported: every file of it is proven.
 public struct ProvenImport: Sendable {
     public let backups: [ImportedBackup]
     let source: ImportedSource
+    /// Of the messages' file, in seconds since 1970; nil if there is none.
+    let messagesModified: Int64?
 }
 
 /// What an import did.
 public struct ImportSummary: Sendable, Codable {
     public let files: [ImportedBackup]
     public let backup: BackupSummary
+    /// What else the person should know, a sentence each.
+    public let notes: [String]
 }
 
 extension Device {
@@ -93,15 +100,19 @@ extension Device {
     public func prove(
         _ files: [String], media: String?, key: WhatsAppKey, to location: String?
     ) throws(CofferError) -> ProvenImport {
-        if let media { try requireStore(named: location, outsideOf: media) }
+        if let media { try requireApart(media, from: location) }
         try folder.create()
-        let scratch = TemporaryFiles(in: folder.path)
+        guard let scratch = TemporaryFiles(in: folder.path).make() else {
+            throw CofferError(noFileIn: folder.path, errno)
+        }
+        let space = SealedSpace(scratch)
         var imported: [ImportedFile] = []
         var backups: [ImportedBackup] = []
+        var paths: [String: Int] = [:]
         for file in files {
-            let (dump, backup) = try prove(file, key, scratch)
-            if let other = backups.first(where: { $0.path == backup.path }) {
-                throw CofferError(twoImports: other, backup)
+            let (dump, backup) = try prove(file, key, space)
+            if let other = paths.updateValue(backups.count, forKey: backup.path) {
+                throw CofferError(twoImports: backups[other], backup)
             }
             backups.append(backup)
             imported.append(
@@ -111,7 +122,8 @@ extension Device {
         }
         do {
             let source = try ImportedSource(label: SourceLocation.imports.text, files: imported, media: media)
-            return ProvenImport(backups: backups, source: source)
+            let messages = imported.first { $0.path == DumpPlace.messages }
+            return ProvenImport(backups: backups, source: source, messagesModified: messages?.modifiedSeconds)
         } catch {
             throw CofferError(
                 .noSource, "\(media ?? "") is not there or is not a folder. Nothing was imported.",
@@ -119,21 +131,41 @@ extension Device {
         }
     }
 
-    /// A store inside the folder of media would be backed up into itself.
-    private func requireStore(named location: String?, outsideOf media: String) throws(CofferError) {
+    /// A store inside the folder of media would be backed up into itself, and with this device's state its key.
+    private func requireApart(_ media: String, from location: String?) throws(CofferError) {
         let known = try folder.settings()?.store
+        let here = FileManager.default.currentDirectoryPath
+        func chain(_ path: String) -> [FolderIdentity?] {
+            FolderIdentity.chain(of: path.hasPrefix("/") ? path : "\(here)/\(path)")
+        }
+        let chosen = FolderIdentity(path: media)
         for store in [location, known].compactMap({ $0 }) where StoreLocation.isFolder(store) {
-            try requireOutside(media, try StoreLocation.open(store, device: folder).place)
+            let place = try StoreLocation.open(store, device: folder).place
+            try requireOutside(media, place)
+            guard let chosen, chain(place).contains(chosen) else { continue }
+            throw CofferError(
+                .storeInsideSource, "\(place) lies inside \(media), the folder of media. Nothing was imported.",
+                advice: "Name the folder with the media alone, or a store outside of it.")
+        }
+        let state = FolderIdentity(path: folder.path)
+        let holdsState = chosen.map { chain(folder.path).contains($0) } ?? false
+        let isInState = state.map { chain(media).contains($0) } ?? false
+        guard !holdsState, !isInState else {
+            throw CofferError(
+                .storeInsideSource,
+                "\(media) has to do with \(folder.path), where this device keeps key and settings: they must not get into a "
+                    + "backup. Nothing was imported.",
+                advice: "Name the folder with the media alone, or another folder with --state.")
         }
     }
 
     private func prove(
-        _ file: String, _ key: WhatsAppKey, _ scratch: TemporaryFiles
+        _ file: String, _ key: WhatsAppKey, _ space: SealedSpace
     ) throws(CofferError) -> (OpenedDump, ImportedBackup) {
         let dump: OpenedDump
         let free = freeBytes(near: folder.path).map { $0 - min($0, WhatsAppBackups.spareBytes) }
         do {
-            dump = try OpenedDump(file, key: key.root, scratch: scratch, contentBytesMax: free ?? .max)
+            dump = try OpenedDump(file, key: key.root, into: space, contentBytesMax: free ?? .max)
         } catch {
             throw CofferError(error, importing: file, scratch: folder.path)
         }
@@ -159,13 +191,27 @@ extension Device {
         _ proven: ProvenImport, acceptingOlder: Bool = false, ignoringRoom: Bool = false,
         progress: @escaping ProgressHandler
     ) async throws(CofferError) -> ImportSummary {
+        let note = await noteOnAge(of: proven)
         let summary = try await backUp(
             acceptingOlder: acceptingOlder, ignoringRoom: ignoringRoom, progress: progress
         ) { _ throws(CofferError) in
             BackupRun(
                 source: proven.source, leftOut: .nothing, copies: folder.importCopies, knownFiles: importKnownFiles)
         }
-        return ImportSummary(files: proven.backups, backup: summary)
+        return ImportSummary(files: proven.backups, backup: summary, notes: note.map { [$0] } ?? [])
+    }
+
+    /// A word where what was imported last is newer. Whatever cannot be read tells nothing.
+    private func noteOnAge(of proven: ProvenImport) async -> String? {
+        let imports = SourceLocation.imports.text
+        guard let modified = proven.messagesModified, let backup = try? await open(),
+            let last = try? await backup.snapshots().readable.last(where: { $0.source == imports }),
+            let path = String(bytes: DumpPlace.messages, encoding: .utf8),
+            let earlier = try? await backup.list(path, of: .number(last.number)).first, earlier.modified > modified
+        else { return nil }
+        return
+            "These messages are from an older file than those of the last import, snapshot \(last.number), which stays: restore "
+            + "the newer ones with --snapshot \(last.number)."
     }
 }
 
@@ -175,6 +221,19 @@ extension CofferError {
             .ambiguousImport,
             "\(first.file) and \(second.file) would both be \(first.path) in the backup. Nothing was imported.",
             advice: "Import them one after the other, the oldest first: each becomes a snapshot of its own.")
+    }
+
+    fileprivate init(noFileIn folder: String, _ code: Int32) {
+        guard code == EMFILE || code == ENFILE else {
+            self.init(
+                .targetFailed,
+                "\(folder) cannot be written to: \(String(cString: strerror(code))). Nothing was imported.",
+                advice: "Make room there, or name another folder with --state.")
+            return
+        }
+        self.init(
+            .targetFailed, "This program has too many files open. Nothing was imported.",
+            advice: "Allow it more (ulimit -n), and run the command again.")
     }
 
     fileprivate init(_ error: DumpError, importing file: String, scratch: String) {

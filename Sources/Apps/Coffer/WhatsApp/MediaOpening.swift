@@ -12,7 +12,7 @@ public struct OpenedMedia: Sendable, Equatable, Encodable {
     public let output: String?
     /// What its metadata call it, if they are from whoever has the key.
     public let path: String?
-    /// `none`, `confirmed`, `unconfirmed`, `of-another-file`, `damaged-or-wrong-key` or `refused-path`: whether the metadata name it.
+    /// `none`, `confirmed`, `unconfirmed`, `of-another-file`, `damaged-or-wrong-key`, `no-name`, `malformed` or `refused-path`: whether the metadata name it.
     public let naming: String
     public let bytes: UInt64
     /// The very content was in the output folder before.
@@ -48,7 +48,7 @@ public struct OpenedMedia: Sendable, Equatable, Encodable {
     private static func notes(_ outcome: MediaOutcome) -> [String] {
         var notes: [String] = []
         let isOpened = outcome.output != nil
-        let knowsKey = [.confirmed, .unconfirmed, .ofAnotherFile, .refusedPath].contains(outcome.naming)
+        let knowsKey = ![.none, .damagedOrWrongKey].contains(outcome.naming)
         switch outcome.verdict {
         case .damagedOrWrongKey where knowsKey:
             notes.append("The key is right, for it opens the metadata; the file is damaged, or has lost its name.")
@@ -66,6 +66,8 @@ public struct OpenedMedia: Sendable, Equatable, Encodable {
             switch outcome.naming {
             case .ofAnotherFile: notes.append("The metadata beside it are of another file.")
             case .damagedOrWrongKey: notes.append("Its metadata are damaged, or of another key.")
+            case .noName: notes.append("Its metadata tell no name.")
+            case .malformed: notes.append("Its metadata are of this key, and cannot be read all the same.")
             case .refusedPath: notes.append("The path in its metadata leads out of the folder, and was not used.")
             case .none, .confirmed, .unconfirmed: break
             }

@@ -109,6 +109,15 @@ enum KeyPaper {
         return true
     }
 
+    /// Whether a file could be written that is not there yet, before anything is.
+    static func requireNew(_ path: String) throws(CofferError) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        throw CofferError(
+            .notConfirmed, "\(path) is there already, and is not overwritten.",
+            advice: "Name a file that is not there yet.")
+    }
+
     /// Writes a secret to a new file that only its owner may read, whole or not at all.
     static func write(_ secret: some ContiguousBytes, toNew path: String) throws(CofferError) {
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)

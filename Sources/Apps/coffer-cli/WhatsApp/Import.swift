@@ -53,9 +53,14 @@ struct WhatsAppImport: AsyncParsableCommand {
                 proven, acceptingOlder: acceptOlder, ignoringRoom: ignoreRoom, progress: progress)
         }
         if common.json { try Output.json(summary) } else { BackUp.describe(summary.backup) }
+        if !common.json { summary.notes.forEach { Output.note(Output.printable($0)) } }
         await BackUp.describeVaults(common)
         if summary.backup.snapshot.skipped.contains(where: \.isLoss) {
             throw ExitCode(CofferError.Code.sourceIncomplete.exitStatus)
+        }
+        // As with open.
+        guard !summary.files.contains(where: \.isAltered) else {
+            throw ExitCode(CofferError.Code.okPayloadHeaderOrTrailerAltered.exitStatus)
         }
     }
 

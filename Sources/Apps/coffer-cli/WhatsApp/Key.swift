@@ -37,6 +37,7 @@ struct WhatsAppKeyCommand: ParsableCommand {
         guard isWritten || find != nil || isShown else {
             throw ValidationError("The key is shown at a terminal only. Use --digits-to or --key-file-to.")
         }
+        try requireNewFiles()
         var typed =
             try file.map(SecretInput.read) ?? SecretInput.askDigits("WhatsApp's 64-digit key: ", insteadUse: "a file")
         let found = try find.map { try WhatsAppKey.find(wiping: &typed, for: $0) }
@@ -50,6 +51,15 @@ struct WhatsAppKeyCommand: ParsableCommand {
             try key.withKeyFile { file throws(CofferError) in try KeyPaper.write(file, toNew: keyFileTo) }
         }
         try report(found, key)
+    }
+
+    /// Both or none are written.
+    private func requireNewFiles() throws {
+        let files = [digitsTo, keyFileTo].compactMap { $0 }
+        guard Set(files.map { URL(fileURLWithPath: $0).resolvingSymlinksInPath().path }).count == files.count else {
+            throw ValidationError("--digits-to and --key-file-to name the same file. Name two.")
+        }
+        for file in files { try KeyPaper.requireNew(file) }
     }
 
     private static func lines(_ key: WhatsAppKey) -> [String] {

@@ -16,9 +16,15 @@ struct WhatsAppMedia: ParsableCommand {
     func run() throws {
         let key = try options.key()
         var files: [OpenedMedia] = []
-        try key.openMedia(in: folder, to: output) { file in
-            files.append(file)
-            if !options.json { describe(file) }
+        do {
+            try key.openMedia(in: folder, to: output) { file in
+                files.append(file)
+                if !options.json { describe(file) }
+            }
+        } catch {
+            // What is done is done, and must not go unsaid.
+            if options.json, !files.isEmpty { try Output.json(files) }
+            throw error
         }
         if options.json { try Output.json(files) } else { summarise(files) }
         if let worst = WhatsAppOutput.worst(of: files.map(\.exitStatus)) { throw ExitCode(worst) }

@@ -19,7 +19,8 @@ final class OpenFile: DeviceFile {
         unlink(path)
     }
 
-    deinit { close(file) }
+    // Closing what was never opened would change `errno`.
+    deinit { if file >= 0 { close(file) } }
 
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) -> Bool {
         guard let offset = off_t(exactly: offset) else { return false }
@@ -38,5 +39,6 @@ package struct TemporaryFiles: UnnamedFiles {
 
     package init(in folder: String) { self.folder = folder }
 
+    /// nil sets `errno`.
     package func make() -> (any DeviceFile)? { OpenFile(withoutNameIn: folder) }
 }

@@ -33,6 +33,12 @@ package final class OutputFolder {
 
     deinit { close(root) }
 
+    /// What a file is called before it has its name. No other name here may look so, or the next run would remove it.
+    fileprivate static func isTemporary(_ name: [UInt8]) -> Bool {
+        guard name.starts(with: temporaryPrefix.utf8) else { return false }
+        return UUID(uuidString: String(decoding: name.dropFirst(temporaryPrefix.utf8.count), as: UTF8.self)) != nil
+    }
+
     package func newFile() throws(OutputError) -> OutputFile { try OutputFile(in: self) }
 
     /// What a run that was killed left half written; what one is writing just now is locked.
@@ -46,7 +52,7 @@ package final class OutputFolder {
         defer { closedir(stream) }
         while let entry = readdir(stream) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            guard name.starts(with: Self.temporaryPrefix.utf8) else { continue }
+            guard Self.isTemporary(name) else { continue }
             let file = openat(root, systemPath(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
             guard file >= 0 else { continue }
             if flock(file, LOCK_EX | LOCK_NB) == 0 { unlinkat(root, systemPath(name), 0) }
@@ -60,11 +66,13 @@ package final class OutputFolder {
         guard folder >= 0 else { throw .failed(systemMessage()) }
         for name in names {
             let name = systemPath(name)
-            let isMade = mkdirat(folder, name, 0o700) == 0 || errno == EEXIST
-            let next = isMade ? openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1
+            let isNew = mkdirat(folder, name, 0o700) == 0
+            let isThere = isNew || errno == EEXIST
+            if isNew { fsync(folder) }
+            let next = isThere ? openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1
             let error = errno
             close(folder)
-            guard next >= 0 else { throw OutputFile.error(error) }
+            guard next >= 0 else { throw OutputFile.error(error, isBelow: true) }
             folder = next
         }
         return folder
@@ -107,6 +115,10 @@ package final class OutputFile {
         at path: [[UInt8]], modifiedSeconds: Int64?
     ) throws(OutputError) -> (path: [UInt8], wasThere: Bool) {
         guard let name = path.last else { throw .place("it has no name") }
+        let isBelow = path.count > 1
+        guard isBelow || !OutputFolder.isTemporary(name) else {
+            throw .place("so are files called that are half written")
+        }
         if let modifiedSeconds {
             var times = [timespec](repeating: timespec(tv_sec: Int(modifiedSeconds), tv_nsec: 0), count: 2)
             futimens(file, &times)
@@ -116,7 +128,7 @@ package final class OutputFile {
         defer { close(target) }
         for number in 1...Self.namesMax {
             let candidate = number == 1 ? name : Self.numbered(name, number)
-            let wasThere = try link(to: candidate, in: target)
+            let wasThere = try link(to: candidate, in: target, isBelow: isBelow)
             guard let wasThere else { continue }
             if !wasThere { fsync(target) }
             return (Array((path.dropLast() + [candidate]).joined(separator: [0x2f])), wasThere)
@@ -125,7 +137,7 @@ package final class OutputFile {
     }
 
     /// - Returns: whether the content was there; nil if something else is.
-    private func link(to name: [UInt8], in target: Int32) throws(OutputError) -> Bool? {
+    private func link(to name: [UInt8], in target: Int32, isBelow: Bool) throws(OutputError) -> Bool? {
         let name = systemPath(name)
         if linkat(folder.root, temporary, target, name, 0) == 0 { return false }
         switch errno {
@@ -135,9 +147,9 @@ package final class OutputFile {
             guard faccessat(target, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 else {
                 return isSame(name, in: target) ? true : nil
             }
-            guard renameat(folder.root, temporary, target, name) == 0 else { throw Self.error(errno) }
+            guard renameat(folder.root, temporary, target, name) == 0 else { throw Self.error(errno, isBelow: isBelow) }
             return false
-        default: throw Self.error(errno)
+        default: throw Self.error(errno, isBelow: isBelow)
         }
     }
 
@@ -169,8 +181,10 @@ package final class OutputFile {
         return name[..<dot] + mark + name[dot...]
     }
 
-    fileprivate static func error(_ code: Int32) -> OutputError {
+    /// - Parameter isBelow: a folder in the output folder is not as that is; the other files are not in its way.
+    fileprivate static func error(_ code: Int32, isBelow: Bool) -> OutputError {
         switch code {
+        case EACCES, EPERM, EROFS, EXDEV: isBelow ? .place(systemMessage(code)) : .failed(systemMessage(code))
         case ENAMETOOLONG, ELOOP, ENOTDIR, EILSEQ, EINVAL, EEXIST, EISDIR: .place(systemMessage(code))
         default: .failed(systemMessage(code))
         }

@@ -30,7 +30,9 @@ package final class ImportedSource: BackupSource, @unchecked Sendable {
     private static let slash = UInt8(ascii: "/")
 
     package let label: String
-    private let files: [ImportedFile]
+    /// By their folder, in order.
+    private let files: [[UInt8]: [ImportedFile]]
+    private let filesByPath: [[UInt8]: ImportedFile]
     private let media: FolderSource?
 
     /// - Parameters:
@@ -38,12 +40,14 @@ package final class ImportedSource: BackupSource, @unchecked Sendable {
     ///   - media: nil if there is none.
     package init(label: String, files: [ImportedFile], media: String?) throws(SourceError) {
         self.label = label
-        self.files = files.sorted { $0.path.lexicographicallyPrecedes($1.path) }
+        let sorted = files.sorted { $0.path.lexicographicallyPrecedes($1.path) }
+        self.files = Dictionary(grouping: sorted) { Array($0.path.prefix { $0 != Self.slash }) }
+        filesByPath = Dictionary(sorted.map { ($0.path, $0) }) { first, _ in first }
         self.media = if let media { try FolderSource(path: media) } else { nil }
     }
 
     package func root() throws(SourceError) -> SourceNode {
-        SourceNode(path: [], kind: .directory, metadata: metadata(of: files))
+        SourceNode(path: [], kind: .directory, metadata: metadata(of: Array(filesByPath.values)))
     }
 
     package func children(of directory: SourceNode) throws(SourceError) -> AnySequence<SourceNode> {
@@ -53,15 +57,15 @@ package final class ImportedSource: BackupSource, @unchecked Sendable {
             node.path = inMedia
             return AnySequence(try media.children(of: node).lazy.map(Self.belowMedia))
         }
-        guard directory.path.isEmpty else { return AnySequence(files(in: directory.path).map(node)) }
-        var folders = Self.folders(of: files).map { (path: $0, node: self.directory($0)) }
+        guard directory.path.isEmpty else { return AnySequence((files[directory.path] ?? []).map(node)) }
+        var folders = files.map { (path: $0.key, node: self.directory($0.key, $0.value)) }
         if let media { folders.append((path: Self.mediaName, node: Self.belowMedia(try media.root()))) }
         return AnySequence(folders.sorted { $0.path.lexicographicallyPrecedes($1.path) }.map(\.node))
     }
 
     package func open(_ file: SourceNode, attempt: Int) throws(SourceError) -> any SourceFile {
         if let (media, node) = mediaNode(file) { return try media.open(node, attempt: attempt) }
-        guard let imported = files.first(where: { $0.path == file.path }) else { throw .vanished }
+        guard let imported = filesByPath[file.path] else { throw .vanished }
         if imported.isDatabase, let database = ImportedDatabase(database: imported.content) { return database }
         return ImportedContent(imported.content)
     }
@@ -76,16 +80,8 @@ package final class ImportedSource: BackupSource, @unchecked Sendable {
 
     // MARK: Places
 
-    private func files(in folder: [UInt8]) -> [ImportedFile] {
-        files.filter { $0.path.starts(with: folder + [Self.slash]) }
-    }
-
-    private static func folders(of files: [ImportedFile]) -> Set<[UInt8]> {
-        Set(files.map { Array($0.path.prefix { $0 != slash }) })
-    }
-
-    private func directory(_ path: [UInt8]) -> SourceNode {
-        SourceNode(path: path, kind: .directory, metadata: metadata(of: files(in: path)))
+    private func directory(_ path: [UInt8], _ files: [ImportedFile]) -> SourceNode {
+        SourceNode(path: path, kind: .directory, metadata: metadata(of: files))
     }
 
     private func node(_ file: ImportedFile) -> SourceNode {
@@ -147,7 +143,7 @@ private class ImportedContent: SourceFile {
         return true
     }
 
-    func finish() throws(SourceError) {}
+    func finish() throws(SourceError) { content.letGoOfBuffers() }
 }
 
 /// A database out of another backup. It is nobody's live file, and comes back byte for byte.

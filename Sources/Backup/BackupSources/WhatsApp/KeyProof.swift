@@ -33,8 +33,6 @@ package struct KeyProof {
             throw .unreadable(systemMessage())
         }
         guard let probe = HeadProbe(start: head) else { throw .notABackup }
-        // Without it every key would look wrong.
-        do { _ = try Inflate() } catch { throw .missingLibrary(error) }
         self.handle = handle
         self.probe = probe
     }

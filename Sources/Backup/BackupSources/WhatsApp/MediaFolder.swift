@@ -16,6 +16,10 @@ package struct MediaOutcome: Sendable {
         /// They are about another content: somebody put them beside this file.
         case ofAnotherFile = "of-another-file"
         case damagedOrWrongKey = "damaged-or-wrong-key"
+        /// They are from whoever has the key, and tell no name.
+        case noName = "no-name"
+        /// They are from whoever has the key, and are not what is known of such metadata.
+        case malformed
         /// Their path leads elsewhere than below a folder.
         case refusedPath = "refused-path"
     }
@@ -148,9 +152,11 @@ package struct MediaFolder {
             let text = try? file.bytes(at: 0, count: Int(status.bytes))
         else { return nil }
         do throws(DriveMetadata.Refusal) {
-            guard let claims = MediaClaims(json: try DriveMetadata.open(text, key: key)) else { return nil }
+            let json = try DriveMetadata.open(text, key: key)
+            outcome.naming = .malformed
+            guard let claims = MediaClaims(json: json) else { return nil }
             outcome.claimedPath = claims.pathText
-            outcome.naming = claims.path == nil ? .refusedPath : .unconfirmed
+            outcome.naming = claims.pathText == nil ? .noName : claims.path == nil ? .refusedPath : .unconfirmed
             return claims
         } catch {
             if case .missingLibrary(let error) = error { throw .missingLibrary(error) }

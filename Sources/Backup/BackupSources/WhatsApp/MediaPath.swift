@@ -9,6 +9,16 @@ struct MediaClaims {
         let name: String?
         let md5Hash: String?
         let updateTime: String?
+
+        private enum Keys: String, CodingKey { case name, md5Hash, updateTime }
+
+        /// What is no text counts as not there.
+        init(from decoder: any Decoder) throws {
+            let fields = try decoder.container(keyedBy: Keys.self)
+            name = try? fields.decode(String.self, forKey: .name)
+            md5Hash = try? fields.decode(String.self, forKey: .md5Hash)
+            updateTime = try? fields.decode(String.self, forKey: .updateTime)
+        }
     }
 
     /// The path's names; nil if they do not stay below a folder.

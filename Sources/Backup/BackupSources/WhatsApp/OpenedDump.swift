@@ -1,5 +1,4 @@
-package import BackupEngine
-import CCofferSystem
+import BackupEngine
 package import Crypt15
 import Foundation
 package import Primitives
@@ -25,23 +24,20 @@ package struct OpenedDump {
     package let modifiedSeconds: Int64
     package let modifiedNanoseconds: UInt32
 
-    /// - Parameter scratch: where files without names are made.
+    /// - Parameter space: where its content is put.
     package init(
-        _ path: String, key: RootKey, scratch: any UnnamedFiles, contentBytesMax: UInt64
+        _ path: String, key: RootKey, into space: SealedSpace, contentBytesMax: UInt64
     ) throws(DumpError) {
         guard let handle = FileHandleOwner(systemPath(Array(path.utf8)), followingLink: true),
             let status = FileStatus.of(handle.file)
         else { throw .unreadable(systemMessage()) }
         guard status.type == S_IFREG else { throw .unreadable("it is no file") }
-        guard let file = scratch.make() else { throw .noScratch }
-        let content = SealedFile(file)
+        let content = SealedFile(space)
         let reader: BackupReader
         do { reader = try BackupReader(key: key, contentBytesMax: contentBytesMax) } catch {
             throw .missingLibrary(error)
         }
-        var search = SchemaSearch()
         func take(_ bytes: UnsafeRawBufferPointer) throws(DumpError) {
-            search.feed(bytes)
             do { try content.append(bytes) } catch { throw .noScratch }
         }
         let failure = try readWhole(handle.file, pieceBytes: Self.pieceBytes) { piece throws(DumpError) in
@@ -53,7 +49,8 @@ package struct OpenedDump {
         guard reading.isWhole else { throw .refused(reading) }
         do { try content.endWriting() } catch { throw .noScratch }
         self.content = content
-        hasMessages = reading.content == .sqlite && search.hasMessages
+        hasMessages = reading.content == .sqlite && SchemaSearch.hasMessages(in: content)
+        content.letGoOfBuffers()
         modifiedSeconds = status.modified.seconds
         modifiedNanoseconds = status.modified.nanoseconds
     }
@@ -69,6 +66,9 @@ package struct DumpPlace: Equatable, Sendable {
         /// Contacts, settings, stickers …
         case other
     }
+
+    /// Where the messages lie, whatever their file is called.
+    package static let messages = Array("Databases/msgstore.db".utf8)
 
     /// Of `Backups`, whatever tables they have.
     private static let otherDatabases: Set = [
@@ -94,35 +94,10 @@ package struct DumpPlace: Equatable, Sendable {
         {
             // Under one path, whatever the file is called, so that the next one is stored as what has changed since.
             kind = .full
-            path = Array("Databases/msgstore.db".utf8)
+            path = Self.messages
         } else {
             kind = .other
             path = Array("Backups/\(stem)".utf8)
         }
-    }
-}
-
-/// Looks for the statement that makes the table of messages, which SQLite keeps in a database as it was written.
-private struct SchemaSearch {
-    private static let statements: [[UInt8]] = [
-        Array("CREATE TABLE message(".utf8), Array("CREATE TABLE message (".utf8),
-        Array("CREATE TABLE \"message\"".utf8),
-    ]
-    private static let overlapBytes = 32
-
-    private(set) var hasMessages = false
-    /// The end of the piece before, in which a statement may have begun.
-    private var end: [UInt8] = []
-
-    mutating func feed(_ bytes: UnsafeRawBufferPointer) {
-        guard !hasMessages else { return }
-        let seam = end + bytes.prefix(Self.overlapBytes)
-        hasMessages = seam.withUnsafeBytes(Self.isThere) || Self.isThere(bytes)
-        end = Array((end + bytes.suffix(Self.overlapBytes)).suffix(Self.overlapBytes))
-    }
-
-    private static func isThere(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard let base = bytes.baseAddress else { return false }
-        return statements.contains { coffer_holds(base, bytes.count, $0, $0.count) != 0 }
     }
 }
