@@ -28,6 +28,23 @@ class SixtyFourDigitKey(Session):
         self.compare(source, self.folder / "Restored")
         self.assertIn("all sound", self.coffer("verify", "--deep"))
 
+    def test_the_device_s_own_folder_with_its_key_is_never_saved(self):
+        home = self.folder / "home"
+        state = home / ".local/state/coffer"
+        state.parent.mkdir(parents=True)
+        (home / "letter.txt").write_text("dear all\n")
+        (home / ".local/state/other").write_text("not Coffer's\n")
+        # Under another name, as through a link on the way.
+        (self.folder / "to-state").symlink_to(state.parent)
+        named = ("--state", self.folder / "to-state/coffer")
+        self.coffer("enable", home, "--to", "cloud", "--key", "--key-file", "key.txt", *named)
+        for _ in range(2):
+            self.coffer("backup", *named)
+        self.assertTrue((state / "key").exists())
+        self.coffer("restore", "--from", "cloud", "--key-file", "key.txt", "Restored", device="new-phone")
+        restored = sorted(str(path.relative_to(self.folder / "Restored")) for path in (self.folder / "Restored").rglob("*"))
+        self.assertEqual(restored, [".local", ".local/state", ".local/state/other", "letter.txt"])
+
     def test_the_independent_reader_extracts_what_the_program_wrote(self):
         source = self.make_chats(megabytes=4)
         self.enabled(source)

@@ -119,7 +119,7 @@ extension Device {
 
     private func source(of snapshot: Snapshot) -> (any BackupSource)? {
         guard let settings = try? enabledSettings(), settings.source == snapshot.source else { return nil }
-        return try? SourceLocation(settings.source).open()
+        return try? SourceLocation(settings.source).open(without: folder)
     }
 
     /// Where it is elsewhere is noted, so that the next run finds it if this one is killed.

@@ -77,11 +77,13 @@ enum SourceLocation: Equatable {
     }
 
     /// The source that a backup reads.
-    func open() throws(CofferError) -> any BackupSource {
+    ///
+    /// - Parameter device: the device's own folder, which never goes into a backup.
+    func open(without device: DeviceFolder) throws(CofferError) -> any BackupSource {
         do throws(SourceError) {
             switch self {
-            case .folder(let path): return try FolderSource(path: path)
-            case .whatsApp(let path): return try WhatsAppSource(path: path, label: text)
+            case .folder(let path): return try FolderSource(path: path, apart: device.path)
+            case .whatsApp(let path): return try WhatsAppSource(path: path, label: text, apart: device.path)
             case .imports: throw .noSource(text)
             }
         } catch {

@@ -53,7 +53,8 @@ public struct Device: Sendable {
         try await backUp(acceptingOlder: acceptingOlder, ignoringRoom: ignoringRoom, progress: progress) {
             settings throws(CofferError) in
             BackupRun(
-                source: try SourceLocation(settings.source).open(), leftOut: settings.leftOut ?? .nothing,
+                source: try SourceLocation(settings.source).open(without: folder),
+                leftOut: settings.leftOut ?? .nothing,
                 copies: folder.copies, knownFiles: knownFiles)
         }
     }

@@ -119,7 +119,7 @@ extension Device {
     private func survey(_ settings: DeviceSettings) throws(CofferError) -> SelectionStatus {
         let leftOut = settings.leftOut ?? .nothing
         let selection = try leftOut.selection()
-        let source = try SourceLocation(settings.source).open()
+        let source = try SourceLocation(settings.source).open(without: folder)
         let survey: SelectionSurvey
         do {
             survey = try SelectionSurvey.run(source, selection)

@@ -10,11 +10,16 @@ import Foundation
 package struct FolderSource: BackupSource {
     package let label: String
     private let base: [UInt8]
+    private let apart: FileStatus?
 
-    /// - Parameter label: what stands in the snapshot; nil for the path.
-    package init(path: String, label: String? = nil) throws(SourceError) {
+    /// - Parameters:
+    ///   - label: what stands in the snapshot; nil for the path.
+    ///   - apart: a folder that is no part of the source, wherever it lies and under whatever name: the device's own, which
+    ///     holds the backup's key.
+    package init(path: String, label: String? = nil, apart: String? = nil) throws(SourceError) {
         self.label = label ?? path
         base = Array(path.utf8)
+        self.apart = apart.flatMap { FileStatus.ofLink(systemPath(Array("\($0)/.".utf8))) }
         guard let status = FileStatus.ofLink(systemPath(base + Array("/.".utf8))), status.type == S_IFDIR
         else { throw .noSource(self.label) }
     }
@@ -112,6 +117,7 @@ package struct FolderSource: BackupSource {
                 mode: 0, owner: 0, group: 0, modifiedSeconds: 0, modifiedNanoseconds: 0, attributes: [])
             return SourceNode(path: path, kind: .unreadable, metadata: unknown)
         }
+        if let apart, status.device == apart.device, status.inode == apart.inode { return nil }
         return SourceNode(
             path: path, kind: kind(of: status, systemPath), metadata: status.metadata([]), version: status.version,
             dataBytes: status.dataBytes)

@@ -15,9 +15,10 @@ package struct WhatsAppSource: BackupSource {
     /// - Parameters:
     ///   - path: the folder that `WhatsAppFolder.find` found.
     ///   - label: what stands in the snapshot.
-    package init(path: String, label: String) throws(SourceError) {
+    ///   - apart: as in `FolderSource`.
+    package init(path: String, label: String, apart: String? = nil) throws(SourceError) {
         guard WhatsAppFolder.isWhatsApp(path) else { throw .noSource(label) }
-        folder = try FolderSource(path: path, label: label)
+        folder = try FolderSource(path: path, label: label, apart: apart)
         superseded = Self.superseded(in: folder, Array(path.utf8))
     }
 
