@@ -55,7 +55,7 @@ extension Device {
         // The person changed their mind: nobody else would erase what the other fleet may have got.
         if let pending, pending != Array(text.utf8) { try await erasePending(settings) }
         try folder.write(OtherFleet.next, Array(text.utf8))
-        settings.fleetChange = DeviceSettings.FleetChange(signIn: signIn)
+        settings.fleetChange = DeviceSettings.FleetChange(signIn: signIn, isVersion: isNewer)
         settings.mayBeRegistered = true
         try folder.save(settings)
         guard isNewer else {
@@ -97,7 +97,7 @@ extension Device {
         }
         try await erasePending(settings)
         folder.delete(OtherFleet.next)
-        settings.fleetChange = DeviceSettings.FleetChange(signIn: nil)
+        settings.fleetChange = DeviceSettings.FleetChange(signIn: nil, isVersion: false)
         try folder.save(settings)
         try await name(nil, settings, backup)
         let notes = try await leaveFleet()
@@ -174,13 +174,21 @@ extension Device {
         settings.signIn = settings.fleetChange?.signIn
         settings.protections = fleet == nil ? [.sixtyFourDigitKey] : settings.protections.filter { $0 != .password }
         if fleet != nil { settings.protections.append(.password) }
-        if let old, let fleet, try Self.isSameFleet(old, fleet) {
+        // By what was begun: cut right here before, this device's file is the new one already.
+        let isVersion = if let noted = settings.fleetChange?.isVersion { noted } else { try isVersion(of: old, fleet) }
+        if isVersion {
             settings.fleetChange?.isNamed = true
         } else {
             settings.fleetChange = nil
         }
         try folder.save(settings)
         folder.delete(OtherFleet.next)
+    }
+
+    /// Of a change that a program began which did not note it.
+    private func isVersion(of old: [UInt8]?, _ fleet: String?) throws(CofferError) -> Bool {
+        guard let old, let fleet else { return false }
+        return try Self.isSameFleet(old, fleet)
     }
 
     /// A change that was cut after the store had named the fleet, before this device had.

@@ -51,6 +51,8 @@ extension DeviceSettings {
     struct FleetChange: Codable, Equatable, Sendable {
         /// At the fleet of the file `next-fleet.toml`; nil if the backup is to have none.
         var signIn: SignIn?
+        /// Whether it is to a newer version of the same fleet.
+        var isVersion: Bool?
         /// Set where the store names a newer version of the same fleet already, whose vaults have yet to get the registration.
         var isNamed: Bool?
     }
