@@ -86,10 +86,11 @@ private struct SenderRun {
         let start = Clock.now()
         while answered < requests.count {
             let now = Clock.now()
-            while next < requests.count, let connection = idle.last {
+            while next < requests.count, let connection = idle.first {
                 let due = gap == 0 ? now : start + UInt64(next) * gap
                 if due > now { break }
-                idle.removeLast()
+                // In turn, so that none waits until the vault closes it.
+                idle.removeFirst()
                 try send(on: connection, due: due)
             }
             try receive(waitMilliseconds: wait(start))
