@@ -56,20 +56,26 @@ extension CofferError {
         case .denied(let name):
             self.init(
                 .storeFailed, "\(place) does not allow access to \(name).",
-                advice: StoreLocation.isFolder(place)
-                    ? "Check the permissions of the folder. Nothing was changed."
-                    : "Check what your key may do there, and that it is the key of this bucket. Nothing was changed.")
+                advice: (Self.account(of: place)?.deniedAdvice ?? "Check the permissions of the folder.")
+                    + " Nothing was changed.")
         case .credentials(let detail):
+            let account = Self.account(of: place)
+            let variables = account.map {
+                ", or renew \($0.environment.name) and \($0.environment.secret) in the environment"
+            }
             self.init(
-                .storeSignIn, "\(place) does not accept this device's key (\(detail)). Earlier backups are untouched.",
-                advice:
-                    "Run coffer store login, or renew AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment.")
+                .storeSignIn,
+                "\(place) does not accept this device's \(account?.what ?? "sign-in") (\(detail)). Earlier backups are untouched.",
+                advice: "Run coffer store login\(variables ?? "").")
         case .failed(let detail):
             self.init(
                 .storeFailed, "\(place) failed: \(detail).",
                 advice: "Check that the place is there and try again. Earlier backups are untouched.")
         }
     }
+
+    /// - Parameter place: as stores name themselves.
+    private static func account(of place: String) -> StoreAccount? { (try? StoreLocation(place))?.account }
 
     init(keyReplacedIn place: String) {
         self.init(

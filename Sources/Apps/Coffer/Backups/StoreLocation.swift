@@ -1,21 +1,25 @@
 import BackupEngine
 import ObjectStores
+import Primitives
 
-/// Where a store lies, as a person writes it: a folder's path, `file:` and the path, or `s3:` and the URL of a bucket.
+/// Where a store lies, as a person writes it: a folder's path, or an address that begins with its kind.
 enum StoreLocation {
-    private static let schemes = ["webdav", "gdrive", "icloud", "rclone", "http", "https"]
+    /// Perhaps with `file:` before it.
+    case folder(path: String)
+    case s3(S3Address)
 
-    /// - Parameter device: knows who signs in at the store.
-    static func open(
-        _ text: String, limit: TransferLimit? = nil, device: DeviceFolder
-    ) throws(CofferError) -> any ObjectStore {
-        if let address = try bucket(text) {
-            let credentials = try StoreSignIns(device).credentials(for: address)
-            return (limit ?? .off).applied(to: S3Store(S3Client(address, credentials, now: secondsSince1970)))
+    /// What begins so is no folder.
+    private static let kinds = [S3Address.scheme]
+    private static let unsupportedKinds = ["webdav", "gdrive", "icloud", "rclone", "http", "https"]
+
+    init(_ text: String) throws(CofferError) {
+        if text.hasPrefix(S3Address.scheme) {
+            do { self = .s3(try S3Address(text)) } catch { throw CofferError(error) }
+            return
         }
-        if let scheme = schemes.first(where: { text.hasPrefix("\($0):") }) {
+        if let kind = Self.unsupportedKinds.first(where: { text.hasPrefix("\($0):") }) {
             throw CofferError(
-                .unsupportedStore, "Stores of the kind \(scheme): are not supported yet.",
+                .unsupportedStore, "Stores of the kind \(kind): are not supported yet.",
                 advice: "Name a folder, for example one that your cloud's own program keeps in step, or a bucket: "
                     + "s3:https://HOST/BUCKET/PREFIX.")
         }
@@ -23,46 +27,55 @@ enum StoreLocation {
         guard !path.isEmpty else {
             throw CofferError(.unsupportedStore, "The store has no name.", advice: "Name a folder.")
         }
-        return (limit ?? .off).applied(to: FolderStore(path: path))
+        self = .folder(path: path)
     }
 
-    /// The path from the root, so that a later run from elsewhere means the same place; of a bucket the one text for it.
-    static func absolute(_ text: String, in workingFolder: String) throws(CofferError) -> String {
-        if let address = try bucket(text) { return address.text }
-        let path = text.hasPrefix("file:") ? String(text.dropFirst("file:".count)) : text
-        return path.hasPrefix("/") || text.firstIndex(of: ":") != nil ? text : "\(workingFolder)/\(path)"
+    /// Whose it is, and how this device gets in; nil where nobody signs in.
+    var account: StoreAccount? {
+        switch self {
+        case .folder: nil
+        case .s3(let address): StoreAccount(address)
+        }
+    }
+
+    /// - Parameter device: knows who signs in at the store.
+    func open(device: DeviceFolder) throws(CofferError) -> any ObjectStore {
+        switch self {
+        case .folder(let path): FolderStore(path: path)
+        case .s3(let address):
+            S3Store(S3Client(address, try StoreSignIns(device).s3Credentials(for: address), now: secondsSince1970))
+        }
+    }
+
+    /// As somebody who is about to sign in.
+    ///
+    /// - Throws: if it cannot be the name or the secret of such a store.
+    func store(signingIn name: String, _ secret: SecretBytes) throws(CofferError) -> any ObjectStore {
+        switch self {
+        case .folder(let path): FolderStore(path: path)
+        case .s3(let address):
+            S3Store(S3Client(address, try S3Credentials(signingIn: name, secret), now: secondsSince1970))
+        }
+    }
+
+    static func open(
+        _ text: String, limit: TransferLimit? = nil, device: DeviceFolder
+    ) throws(CofferError) -> any ObjectStore {
+        (limit ?? .off).applied(to: try StoreLocation(text).open(device: device))
     }
 
     /// Whether it lies in this machine's file system.
-    static func isFolder(_ text: String) -> Bool { !text.hasPrefix(S3Address.scheme) }
+    static func isFolder(_ text: String) -> Bool { !kinds.contains { text.hasPrefix($0) } }
 
-    /// Nil if it is something else.
-    static func bucket(_ text: String) throws(CofferError) -> S3Address? {
-        guard text.hasPrefix(S3Address.scheme) else { return nil }
-        do { return try S3Address(text) } catch {
-            throw CofferError(
-                .unsupportedStore, error.words,
-                advice:
-                    "The form is s3:https://HOST/BUCKET/PREFIX, with ?region=REGION if it is needed (Docs/Stores.md).")
+    /// The path from the root, so that a later run from elsewhere means the same place; of other kinds the one text for it.
+    static func absolute(_ text: String, in workingFolder: String) throws(CofferError) -> String {
+        guard isFolder(text) else {
+            switch try StoreLocation(text) {
+            case .folder(let path): return path
+            case .s3(let address): return address.text
+            }
         }
-    }
-}
-
-extension S3Address.Malformed {
-    /// Without the text itself, in which a key may stand.
-    fileprivate var words: String {
-        switch self {
-        case .notAnAddress: "This is not the address of a bucket."
-        case .hasCredentials:
-            "The address holds a name or a key, which do not belong there: they would be shown and kept. Nothing was kept. If it was "
-                + "a secret key, others may have seen it in this command."
-        case .notEncrypted:
-            "The address begins with http:, which anyone on the way can read and change. That is for this machine alone."
-        case .noBucket: "The address names no bucket."
-        case .badBucket: "The bucket's name has 3 to 63 small letters, digits, dots and hyphens."
-        case .badPrefix:
-            "What follows the bucket may have letters, digits and -._~ between single slashes, and no part that is . or .. alone."
-        case .unknownOption(let name): "The address has an option \(name), which is unknown or has no such value."
-        }
+        let path = text.hasPrefix("file:") ? String(text.dropFirst("file:".count)) : text
+        return path.hasPrefix("/") || text.firstIndex(of: ":") != nil ? text : "\(workingFolder)/\(path)"
     }
 }

@@ -1,10 +1,11 @@
+import BackupEngine
 import BackupFormat
 import ByteCoding
 import Foundation
 import ObjectStores
 import Primitives
 
-/// Who this device is at which bucket. Secrets lie in the keychain, or each in a file of its own that only its owner may read; the
+/// Who this device is at which store. Secrets lie in the keychain, or each in a file of its own that only its owner may read; the
 /// list of them holds none.
 struct StoreSignIns {
     private static let fileName = "store-sign-ins.json"
@@ -13,37 +14,53 @@ struct StoreSignIns {
     init(_ folder: DeviceFolder) { self.folder = folder }
 
     struct Entry: Codable, Equatable {
-        var accessKeyID: String
+        /// Public: an access key's ID, a user's name.
+        var name: String
         var storage: KeyStorage
+
+        init(name: String, storage: KeyStorage) {
+            self.name = name
+            self.storage = storage
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case name, storage
+            /// As buckets alone had it.
+            case accessKeyID
+        }
+
+        init(from decoder: any Decoder) throws {
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            name =
+                try values.decodeIfPresent(String.self, forKey: .name)
+                ?? values.decode(String.self, forKey: .accessKeyID)
+            storage = try values.decode(KeyStorage.self, forKey: .storage)
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var values = encoder.container(keyedBy: CodingKeys.self)
+            try values.encode(name, forKey: .name)
+            try values.encode(storage, forKey: .storage)
+        }
     }
 
-    /// From the environment, as other programs have it, else as it was signed in.
-    func credentials(for address: S3Address) throws(CofferError) -> S3Credentials {
-        if let found = Self.environmentCredentials() { return found }
-        guard let entry = try entries()[address.account] else {
+    /// As it was signed in.
+    func kept(for account: StoreAccount) throws(CofferError) -> (name: String, secret: SecretBytes) {
+        let entries = try entries()
+        guard let name = account.names.first(where: { entries[$0] != nil }), let entry = entries[name] else {
             throw CofferError(
-                .storeSignIn, "This device has no key for \(address.account). Nothing was read or written.",
-                advice: "Run coffer store login \(address.text), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+                .storeSignIn,
+                "This device has no \(account.what) for \(account.names[0]). Nothing was read or written.",
+                advice: "Run coffer store login \(account.store), or set \(account.environment.name) and "
+                    + "\(account.environment.secret).")
         }
-        let secret = try entry.storage.load(
-            item: Self.item(address.account), fileName: Self.secretFile(address.account), from: folder)
+        let secret = try entry.storage.load(item: Self.item(name), fileName: Self.secretFile(name), from: folder)
         guard let secret else {
             throw CofferError(
-                .storeSignIn, "The key for \(address.account) is not where this device keeps it any more.",
-                advice: "Run coffer store login \(address.text) again. The backups are not affected.")
+                .storeSignIn, "The \(account.what) for \(name) is not where this device keeps it any more.",
+                advice: "Run coffer store login \(account.store) again. The backups are not affected.")
         }
-        return S3Credentials(accessKeyID: entry.accessKeyID, secretKey: secret)
-    }
-
-    static func environmentCredentials() -> S3Credentials? {
-        let environment = ProcessInfo.processInfo.environment
-        guard let id = environment["AWS_ACCESS_KEY_ID"], let secret = environment["AWS_SECRET_ACCESS_KEY"],
-            !id.isEmpty, !secret.isEmpty
-        else { return nil }
-        let token = environment["AWS_SESSION_TOKEN"].flatMap { $0.isEmpty ? nil : $0 }
-        return S3Credentials(
-            accessKeyID: id, secretKey: SecretBytes(copying: Array(secret.utf8)),
-            sessionToken: token.map { SecretBytes(copying: Array($0.utf8)) })
+        return (entry.name, secret)
     }
 
     func entries() throws(CofferError) -> [String: Entry] {
@@ -56,13 +73,14 @@ struct StoreSignIns {
         return entries
     }
 
-    func save(_ credentials: S3Credentials, for account: String) throws(CofferError) {
+    /// - Parameter account: what the secret belongs to.
+    func save(_ name: String, _ secret: SecretBytes, for account: String) throws(CofferError) {
         var entries = try entries()
         // Where the secret lay before, none is left.
         try remove(account, from: &entries)
         let storage = try KeyStorage.save(
-            credentials.secretKey, item: Self.item(account), fileName: Self.secretFile(account), in: folder)
-        entries[account] = Entry(accessKeyID: credentials.accessKeyID, storage: storage)
+            secret, item: Self.item(account), fileName: Self.secretFile(account), in: folder)
+        entries[account] = Entry(name: name, storage: storage)
         try write(entries)
     }
 
@@ -97,61 +115,71 @@ struct StoreSignIns {
 }
 
 extension Device {
-    /// What this device knows of a bucket's account.
+    /// What this device knows of an account at a store.
     public struct StoreSignIn: Codable, Equatable, Sendable {
-        /// The bucket's URL.
+        /// What it belongs to: the URL of a bucket, or of a folder on a server.
         public let store: String
-        public let accessKeyID: String
+        /// An access key's ID, or a user's name.
+        public let name: String
         /// `file` or `secret-service`.
         public let keptIn: String
     }
 
-    /// Keeps the key of a bucket on this device, once the bucket has accepted it.
+    /// What a person is asked for, to sign in at a store.
+    public struct StoreSignInForm: Equatable, Sendable {
+        /// `Access key ID`
+        public let name: String
+        /// `Secret access key`
+        public let secret: String
+    }
+
+    public func signInForm(for location: String) throws(CofferError) -> StoreSignInForm {
+        let account = try requireAccount(location).account
+        return StoreSignInForm(name: account.nameWords, secret: account.secretWords)
+    }
+
+    /// Keeps what opens a store on this device, once the store has accepted it.
     ///
     /// - Parameters:
     ///   - location: the store; every prefix of a bucket has the same key.
-    ///   - secret: the secret access key; it is wiped.
-    public func signIn(
-        to location: String, accessKeyID: String, wiping secret: inout [UInt8]
-    ) async throws(CofferError) {
-        let secretKey = SecretBytes(wiping: &secret)
-        let address = try requireBucket(location)
-        let isPlain = accessKeyID.utf8.allSatisfy { (0x21...0x7e).contains($0) && $0 != 0x2f && $0 != 0x2c }
-        guard (1...256).contains(accessKeyID.utf8.count), isPlain, secretKey.count > 0 else {
-            throw CofferError(
-                .storeSignIn, "This is not the key of a bucket. Nothing was kept.",
-                advice: "It has two parts: the access key ID, and the secret access key.")
-        }
-        let credentials = S3Credentials(accessKeyID: accessKeyID, secretKey: secretKey)
-        let store = S3Store(S3Client(address, credentials, now: secondsSince1970))
+    ///   - name: an access key's ID, or a user's name.
+    ///   - secret: what belongs to the name; it is wiped.
+    public func signIn(to location: String, name: String, wiping secret: inout [UInt8]) async throws(CofferError) {
+        let secret = SecretBytes(wiping: &secret)
+        let (place, account) = try requireAccount(location)
+        let store = try place.store(signingIn: name, secret)
         do { _ = try await store.list(.keyring) } catch { throw CofferError(error, place: store.place) }
         let lock = try folder.lock(creating: true)
         defer { lock.release() }
-        try StoreSignIns(folder).save(credentials, for: address.account)
+        try StoreSignIns(folder).save(name, secret, for: account.names[0])
     }
 
-    /// Forgets the key of a bucket.
+    /// Forgets what opens a store.
     public func signOut(of location: String) throws(CofferError) {
-        let address = try requireBucket(location)
-        guard try StoreSignIns(folder).remove(address.account) else {
+        let account = try requireAccount(location).account
+        let lock = try folder.lock()
+        defer { lock.release() }
+        guard try StoreSignIns(folder).remove(account.names[0]) else {
             throw CofferError(
-                .storeSignIn, "This device has no key for \(address.account).",
+                .storeSignIn, "This device has no \(account.what) for \(account.names[0]).",
                 advice: "`coffer store list` shows what it has.")
         }
     }
 
     public func storeSignIns() throws(CofferError) -> [StoreSignIn] {
         try StoreSignIns(folder).entries().sorted { $0.key < $1.key }.map {
-            StoreSignIn(store: $0.key, accessKeyID: $0.value.accessKeyID, keptIn: $0.value.storage.rawValue)
+            StoreSignIn(store: $0.key, name: $0.value.name, keptIn: $0.value.storage.rawValue)
         }
     }
 
-    private func requireBucket(_ location: String) throws(CofferError) -> S3Address {
-        guard let address = try StoreLocation.bucket(location) else {
+    private func requireAccount(
+        _ location: String
+    ) throws(CofferError) -> (place: StoreLocation, account: StoreAccount) {
+        let place = try StoreLocation(location)
+        guard let account = place.account else {
             throw CofferError(
-                .unsupportedStore, "A folder needs no sign-in.",
-                advice: "Name a bucket: s3:https://HOST/BUCKET.")
+                .unsupportedStore, "A folder needs no sign-in.", advice: "Name a bucket: s3:https://HOST/BUCKET.")
         }
-        return address
+        return (place, account)
     }
 }

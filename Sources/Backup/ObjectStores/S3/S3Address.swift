@@ -17,15 +17,21 @@ package struct S3Address: Equatable, Sendable {
         case badBucket
         case badPrefix
         case unknownOption(String)
+
+        fileprivate init(_ error: StoreURL.Malformed) {
+            switch error {
+            case .notAnAddress: self = .notAnAddress
+            case .hasCredentials: self = .hasCredentials
+            case .notEncrypted: self = .notEncrypted
+            }
+        }
     }
 
     package static let scheme = "s3:"
     private static let defaultRegion = "us-east-1"
 
-    /// `https` or `http`
     private let transport: String
-    /// In small letters, with the port unless it is the usual one.
-    package let host: String
+    private let host: String
     package let bucket: String
     /// Without `/` at either end; may be empty.
     package let prefix: String
@@ -35,21 +41,14 @@ package struct S3Address: Equatable, Sendable {
 
     package init(_ text: String) throws(Malformed) {
         guard text.hasPrefix(Self.scheme) else { throw .notAnAddress }
-        let url = text.dropFirst(Self.scheme.count)
-        guard let mark = url.firstRange(of: "://") else { throw .notAnAddress }
-        transport = url[..<mark.lowerBound].lowercased()
-        guard transport == "https" || transport == "http", !url.contains("#") else { throw .notAnAddress }
-        let halves = url[mark.upperBound...].split(
-            separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        let parts = (halves.first ?? "").split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard let authority = parts.first, !authority.contains("@") else { throw .hasCredentials }
-        host = try Self.host(authority, transport)
-        guard transport == "https" || Self.isThisMachine(host) else { throw .notEncrypted }
-        guard parts.count > 1, !parts[1].isEmpty else { throw .noBucket }
-        bucket = parts[1]
+        let url: StoreURL
+        do { url = try StoreURL(text.dropFirst(Self.scheme.count)) } catch { throw Malformed(error) }
+        (transport, host) = (url.transport, url.host)
+        guard let bucket = url.parts.first, !bucket.isEmpty else { throw .noBucket }
+        self.bucket = bucket
         guard Self.isBucket(bucket) else { throw .badBucket }
-        prefix = try Self.prefix(Array(parts.dropFirst(2)))
-        let options = try Self.options(halves.count > 1 ? halves[1] : "")
+        prefix = try Self.prefix(Array(url.parts.dropFirst()))
+        let options = try Self.options(url.query ?? "")
         region = options.region ?? Self.region(of: host) ?? Self.defaultRegion
         // A certificate for *.HOST does not cover a bucket's name with dots.
         let usual: Style = host.hasSuffix(".amazonaws.com") && !bucket.contains(".") ? .host : .path
@@ -59,7 +58,7 @@ package struct S3Address: Equatable, Sendable {
 
     /// One text for one place.
     package var text: String {
-        var text = "\(Self.scheme)\(transport)://\(host)/\(bucket)"
+        var text = "\(Self.scheme)\(account)"
         if !prefix.isEmpty { text += "/\(prefix)" }
         var options: [String] = []
         if region != Self.region(of: host) ?? Self.defaultRegion { options.append("region=\(region)") }
@@ -81,40 +80,11 @@ package struct S3Address: Equatable, Sendable {
 
     func key(_ name: String) -> String { prefix.isEmpty ? name : "\(prefix)/\(name)" }
 
-    func url(_ path: String, query: String) -> String {
+    func requestURL(_ path: String, query: String) -> String {
         "\(transport)://\(requestHost)\(path)" + (query.isEmpty ? "" : "?\(query)")
     }
 
     // MARK: Parts
-
-    private static func host(_ authority: String, _ transport: String) throws(Malformed) -> String {
-        let usualPort = transport == "https" ? ":443" : ":80"
-        var host = authority.lowercased()
-        if host.hasSuffix(usualPort) { host.removeLast(usualPort.count) }
-        let name = withoutPort(host)
-        let port = host.dropFirst(name.count)
-        let isName = name.utf8.allSatisfy { isLetterOrDigit($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") }
-        let isIPv6 =
-            name.hasPrefix("[") && name.hasSuffix("]")
-            && name.dropFirst().dropLast().allSatisfy {
-                $0.isHexDigit || $0 == ":" || $0 == "."
-            }
-        guard !name.isEmpty, isName || isIPv6, port.isEmpty || UInt16(port.dropFirst()) != nil
-        else { throw .notAnAddress }
-        return host
-    }
-
-    private static func withoutPort(_ host: String) -> String {
-        if let end = host.firstIndex(of: "]") { return String(host[...end]) }
-        return String(host.prefix { $0 != ":" })
-    }
-
-    private static func isThisMachine(_ host: String) -> Bool {
-        let name = withoutPort(host)
-        let numbers = name.split(separator: ".", omittingEmptySubsequences: false)
-        let isLoopback = numbers.count == 4 && numbers[0] == "127" && numbers.allSatisfy { UInt8($0) != nil }
-        return name == "localhost" || name == "[::1]" || isLoopback
-    }
 
     private static func isBucket(_ name: String) -> Bool {
         (3...63).contains(name.utf8.count) && !name.contains("..")
@@ -127,7 +97,7 @@ package struct S3Address: Equatable, Sendable {
         var parts = parts
         if parts.last == "" { parts.removeLast() }
         for part in parts {
-            guard !part.isEmpty, part != ".", part != "..", part.utf8.allSatisfy(SignatureV4.isUnreserved)
+            guard !part.isEmpty, part != ".", part != "..", part.utf8.allSatisfy(PercentEncoding.isUnreserved)
             else { throw .badPrefix }
         }
         let prefix = parts.joined(separator: "/")
@@ -135,14 +105,14 @@ package struct S3Address: Equatable, Sendable {
         return prefix
     }
 
-    private static func options(_ query: Substring) throws(Malformed) -> (region: String?, style: Style?) {
+    private static func options(_ query: String) throws(Malformed) -> (region: String?, style: Style?) {
         var region: String?
         var style: Style?
         for option in query.split(separator: "&") {
             let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let value = parts.count > 1 ? String(parts[1]) : ""
             switch parts[0] {
-            case "region" where !value.isEmpty && value.utf8.allSatisfy(SignatureV4.isUnreserved): region = value
+            case "region" where !value.isEmpty && value.utf8.allSatisfy(PercentEncoding.isUnreserved): region = value
             case "style" where Style(rawValue: value) != nil: style = Style(rawValue: value)
             // The name alone: somebody may have put a key there.
             default: throw .unknownOption(String(parts[0].prefix(20)))
@@ -156,10 +126,6 @@ package struct S3Address: Equatable, Sendable {
         let parts = host.split(separator: ".")
         guard parts.count == 4, parts[0] == "s3", parts[2] == "amazonaws", parts[3] == "com" else { return nil }
         return String(parts[1])
-    }
-
-    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
-        isSmallLetterOrDigit(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
     }
 
     private static func isSmallLetterOrDigit(_ byte: UInt8) -> Bool {

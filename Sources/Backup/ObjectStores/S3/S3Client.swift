@@ -17,7 +17,6 @@ package final class S3Client: Sendable {
     private struct Learned {
         var region: String
         var clockOffset: Int64 = 0
-        var hasAnswered = false
     }
 
     /// What errors take; an answer to an upload or a deletion has less.
@@ -28,8 +27,7 @@ package final class S3Client: Sendable {
 
     let address: S3Address
     private let credentials: S3Credentials
-    private let transport: any StoreTransport
-    private let backoff: Backoff
+    private let attempts: Attempts
     private let now: @Sendable () -> UInt64
     private let learned: Mutex<Learned>
 
@@ -40,57 +38,50 @@ package final class S3Client: Sendable {
     ) {
         self.address = address
         self.credentials = credentials
-        self.transport = transport
-        self.backoff = backoff
+        attempts = Attempts(transport: transport, backoff: backoff)
         self.now = now
         learned = Mutex(Learned(region: address.region))
     }
 
     /// The answer, if it is a success (2xx).
-    func send(_ request: Request) async throws(S3Failure) -> StoreAnswer {
-        var failures = 0
-        var hasMovedRegion = false
-        var hasSetClock = false
-        while true {
+    func send(_ request: Request) async throws(StoreFailure) -> StoreAnswer {
+        try await attempts.answer { () throws(StoreFailure) in
             let (region, time) = regionAndTime()
-            let failure: S3Failure
-            do throws(StoreTransportError) {
-                let answer = try await transport.send(signed(request, region: region, time: time))
-                learned.withLock { $0.hasAnswered = true }
-                guard answer.isWhole(after: request.method) else { throw .broken("the answer was cut") }
-                if (200...299).contains(answer.status) { return answer }
-                failure = S3Failure(answer)
-                if !hasSetClock, setClock(by: answer, signedAt: time) {
-                    hasSetClock = true
-                    continue
-                }
-            } catch {
-                failure = S3Failure(error)
+            return Attempts.Attempt(signed(request, region: region, time: time)) { answer in
+                self.judge(answer, region: region, time: time)
             }
-            if !hasMovedRegion, let other = failure.region, other != region, failure.kind == .wrongRegion {
-                hasMovedRegion = true
-                learned.withLock { $0.region = other }
-                continue
-            }
-            failures += 1
-            let triesMax = learned.withLock { $0.hasAnswered } ? backoff.triesMax : backoff.triesMaxUnanswered
-            guard failure.kind == .transient, failures < triesMax, !Task.isCancelled else { throw failure }
-            await backoff.wait(afterFailures: failures, asked: failure.retryAfter)
         }
+    }
+
+    private func judge(_ answer: StoreAnswer, region: String, time: UInt64) -> Attempts.Verdict {
+        if (200...299).contains(answer.status) { return .done }
+        let said = S3Failure(answer, bucket: address.bucket)
+        if let date = otherTime(answer, signedAt: time) {
+            return .curable(
+                said.failure,
+                Attempts.Cure("clock") { () throws(StoreFailure) in
+                    self.learned.withLock { $0.clockOffset = Int64(clamping: date) - Int64(clamping: self.now()) }
+                })
+        }
+        if let other = said.otherRegion, other != region {
+            return .curable(
+                said.failure,
+                Attempts.Cure("region") { () throws(StoreFailure) in self.learned.withLock { $0.region = other } })
+        }
+        return .failed(said.failure)
     }
 
     private func regionAndTime() -> (String, UInt64) {
         learned.withLock { ($0.region, UInt64(clamping: Int64(clamping: now()) &+ $0.clockOffset)) }
     }
 
-    /// Takes over the server's time if it refused a request that was signed at quite another one.
-    private func setClock(by answer: StoreAnswer, signedAt time: UInt64) -> Bool {
+    /// The server's time, if it refused a request that was signed at quite another one.
+    private func otherTime(_ answer: StoreAnswer, signedAt time: UInt64) -> UInt64? {
         guard answer.status == 400 || answer.status == 403,
             let date = answer.header("date").flatMap(HTTPTime.init(httpDate:))?.seconds,
             max(date, time) - min(date, time) > Self.skewSecondsMin
-        else { return false }
-        learned.withLock { $0.clockOffset = Int64(clamping: date) - Int64(clamping: now()) }
-        return true
+        else { return nil }
+        return date
     }
 
     private func signed(_ request: Request, region: String, time: UInt64) -> StoreRequest {
@@ -106,7 +97,7 @@ package final class S3Client: Sendable {
             method: request.method, path: path, query: query,
             headers: request.headers + [("host", address.requestHost)], payloadSHA256: hash, time: time)
         return StoreRequest(
-            method: request.method, url: address.url(path, query: query), headers: headers, body: request.body,
+            method: request.method, url: address.requestURL(path, query: query), headers: headers, body: request.body,
             answerBytesMax: request.answerBytesMax)
     }
 }

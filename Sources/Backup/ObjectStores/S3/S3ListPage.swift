@@ -23,7 +23,9 @@ struct S3ListPage: Equatable {
         func text(_ name: String) -> String? { leaves.first { $0.path == "ListBucketResult/\(name)" }?.text }
         let isEncoded = text("EncodingType") == "url"
         for leaf in leaves where leaf.path == "ListBucketResult/Contents/Key" {
-            guard let key = isEncoded ? Self.decoded(leaf.text) : leaf.text else { throw .notAList }
+            guard let key = isEncoded ? PercentEncoding.decoded(leaf.text, plusIsSpace: true) : leaf.text else {
+                throw .notAList
+            }
             keys.append(key)
         }
         switch text("IsTruncated") {
@@ -33,22 +35,5 @@ struct S3ListPage: Equatable {
         case "false": next = nil
         default: throw .notAList
         }
-    }
-
-    /// In a list `+` is a space.
-    private static func decoded(_ text: String) -> String? {
-        var bytes: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            switch byte {
-            case UInt8(ascii: "+"): bytes.append(UInt8(ascii: " "))
-            case UInt8(ascii: "%"):
-                guard let value = UInt8(Substring(rest.prefix(2)), radix: 16), rest.count >= 2 else { return nil }
-                bytes.append(value)
-                rest = rest.dropFirst(2)
-            default: bytes.append(byte)
-            }
-        }
-        return String(decoding: bytes, as: UTF8.self)
     }
 }

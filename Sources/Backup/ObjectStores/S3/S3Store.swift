@@ -12,8 +12,6 @@ import Synchronization
 /// others the last of two at the same moment wins (`Docs/Stores.md`). Names that Coffer creates are random.
 package final class S3Store: ObjectStore {
     private static let objectBytesMax = 1 << 30
-    /// A full answer to a request for a part is cut to size up to here.
-    private static let slicedBytesMax = 64 << 20
     private static let uploadHeader = "x-amz-meta-coffer-upload"
 
     private let client: S3Client
@@ -36,7 +34,9 @@ package final class S3Store: ObjectStore {
     }
 
     package func begin(_ name: ObjectName) async throws(ObjectStoreError) -> any ObjectUpload {
-        try S3Upload(store: self, path: name.path)
+        try SpooledUpload { [self] bytes throws(ObjectStoreError) in
+            try await put(name.path, .spooled(bytes), md5: bytes.md5, isNew: true)
+        }
     }
 
     package func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
@@ -53,15 +53,16 @@ package final class S3Store: ObjectStore {
             return []
         }
         let request = S3Client.Request(
-            method: "GET", name: name.path, headers: [("range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)")],
-            answerBytesMax: max(range.count, Self.slicedBytesMax))
-        return try Self.part(range, of: try await send(request), name)
+            method: "GET", name: name.path, headers: [ContentRange.asking(for: range)],
+            answerBytesMax: max(range.count, StoreAnswer.slicedBytesMax))
+        return try await send(request).part(range, of: name.path)
     }
 
     package func size(of name: ObjectName) async throws(ObjectStoreError) -> Int {
         guard let head = try await head(name.path) else {
             // The answer to HEAD has no body that would tell a missing object from a missing bucket.
-            _ = try await send(S3Client.Request(method: "GET", name: name.path, headers: [("range", "bytes=0-0")]))
+            _ = try await send(
+                S3Client.Request(method: "GET", name: name.path, headers: [ContentRange.asking(for: 0..<1)]))
             throw .failed("\(name.path): there and not there")
         }
         guard let size = head.header("content-length").flatMap({ Int($0) }), size >= 0 else {
@@ -95,9 +96,11 @@ package final class S3Store: ObjectStore {
 
     // MARK: Requests
 
+    private var bucket: String { "the bucket \(client.address.bucket)" }
+
     private func send(_ request: S3Client.Request) async throws(ObjectStoreError) -> StoreAnswer {
         do { return try await client.send(request) } catch {
-            throw error.storeError(request.name, bucket: client.address.bucket)
+            throw error.storeError(request.name, in: bucket)
         }
     }
 
@@ -121,7 +124,7 @@ package final class S3Store: ObjectStore {
     }
 
     /// - Parameter isNew: the name must be free.
-    func put(
+    private func put(
         _ path: String, _ body: StoreBody, md5: [UInt8], isNew: Bool
     ) async throws(ObjectStoreError) {
         if isNew, try await head(path) != nil { throw .exists(path) }
@@ -143,7 +146,7 @@ package final class S3Store: ObjectStore {
             // An answer that was lost, and the same upload sent again.
             guard let head = try await head(path), Self.isUpload(mark, md5, head) else { throw .exists(path) }
         } catch {
-            throw error.storeError(path, bucket: client.address.bucket)
+            throw error.storeError(path, in: bucket)
         }
     }
 
@@ -158,58 +161,4 @@ package final class S3Store: ObjectStore {
         md5.update(bytes)
         return md5.digest()
     }
-
-    /// The bytes of a range from the answer to a request for it: a part, or, from servers that give no parts, all of a small object.
-    private static func part(
-        _ range: Range<Int>, of answer: StoreAnswer, _ name: ObjectName
-    ) throws(ObjectStoreError) -> [UInt8] {
-        guard let given = answer.header("content-range").flatMap(ContentRange.init) else {
-            guard answer.status != 206 else { throw .failed("\(name.path): it is not said which part was sent") }
-            guard answer.body.count >= range.upperBound else { throw .truncated(name.path) }
-            return Array(answer.body[range])
-        }
-        guard given.range.lowerBound == range.lowerBound, given.range.count == answer.body.count else {
-            throw .failed("\(name.path): another part was sent than was asked for")
-        }
-        guard given.range.upperBound >= range.upperBound else { throw .truncated(name.path) }
-        return given.range == range ? answer.body : Array(answer.body[..<range.count])
-    }
-}
-
-/// `bytes 0-9/100` (RFC 9110, section 14.4).
-struct ContentRange: Equatable {
-    let range: Range<Int>
-
-    init?(_ text: String) {
-        guard text.hasPrefix("bytes ") else { return nil }
-        let parts = text.dropFirst("bytes ".count).split(separator: "/")
-        let ends = (parts.first ?? "").split(separator: "-")
-        guard parts.count == 2, ends.count == 2, let first = Int(ends[0]), let last = Int(ends[1]), first >= 0,
-            first <= last, last < .max
-        else { return nil }
-        range = first..<last + 1
-    }
-}
-
-/// A new object on its way into a bucket.
-private final class S3Upload: ObjectUpload {
-    private let store: S3Store
-    private let path: String
-    private var spool: Spool?
-
-    init(store: S3Store, path: String) throws(ObjectStoreError) {
-        self.store = store
-        self.path = path
-        spool = try Spool()
-    }
-
-    func append(_ bytes: UnsafeRawBufferPointer) async throws(ObjectStoreError) { try spool?.append(bytes) }
-
-    func finish() async throws(ObjectStoreError) {
-        guard let gathered = spool?.gathered() else { throw .failed("\(path): it was given up") }
-        try await store.put(path, .spooled(gathered), md5: gathered.md5, isNew: true)
-        spool = nil
-    }
-
-    func abandon() async { spool = nil }
 }

@@ -72,28 +72,7 @@ package struct SignatureV4: Sendable {
 
     /// A query in the order and the form that is signed.
     package static func query(_ items: [(name: String, value: String)]) -> String {
-        items.map { (encoded($0.name), encoded($0.value)) }.sorted { $0 < $1 }
+        items.map { (PercentEncoding.encoded($0.name), PercentEncoding.encoded($0.value)) }.sorted { $0 < $1 }
             .map { "\($0.0)=\($0.1)" }.joined(separator: "&")
-    }
-
-    /// Percent-encoded, all but RFC 3986's unreserved characters.
-    package static func encoded(_ text: String) -> String {
-        text.utf8.reduce(into: "") { encoded, byte in
-            if isUnreserved(byte) {
-                encoded.unicodeScalars.append(Unicode.Scalar(byte))
-            } else {
-                encoded += "%" + Hex.encode([byte]).uppercased()
-            }
-        }
-    }
-
-    static func isUnreserved(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-            UInt8(ascii: "~"):
-            true
-        default: false
-        }
     }
 }

@@ -1,0 +1,30 @@
+import Foundation
+import Primitives
+
+/// How this device gets into a store: what a person is asked for, and under which names it is kept.
+struct StoreAccount {
+    /// What the sign-in belongs to, the most particular first; the first is what `coffer store login` writes.
+    let names: [String]
+    /// The store's address.
+    let store: String
+    /// `key` or `password`: what the secret is called in sentences.
+    let what: String
+    let nameWords: String
+    let secretWords: String
+    /// Variables that take the place of what is kept.
+    let environment: (name: String, secret: String)
+    /// What to look at where the store refuses.
+    let deniedAdvice: String
+
+    /// The name and the secret, if both stand in the environment.
+    var inEnvironment: (name: String, secret: SecretBytes)? {
+        guard let name = Self.environment(environment.name), let secret = Self.environment(environment.secret)
+        else { return nil }
+        return (name, SecretBytes(copying: Array(secret.utf8)))
+    }
+
+    /// Nil if it is empty.
+    static func environment(_ name: String) -> String? {
+        ProcessInfo.processInfo.environment[name].flatMap { $0.isEmpty ? nil : $0 }
+    }
+}

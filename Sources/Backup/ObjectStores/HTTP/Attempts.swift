@@ -1,0 +1,91 @@
+import Synchronization
+
+/// Sends requests to one server: tried again where that may help, and at once where something could be put right.
+package final class Attempts: Sendable {
+    /// One request and what its answer means.
+    package struct Attempt: Sendable {
+        package var request: StoreRequest
+        package var judge: @Sendable (StoreAnswer) -> Verdict
+
+        package init(_ request: StoreRequest, judge: @escaping @Sendable (StoreAnswer) -> Verdict) {
+            self.request = request
+            self.judge = judge
+        }
+    }
+
+    package enum Verdict: Sendable {
+        case done
+        case failed(StoreFailure)
+        case curable(StoreFailure, Cure)
+    }
+
+    /// Something to put right before the same is sent again at once: a token, a clock, a region.
+    package struct Cure: Sendable {
+        /// Each is tried once for one request.
+        let name: String
+        let apply: @Sendable () async throws(StoreFailure) -> Void
+
+        package init(_ name: String, apply: @escaping @Sendable () async throws(StoreFailure) -> Void) {
+            self.name = name
+            self.apply = apply
+        }
+    }
+
+    private let transport: any StoreTransport
+    private let backoff: Backoff
+    /// Whether anything ever came from there.
+    private let hasAnswered = Mutex(false)
+
+    package init(transport: any StoreTransport, backoff: Backoff) {
+        self.transport = transport
+        self.backoff = backoff
+    }
+
+    /// - Parameter attempt: made anew each time, since what it says of time, token or place may have changed.
+    /// - Returns: the first answer that is judged to be a success.
+    package func answer(
+        to attempt: @Sendable () async throws(StoreFailure) -> Attempt
+    ) async throws(StoreFailure) -> StoreAnswer {
+        var failures = 0
+        var cures: Set<String> = []
+        while true {
+            let failure: StoreFailure
+            switch try await once(try await attempt()) {
+            case .success(let answer): return answer
+            case .failure(.plain(let plain)): failure = plain
+            case .failure(.curable(let cured, let cure)):
+                if cures.insert(cure.name).inserted {
+                    try await cure.apply()
+                    continue
+                }
+                failure = cured
+            }
+            failures += 1
+            let triesMax = hasAnswered.withLock { $0 } ? backoff.triesMax : backoff.triesMaxUnanswered
+            guard failure.kind == .transient, failures < triesMax, !Task.isCancelled else { throw failure }
+            await backoff.wait(afterFailures: failures, asked: failure.retryAfter)
+            // Who was told to stop while waiting does not begin again.
+            guard !Task.isCancelled else { throw failure }
+        }
+    }
+
+    private enum Outcome: Error {
+        case plain(StoreFailure)
+        case curable(StoreFailure, Cure)
+    }
+
+    private func once(_ attempt: Attempt) async throws(StoreFailure) -> Result<StoreAnswer, Outcome> {
+        do throws(StoreTransportError) {
+            let answer = try await transport.send(attempt.request)
+            hasAnswered.withLock { $0 = true }
+            guard answer.isWhole(after: attempt.request.method) else { throw .broken("the answer was cut") }
+            return switch attempt.judge(answer) {
+            case .done: .success(answer)
+            case .failed(let failure): .failure(.plain(failure))
+            case .curable(let failure, let cure): .failure(.curable(failure, cure))
+            }
+        } catch {
+            return .failure(.plain(StoreFailure(error)))
+        }
+    }
+}

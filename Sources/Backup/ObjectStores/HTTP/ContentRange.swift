@@ -1,0 +1,42 @@
+package import BackupEngine
+
+/// `bytes 0-9/100` (RFC 9110, section 14.4).
+package struct ContentRange: Equatable, Sendable {
+    package let range: Range<Int>
+
+    package init?(_ text: String) {
+        guard text.hasPrefix("bytes ") else { return nil }
+        let parts = text.dropFirst("bytes ".count).split(separator: "/")
+        let ends = (parts.first ?? "").split(separator: "-")
+        guard parts.count == 2, ends.count == 2, let first = Int(ends[0]), let last = Int(ends[1]), first >= 0,
+            first <= last, last < .max
+        else { return nil }
+        range = first..<last + 1
+    }
+
+    /// The header that asks for a range, which is not empty.
+    package static func asking(for range: Range<Int>) -> (name: String, value: String) {
+        ("range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)")
+    }
+}
+
+extension StoreAnswer {
+    /// A full answer to a request for a part is cut to size up to here.
+    package static let slicedBytesMax = 64 << 20
+
+    /// The bytes of a range from the answer to a request for it: a part, or, from servers that give no parts, all of a small object.
+    ///
+    /// - Parameter path: of the object, for errors.
+    package func part(_ range: Range<Int>, of path: String) throws(ObjectStoreError) -> [UInt8] {
+        guard let given = header("content-range").flatMap(ContentRange.init) else {
+            guard status != 206 else { throw .failed("\(path): it is not said which part was sent") }
+            guard body.count >= range.upperBound else { throw .truncated(path) }
+            return Array(body[range])
+        }
+        guard given.range.lowerBound == range.lowerBound, given.range.count == body.count else {
+            throw .failed("\(path): another part was sent than was asked for")
+        }
+        guard given.range.upperBound >= range.upperBound else { throw .truncated(path) }
+        return given.range == range ? body : Array(body[..<range.count])
+    }
+}

@@ -1,0 +1,63 @@
+package import BackupEngine
+
+/// What an answer that is no success means. Each protocol has one table of its own from its statuses and codes to these kinds.
+package struct StoreFailure: Error, Equatable, Sendable {
+    package enum Kind: Equatable, Sendable {
+        case missing
+        case exists
+        case rangeInvalid
+        case full
+        /// Who we say we are is not known there, or the proof of it is wrong or has expired.
+        case credentials
+        case denied
+        /// The place that holds the objects is not there, or cannot be used as it is: the detail says all of it.
+        case noPlace
+        /// It may go well if it is tried again.
+        case transient
+        case notImplemented
+        case permanent
+    }
+
+    package var kind: Kind
+    /// The status and the code, or what happened on the line; nothing else of the answer, which may repeat what was sent.
+    package var detail: String
+    /// How long the other end asks to be left alone, in seconds.
+    package var retryAfter: Double?
+
+    package init(_ kind: Kind, _ detail: String, retryAfter: Double? = nil) {
+        self.kind = kind
+        self.detail = detail
+        self.retryAfter = retryAfter
+    }
+
+    package init(_ error: StoreTransportError) {
+        switch error {
+        case .broken(let words): self.init(.transient, words)
+        case .untrusted: self.init(.permanent, "its certificate is not trusted here")
+        case .tooLong: self.init(.permanent, "its answer is longer than any should be")
+        }
+    }
+
+    /// - Parameters:
+    ///   - path: of the object that it was about, or empty.
+    ///   - place: what holds the objects, for people: `the bucket NAME`.
+    package func storeError(_ path: String, in place: String) -> ObjectStoreError {
+        switch kind {
+        case .missing: .notFound(path)
+        case .exists: .exists(path)
+        case .rangeInvalid: .truncated(path)
+        case .full: .full
+        case .credentials: .credentials(detail)
+        case .denied: .denied("\(path.isEmpty ? place : path) (\(detail))")
+        case .noPlace: .failed(detail)
+        case .transient, .notImplemented, .permanent: .failed(path.isEmpty ? detail : "\(path): \(detail)")
+        }
+    }
+}
+
+extension StoreAnswer {
+    /// What it says in `Retry-After`, in seconds; a date there is left aside.
+    package var retryAfterSeconds: Double? {
+        header("retry-after").flatMap(Double.init).flatMap { $0 >= 0 ? $0 : nil }
+    }
+}
