@@ -154,7 +154,9 @@ let package = Package(
             path: "Sources/Apps/coffer-vault", swiftSettings: strict),
 
         // How we know
-        .target(name: "TestSupport", dependencies: ["ByteCoding"], path: "Tests/Support", swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["ByteCoding"], path: "Tests/Support", exclude: ["drive_emulator"],
+            swiftSettings: strict),
         tests("ByteCodingTests", in: "Ground", uses: ["ByteCoding", "TestSupport"]),
         tests("PrimitivesTests", in: "Ground", uses: ["ByteCoding", "Primitives", "TestSupport"]),
         tests(
