@@ -35,6 +35,7 @@ public struct CofferError: Error, Equatable, Sendable {
         case targetFailed = "target-failed"
         case restoreIncomplete = "restore-incomplete"
         case damageFound = "damage-found"
+        case storeUnfit = "store-unfit"
         case tooFewVaults = "too-few-vaults"
         case vaultMisbehaves = "vault-misbehaves"
         case tokenRefused = "token-refused"
@@ -79,6 +80,7 @@ extension CofferError.Code {
         case .sourceIncomplete: 2
         case .restoreIncomplete: 3
         case .damageFound: 4
+        case .storeUnfit: 5
         case .wrongKey, .malformedKey, .keyReplaced: 10
         case .wrongPassword, .badPassword: 11
         case .keyDestroyed: 12

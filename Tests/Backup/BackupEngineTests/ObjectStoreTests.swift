@@ -35,124 +35,32 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
 
 /// The contract of `ObjectStore`, for every store.
 @Suite struct `Every store` {
-    static let names: [ObjectName] = [
-        .header, .keyring(number: 1, copy: .a), .keyring(number: 1, copy: .b), .pack(id(1)), .pack(id(2)),
-        .index(id(3)), .snapshot(SnapshotName(number: 7, id: id(4))),
-    ]
+    static let extent = StoreConformance.Extent(
+        sizes: [0, 1, 100, 4_096, 1 << 20, 3_000_001], listedObjects: 40, races: 5)
 
     static func id(_ byte: UInt8) -> ObjectID { ObjectID(uncheckedBytes: [UInt8](repeating: byte, count: 16)) }
 
-    @Test(arguments: StoreKind.allCases)
-    func `keeps what it is given, whole and in parts, and lists it`(_ kind: StoreKind) async throws {
+    @Test(arguments: StoreKind.allCases, StoreConformance.Group.live)
+    func `keeps the contract`(_ kind: StoreKind, _ group: StoreConformance.Group) async throws {
         let (store, _folder) = try kind.make()
         defer { withExtendedLifetime(_folder) {} }
+        let findings = try await StoreConformance(store, extent: Self.extent).run([group])
+        #expect(findings.map(\.outcome) == [.passed])
         for folder in ObjectName.Folder.allCases { #expect(try await store.list(folder) == []) }
-        for (number, name) in Self.names.enumerated() {
-            let size = [0, 1, 100, 4_096, 1 << 20, 3_000_001, 77][number]
-            let bytes = noise(size, seed: UInt64(number))
-            try await store.create(name, bytes)
-            #expect(try await store.read(name) == bytes)
-            #expect(try await store.size(of: name) == size)
-            for range in [0..<0, 0..<size, size / 3..<size / 2, size..<size] {
-                #expect(try await store.read(name, range) == Array(bytes[range]))
-            }
-        }
-        #expect(Set(try await store.list(.keyring)) == Set(Self.names[1...2]))
-        #expect(Set(try await store.list(.packs)) == Set(Self.names[3...4]))
-        #expect(try await store.list(.index) == [Self.names[5]])
-        #expect(try await store.list(.snapshots) == [Self.names[6]])
+        await #expect(throws: ObjectStoreError.notFound("coffer.json")) { _ = try await store.read(.header) }
     }
 
-    @Test(arguments: StoreKind.allCases)
-    func `says what is not there, and what ends too early`(_ kind: StoreKind) async throws {
-        let (store, _folder) = try kind.make()
-        defer { withExtendedLifetime(_folder) {} }
-        try await store.create(.header, [1, 2, 3])
-        for name in Self.names.dropFirst() {
-            await #expect(throws: ObjectStoreError.notFound(name.path)) { _ = try await store.read(name) }
-            await #expect(throws: ObjectStoreError.notFound(name.path)) { _ = try await store.read(name, 0..<1) }
-            await #expect(throws: ObjectStoreError.notFound(name.path)) { _ = try await store.size(of: name) }
-            try await store.delete(name)
-        }
-        for range in [0..<4, 2..<9, 5..<6] {
-            await #expect(throws: ObjectStoreError.truncated("coffer.json")) {
-                _ = try await store.read(.header, range)
-            }
-        }
-    }
-
-    @Test(arguments: StoreKind.allCases)
-    func `never writes over an object, but replaces when asked, and deletes`(_ kind: StoreKind) async throws {
-        let (store, _folder) = try kind.make()
-        defer { withExtendedLifetime(_folder) {} }
-        for name in Self.names {
-            try await store.create(name, [1, 2, 3])
-            await #expect(throws: ObjectStoreError.exists(name.path)) { try await store.create(name, [4]) }
-            #expect(try await store.read(name) == [1, 2, 3])
-        }
-        try await store.replace(.header, [9])
-        #expect(try await store.read(.header) == [9])
-        for name in Self.names.reversed() {
-            try await store.delete(name)
-            await #expect(throws: ObjectStoreError.notFound(name.path)) { _ = try await store.read(name) }
-        }
-        for folder in ObjectName.Folder.allCases { #expect(try await store.list(folder) == []) }
-    }
-
-    @Test(arguments: StoreKind.allCases)
-    func `takes an object in parts, and shows it when it is complete`(_ kind: StoreKind) async throws {
-        let (store, folder) = try kind.make()
-        defer { withExtendedLifetime(folder) {} }
-        try await store.create(.header, [1])
-        let upload = try await store.begin(.pack(Self.id(7)))
-        let parts = UnsafeMutableRawBufferPointer.allocate(byteCount: 5, alignment: 1)
-        defer { parts.deallocate() }
-        parts.copyBytes(from: [1, 2, 3, 4, 5])
-        try await upload.append(UnsafeRawBufferPointer(rebasing: parts[..<2]))
-        try await upload.append(UnsafeRawBufferPointer(rebasing: parts[2...]))
-        #expect(try await store.list(.packs) == [])
-        try await upload.finish()
-        #expect(try await store.read(.pack(Self.id(7))) == [1, 2, 3, 4, 5])
-        let again = try await store.begin(.pack(Self.id(7)))
-        try await again.append(UnsafeRawBufferPointer(rebasing: parts[..<1]))
-        await #expect(throws: ObjectStoreError.exists(ObjectName.pack(Self.id(7)).path)) { try await again.finish() }
-        await again.abandon()
-        let given = try await store.begin(.pack(Self.id(8)))
-        try await given.append(UnsafeRawBufferPointer(parts))
-        await given.abandon()
-        #expect(try await store.list(.packs) == [.pack(Self.id(7))])
-        #expect(try await store.read(.pack(Self.id(7)), 1..<4) == [2, 3, 4])
-        let back = UnsafeMutableRawBufferPointer.allocate(byteCount: 3, alignment: 1)
-        defer { back.deallocate() }
-        try await store.read(.pack(Self.id(7)), at: 2, into: back)
-        #expect(back.elementsEqual([3, 4, 5]))
-        await #expect(throws: ObjectStoreError.truncated(ObjectName.pack(Self.id(7)).path)) {
-            try await store.read(.pack(Self.id(7)), at: 3, into: back)
-        }
-    }
-
-    @Test(arguments: StoreKind.allCases)
-    func `lets one of many writers of one name win, whole`(_ kind: StoreKind) async throws {
-        let (store, _folder) = try kind.make()
-        defer { withExtendedLifetime(_folder) {} }
-        try await store.create(.header, [])
-        for round in 0..<10 {
-            let name = ObjectName.pack(Self.id(UInt8(round)))
-            let winners = await withTaskGroup(of: UInt8?.self) { group in
-                for writer in UInt8(1)...8 {
-                    group.addTask {
-                        do {
-                            try await store.create(name, [UInt8](repeating: writer, count: 50_000))
-                            return writer
-                        } catch {
-                            return nil
-                        }
-                    }
-                }
-                return await group.reduce(into: [UInt8]()) { if let winner = $1 { $0.append(winner) } }
-            }
-            #expect(winners.count == 1)
-            #expect(try await store.read(name) == [UInt8](repeating: winners.first ?? 0, count: 50_000))
+    @Test func `is the same to two clients`() async throws {
+        let folder = try TemporaryFolder()
+        let prefix = UUID().uuidString.lowercased()
+        let pairs: [(any ObjectStore, any ObjectStore)] = [
+            (FolderStore(path: folder("a")), FolderStore(path: folder("a"))),
+            (try S3Server.store(prefix), try S3Server.store(prefix)),
+        ]
+        for (store, peer) in pairs {
+            let group = StoreConformance.Group.all.filter { $0.number == 15 }
+            let findings = try await StoreConformance(store, peer: peer, extent: Self.extent).run(group)
+            #expect(findings.map(\.outcome) == [.passed])
         }
     }
 }

@@ -64,6 +64,15 @@ enum StoreLocation {
         (limit ?? .off).applied(to: try StoreLocation(text).open(device: device))
     }
 
+    /// A place of its own in a store, of which no backup there knows: no object's name begins like this.
+    static func forTests(in text: String) -> String {
+        let name = "coffer-store-test"
+        guard !isFolder(text) else { return text.hasSuffix("/") ? text + name : "\(text)/\(name)" }
+        let parts = text.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let path = parts[0].hasSuffix("/") || parts[0].hasSuffix(":") ? "\(parts[0])\(name)" : "\(parts[0])/\(name)"
+        return parts.count > 1 ? "\(path)?\(parts[1])" : path
+    }
+
     /// Whether it lies in this machine's file system.
     static func isFolder(_ text: String) -> Bool { !kinds.contains { text.hasPrefix($0) } }
 

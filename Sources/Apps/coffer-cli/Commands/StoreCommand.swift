@@ -3,8 +3,8 @@ import Coffer
 
 struct StoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "store", abstract: "Sign this device in at a store in a cloud.",
-        subcommands: [Login.self, Logout.self, ListSignIns.self])
+        commandName: "store", abstract: "Sign this device in at a store in a cloud; try a store.",
+        subcommands: [Login.self, Logout.self, ListSignIns.self, StoreTestCommand.self])
 
     struct Login: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

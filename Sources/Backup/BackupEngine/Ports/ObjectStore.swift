@@ -42,6 +42,8 @@ package protocol ObjectStore: Sendable {
     func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64
     /// How much more it takes, where it can tell.
     func freeBytes() async -> UInt64?
+    /// Removes the folders that the store made for its objects, its own too, as far as nothing lies in them.
+    func removeFolders() async
 }
 
 /// An object on its way into a store: nothing stands under its name before `finish` has returned, which is `create`'s
@@ -59,6 +61,9 @@ extension ObjectStore {
     package var uploadsAtOnce: Int { 2 }
 
     package func freeBytes() async -> UInt64? { nil }
+
+    /// For stores that have none.
+    package func removeFolders() async {}
 
     /// For stores in which nothing is left.
     package func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64 { 0 }

@@ -66,11 +66,8 @@ package struct FolderStore: ObjectStore {
 
     /// A file under a temporary name that nobody has written to since.
     package func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64 {
-        var folders = [root] + ObjectName.Folder.allCases.map { "\(root)/\($0.rawValue)" }
-        folders += try entries(ObjectName.Folder.packs.rawValue).filter { $0.count == 2 }
-            .map { "\(root)/\(ObjectName.Folder.packs.rawValue)/\($0)" }
         var bytes: UInt64 = 0
-        for folder in folders {
+        for folder in try folders() {
             let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             for name in names where name.hasPrefix(FolderUpload.temporaryPrefix) {
                 var status = stat()
@@ -83,6 +80,17 @@ package struct FolderStore: ObjectStore {
             }
         }
         return bytes
+    }
+
+    /// All that may hold objects, each before those in it.
+    private func folders() throws(ObjectStoreError) -> [String] {
+        let packs = ObjectName.Folder.packs.rawValue
+        return [root] + ObjectName.Folder.allCases.map { "\(root)/\($0.rawValue)" }
+            + (try entries(packs)).filter { $0.count == 2 }.map { "\(root)/\(packs)/\($0)" }
+    }
+
+    package func removeFolders() async {
+        for folder in ((try? folders()) ?? []).reversed() { rmdir(folder) }
     }
 
     package func freeBytes() async -> UInt64? {

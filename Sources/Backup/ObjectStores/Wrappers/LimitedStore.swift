@@ -115,6 +115,8 @@ package final class LimitedStore: ObjectStore {
     }
 
     package func freeBytes() async -> UInt64? { await store.freeBytes() }
+
+    package func removeFolders() async { await store.removeFolders() }
 }
 
 private final class LimitedUpload: ObjectUpload {
