@@ -21,8 +21,8 @@ class Access:
             return APPDATA in self.scopes and file.app == self.project
         if self.scopes & READERS:
             return True
-        # The root is not a file of anyone's app; clients that ask for it are told that it is not there.
-        return FILE in self.scopes and file.app == self.project and file.id != ROOT
+        # The root is no app's file: a client that asks for it is told that it is not there.
+        return FILE in self.scopes and file.app == self.project
 
     def alias(self, identifier):
         if identifier == "root":

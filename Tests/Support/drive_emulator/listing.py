@@ -31,7 +31,7 @@ class Listing:
         answer = {"kind": "drive#fileList", "incompleteSearch": False}
         empty = bool(rule and rule.get("emptyPage"))
         here, left = ([], left) if empty else (left[:size], left[size:])
-        if left or empty:
+        if left:
             answer["nextPageToken"] = self.token_for(access, asked, left)
         # What is gone by now leaves a page that is shorter, or empty.
         here = [file for file in here if self.settings.lagSeconds or file.id in self.drive.files]

@@ -82,9 +82,10 @@ class Handler(BaseHTTPRequestHandler):
     def request_of(self):
         parts = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
-        # A proxy that ended TLS says so, for the addresses in answers.
-        scheme = self.headers.get("X-Forwarded-Proto", "http")
-        base = f"{scheme}://{self.headers.get('Host', self.server.address.split('//')[1])}"
+        host = self.headers.get("Host") or self.server.address.removeprefix("http://")
+        # Somebody ended TLS for a client that believes that this is Google.
+        scheme = "https" if host.partition(":")[0].endswith((".googleapis.com", ".google.com")) else "http"
+        base = f"{scheme}://{host}"
         method = self.headers.get("X-HTTP-Method-Override", self.command)
         request = Request(method, urllib.parse.unquote(parts.path), query, self.headers, base)
         if method == "GET" and self.command == "POST":

@@ -46,7 +46,8 @@ class Files(EmulatorTest):
                                      ("bytes=5-", 206, bytes(range(5, 10))), ("bytes=4-2", 200, bytes(range(10))), ("lines=1-2", 200, bytes(range(10)))]:
             answer = self.me.call("GET", path, headers={"Range": wanted})
             self.assertEqual((answer.status, answer.body), (status, body), wanted)
-        self.assertEqual(self.me.call("GET", path, headers={"Range": "bytes=2-4"}).headers["Content-Range"], "bytes 2-4/10")
+        for wanted, named in [("bytes=2-4", "bytes 2-4/10"), ("bytes=8-99", "bytes 8-9/10"), ("bytes=-99", "bytes 0-9/10")]:
+            self.assertEqual(self.me.call("GET", path, headers={"Range": wanted}).headers["Content-Range"], named)
         self.refused(self.me.call("GET", path, headers={"Range": "bytes=10-"}), 416, "requestedRangeNotSatisfiable")
         empty = f"/drive/v3/files/{self.me.make('b')}?alt=media"
         self.assertEqual(self.me.call("GET", empty).body, b"")

@@ -39,8 +39,6 @@ class Uploads:
 
     def simple(self, request, identifier):
         """`uploadType=media` and `uploadType=multipart`."""
-        if not request.complete:
-            raise errors.bad_request()
         if self.settings.simpleBytesMax is not None and len(request.body) > self.settings.simpleBytesMax:
             raise errors.Refused(413, "uploadTooLarge", "Request Too Large")
         metadata, media_type, body = {}, request.headers.get("Content-Type"), request.body
