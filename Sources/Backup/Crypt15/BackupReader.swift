@@ -44,7 +44,7 @@ package final class BackupReader {
     private let content: ContentReader
     private var stage = Stage.head([])
     private var md5 = MD5()
-    private var tail: [UInt8] = []
+    private var tail = HeldBack(tailBytes)
     private var bodyBytes: UInt64 = 0
     private let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceBytes, alignment: 64)
 
@@ -108,36 +108,12 @@ package final class BackupReader {
         _ consume: (UnsafeRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) {
         bodyBytes += UInt64(bytes.count)
-        let due = tail.count + bytes.count - Self.tailBytes
-        guard due > 0 else {
-            tail += bytes
-            return
-        }
-        let fromTail = min(due, tail.count)
-        try openBytes(Array(tail[..<fromTail]), cipher, consume)
-        tail.removeFirst(fromTail)
-        let fromBytes = due - fromTail
-        try openBytes(UnsafeRawBufferPointer(rebasing: bytes[..<fromBytes]), cipher, consume)
-        tail += bytes[fromBytes...]
-    }
-
-    private func openBytes<Failure: Error>(
-        _ bytes: [UInt8], _ cipher: AES256GCMStream, _ consume: (UnsafeRawBufferPointer) throws(Failure) -> Void
-    ) throws(Failure) {
-        try bytes.lend { bytes throws(Failure) in try openBytes(bytes, cipher, consume) }
-    }
-
-    private func openBytes<Failure: Error>(
-        _ bytes: UnsafeRawBufferPointer, _ cipher: AES256GCMStream,
-        _ consume: (UnsafeRawBufferPointer) throws(Failure) -> Void
-    ) throws(Failure) {
-        var rest = bytes
-        while rest.count > 0 {
-            let part = UnsafeRawBufferPointer(rebasing: rest.prefix(piece.count))
-            md5.update(part)
-            cipher.update(part, into: piece)
-            try content.feed(UnsafeRawBufferPointer(rebasing: piece[..<part.count]), consume)
-            rest = UnsafeRawBufferPointer(rebasing: rest[part.count...])
+        try tail.feed(bytes) { bytes throws(Failure) in
+            try bytes.inPieces(of: piece.count) { part throws(Failure) in
+                md5.update(part)
+                cipher.update(part, into: piece)
+                try content.feed(UnsafeRawBufferPointer(rebasing: piece[..<part.count]), consume)
+            }
         }
     }
 
@@ -174,6 +150,7 @@ package final class BackupReader {
         _ cipher: AES256GCMStream, _ consume: (UnsafeRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) -> Verdict {
         let tagBytes = AES256GCMStream.tagBytes
+        let tail = tail.bytes
         guard tail.count >= tagBytes else { return .truncated }
         guard tail.count == Self.tailBytes else { return try judgeShort(cipher, consume) }
         let first = Array(tail[..<tagBytes])
@@ -197,6 +174,7 @@ package final class BackupReader {
     private func judgeShort<Failure: Error>(
         _ cipher: AES256GCMStream, _ consume: (UnsafeRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) -> Verdict {
+        let tail = tail.bytes
         let split = tail.count - AES256GCMStream.tagBytes
         let opened = cipher.update(tail[..<split])
         let further = cipher.copy()

@@ -38,11 +38,9 @@ package final class BackupWriter {
     package func feed<Failure: Error>(
         _ content: UnsafeRawBufferPointer, _ write: (UnsafeRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) {
-        var rest = content
-        while rest.count > 0, !isTooLong {
-            let part = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.pieceBytes))
+        try content.inPieces(of: Self.pieceBytes) { part throws(Failure) in
+            guard !isTooLong else { return }
             try deflate.deflate(part) { piece throws(Failure) in try seal(piece, write) }
-            rest = UnsafeRawBufferPointer(rebasing: rest[part.count...])
         }
     }
 

@@ -88,21 +88,12 @@ package struct TypedDigits: Sendable {
             (index / TypedDigits.groupDigits + 1, index % TypedDigits.groupDigits + 1)
         }
 
-        private func key(_ digits: some RandomAccessCollection<UInt8>) -> RootKey? {
-            let secret = SecretBytes(count: RootKey.byteCount) { bytes in
-                for (index, digit) in digits.enumerated() where index / 2 < bytes.count {
-                    bytes[index / 2] = index.isMultiple(of: 2) ? digit << 4 : bytes[index / 2] | digit
-                }
-            }
-            return RootKey(secret: secret)
-        }
-
         typealias Found = (typo: KeyTypo?, key: RootKey)
 
         private func attempt<Failure: Error>(
             _ typo: KeyTypo?, _ isRight: (KeyTypo?, RootKey) throws(Failure) -> Bool
         ) throws(Failure) -> Found? {
-            guard let key = key(digits), try isRight(typo, key) else { return nil }
+            guard let key = RootKey(digits: digits), try isRight(typo, key) else { return nil }
             return (typo, key)
         }
 
@@ -210,7 +201,7 @@ package struct TypedDigits: Sendable {
                     count == 1
                     ? .doubledDigit(group: group, position: position)
                     : isElsewhere(index..<index + count) ? .doubledGroup(group) : .extraGroup(group)
-                guard let key = key(rest), try isRight(typo, key) else { continue }
+                guard let key = RootKey(digits: rest), try isRight(typo, key) else { continue }
                 return (typo, key)
             }
             return nil

@@ -43,7 +43,7 @@ package final class MediaReader {
 
     private let cipher: AES256GCMStream
     private var md5 = MD5()
-    private var tail: [UInt8] = []
+    private var tail = HeldBack(AES256GCMStream.tagBytes)
     private let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceBytes, alignment: 64)
     package private(set) var bytesOut: UInt64 = 0
 
@@ -57,31 +57,14 @@ package final class MediaReader {
     package func feed<Failure: Error>(
         _ bytes: UnsafeRawBufferPointer, _ consume: (UnsafeRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) {
-        let due = tail.count + bytes.count - AES256GCMStream.tagBytes
-        guard due > 0 else {
-            tail += bytes
-            return
-        }
-        let fromTail = min(due, tail.count)
-        let held = Array(tail[..<fromTail])
-        try held.lend { held throws(Failure) in try openBytes(held, consume) }
-        tail.removeFirst(fromTail)
-        try openBytes(UnsafeRawBufferPointer(rebasing: bytes[..<(due - fromTail)]), consume)
-        tail += bytes[(due - fromTail)...]
-    }
-
-    private func openBytes<Failure: Error>(
-        _ bytes: UnsafeRawBufferPointer, _ consume: (UnsafeRawBufferPointer) throws(Failure) -> Void
-    ) throws(Failure) {
-        var rest = bytes
-        while rest.count > 0 {
-            let part = UnsafeRawBufferPointer(rebasing: rest.prefix(piece.count))
-            cipher.update(part, into: piece)
-            let opened = UnsafeRawBufferPointer(rebasing: piece[..<part.count])
-            md5.update(opened)
-            bytesOut += UInt64(opened.count)
-            try consume(opened)
-            rest = UnsafeRawBufferPointer(rebasing: rest[part.count...])
+        try tail.feed(bytes) { bytes throws(Failure) in
+            try bytes.inPieces(of: piece.count) { part throws(Failure) in
+                cipher.update(part, into: piece)
+                let opened = UnsafeRawBufferPointer(rebasing: piece[..<part.count])
+                md5.update(opened)
+                bytesOut += UInt64(opened.count)
+                try consume(opened)
+            }
         }
     }
 
@@ -90,7 +73,7 @@ package final class MediaReader {
     ///   path makes the name.
     package func finish() -> (verdict: Verdict, contentMD5: [UInt8]) {
         let digest = md5.digest()
-        guard tail.count == AES256GCMStream.tagBytes else { return (.truncated, digest) }
-        return (cipher.verify(tag: tail) ? .ok : .damagedOrWrongKey, digest)
+        guard tail.bytes.count == AES256GCMStream.tagBytes else { return (.truncated, digest) }
+        return (cipher.verify(tag: tail.bytes) ? .ok : .damagedOrWrongKey, digest)
     }
 }

@@ -35,6 +35,16 @@ package struct RootKey: Sendable {
         }
     }
 
+    /// From the values of the 64 digits; nil if there are not as many.
+    init?(digits: some RandomAccessCollection<UInt8>) {
+        guard digits.count == 2 * Self.byteCount else { return nil }
+        secret = SecretBytes(count: Self.byteCount) { bytes in
+            for (index, digit) in digits.enumerated() {
+                bytes[index / 2] = index.isMultiple(of: 2) ? digit << 4 : bytes[index / 2] | digit
+            }
+        }
+    }
+
     init(bytes: UnsafeRawBufferPointer) {
         secret = SecretBytes(count: Self.byteCount) { $0.copyMemory(from: bytes) }
     }
@@ -123,11 +133,8 @@ struct DigitReader {
     mutating func key() throws(RootKeyError) -> RootKey {
         defer { values.wipe() }
         try readDigits()
-        guard values.count == 2 * RootKey.byteCount else { throw .length(digits: values.count) }
-        let secret = SecretBytes(count: RootKey.byteCount) { target in
-            for index in 0..<RootKey.byteCount { target[index] = values[2 * index] << 4 | values[2 * index + 1] }
-        }
-        return secret.withBytes { RootKey(bytes: $0) }
+        guard let key = RootKey(digits: values) else { throw .length(digits: values.count) }
+        return key
     }
 
     private mutating func readDigits() throws(RootKeyError) {

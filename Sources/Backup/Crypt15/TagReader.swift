@@ -9,7 +9,7 @@ package final class TagReader {
     private let cipher: AES256GCMStream
     private var headerBytesLeft: Int
     /// The last bytes so far: tag and trailer, wherever the file ends.
-    private var tail: [UInt8] = []
+    private var tail = HeldBack(tailBytes)
     private let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceBytes, alignment: 64)
 
     package init(_ header: BackupHeader, key: RootKey) throws(MissingLibrary) {
@@ -23,26 +23,15 @@ package final class TagReader {
     package func feed(_ bytes: UnsafeRawBufferPointer) {
         let skipped = min(headerBytesLeft, bytes.count)
         headerBytesLeft -= skipped
-        var rest = UnsafeRawBufferPointer(rebasing: bytes[skipped...])
-        let due = max(0, tail.count + rest.count - Self.tailBytes)
-        let fromTail = min(due, tail.count)
-        if fromTail > 0 {
-            _ = cipher.update(tail[..<fromTail])
-            tail.removeFirst(fromTail)
-        }
-        let end = due - fromTail
-        tail += rest[end...]
-        rest = UnsafeRawBufferPointer(rebasing: rest[..<end])
-        while rest.count > 0 {
-            let part = UnsafeRawBufferPointer(rebasing: rest.prefix(piece.count))
-            cipher.update(part, into: piece)
-            rest = UnsafeRawBufferPointer(rebasing: rest[part.count...])
+        tail.feed(UnsafeRawBufferPointer(rebasing: bytes[skipped...])) { bytes in
+            bytes.inPieces(of: piece.count) { cipher.update($0, into: piece) }
         }
     }
 
     /// Called when the file has ended: whether it is what was sealed under the key, with a trailer or without one.
     package func finish() -> Bool {
         let tagBytes = AES256GCMStream.tagBytes
+        let tail = tail.bytes
         guard tail.count >= tagBytes else { return false }
         let further = cipher.copy()
         if tail.count == Self.tailBytes, cipher.verify(tag: Array(tail[..<tagBytes])) { return true }
