@@ -94,7 +94,7 @@ let package = Package(
         .systemLibrary(
             name: "CISAL", path: "Sources/Ground/CISAL", providers: [.apt(["libisal-dev"]), .brew(["isa-l"])]),
         .systemLibrary(name: "CZlib", path: "Sources/Ground/CZlib", providers: [.apt(["zlib1g-dev"])]),
-        .systemLibrary(name: "CCofferSystem", path: "Sources/Ground/CCofferSystem"),
+        .target(name: "CCofferSystem", path: "Sources/Ground/CCofferSystem", publicHeadersPath: "."),
         room("ByteCoding", in: "Ground"),
         room(
             "Primitives", in: "Ground", uses: ["ByteCoding", "CISAL", "COpenSSL", "CSodium", "CZlib", "CZstd", crypto]),

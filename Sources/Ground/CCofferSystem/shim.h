@@ -60,6 +60,19 @@ static inline int coffer_write_once(int file, const void *bytes, size_t count) {
     return 0;
 }
 
+/// Where temporary files go that are too large for memory: `$TMPDIR`, if it says anything, else where they lie on a disk.
+const char *coffer_temporary_folder(void);
+
+/// Opens a new file that has no name at any time, for its owner alone; -1 and errno if it cannot be.
+int coffer_open_nameless(const char *folder);
+
+/// Whether that failed for another reason than that the file system knows no such files.
+int coffer_knows_nameless(int code);
+
+/// The same on any file system: where there are no such files, the file loses its name at once. The system takes its room back
+/// when it is closed, even if the program is killed.
+int coffer_open_temporary(const char *folder);
+
 /// What this user may still write, in bytes; -1 if the file system does not say (some of FUSE answer with zeros).
 static inline long long coffer_free_bytes(const struct statvfs *status) {
     long long bytes;

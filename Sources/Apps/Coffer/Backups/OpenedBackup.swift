@@ -33,7 +33,7 @@ public struct OpenedBackup: Sendable {
         self.repository = repository
         self.key = key
         place = repository.store.place
-        temporaryFolder = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/var/tmp"
+        temporaryFolder = BackupSources.temporaryFolder()
         self.repository.temporaryFiles = TemporaryFiles(in: temporaryFolder)
     }
 

@@ -8,11 +8,13 @@ extension WhatsAppBackups {
     /// and messages where it finds them.
     ///
     /// - Parameters:
-    ///   - scratch: a folder for what comes out, in a file that has a name at no time. Without room there nothing is counted.
+    ///   - scratch: a folder for what comes out, in a file that has a name at no time; nil for the place of temporary files. Without
+    ///     room there nothing is counted.
     ///   - contentBytesMax: of one file, as far as it is unpacked there; without it what is free.
     public static func check(
-        _ paths: [String], key: WhatsAppKey, scratch: String, contentBytesMax: UInt64? = nil
+        _ paths: [String], key: WhatsAppKey, scratch: String? = nil, contentBytesMax: UInt64? = nil
     ) throws(CofferError) -> (reports: [WhatsAppReport], mediaFiles: Int) {
+        let scratch = scratch ?? temporaryFolder()
         let named = try WhatsAppInput.expand(paths)
         var reports = named.unreadable
         for input in named.inputs { reports.append(try check(input, key, scratch, contentBytesMax)) }
@@ -71,8 +73,7 @@ private final class ScratchCopy {
     private let bytesMax: UInt64
 
     init(in folder: String, bytesMax: UInt64?) {
-        let free = freeBytes(near: folder).map { $0 - min($0, WhatsAppBackups.spareBytes) } ?? .max
-        self.bytesMax = min(bytesMax ?? .max, free)
+        self.bytesMax = min(bytesMax ?? .max, WhatsAppBackups.room(near: folder))
         file = try? PendingFile(in: folder, isNamedLater: false)
     }
 

@@ -163,9 +163,9 @@ extension Device {
         _ file: String, _ key: WhatsAppKey, _ space: SealedSpace
     ) throws(CofferError) -> (OpenedDump, ImportedBackup) {
         let dump: OpenedDump
-        let free = freeBytes(near: folder.path).map { $0 - min($0, WhatsAppBackups.spareBytes) }
         do {
-            dump = try OpenedDump(file, key: key.root, into: space, contentBytesMax: free ?? .max)
+            dump = try OpenedDump(
+                file, key: key.root, into: space, contentBytesMax: WhatsAppBackups.room(near: folder.path))
         } catch {
             throw CofferError(error, importing: file, scratch: folder.path)
         }

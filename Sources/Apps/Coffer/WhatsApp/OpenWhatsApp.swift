@@ -6,7 +6,12 @@ import Primitives
 /// WhatsApp's own encrypted backups (`.crypt15`).
 public enum WhatsAppBackups {
     /// So much of a disk is left free where nobody set a limit.
-    static let spareBytes: UInt64 = 64 << 20
+    private static let spareBytes: UInt64 = 64 << 20
+
+    /// What may be written near a path; without bound where the disk does not say what is free.
+    static func room(near path: String) -> UInt64 {
+        freeBytes(near: path).map { $0 - min($0, spareBytes) } ?? .max
+    }
 
     /// Where opened files go.
     public enum Output: Sendable {
@@ -51,7 +56,7 @@ public enum WhatsAppBackups {
         let folder = folder(of: input, output)
         // On the same disk, since folders that are made lie on their parent's.
         let beginning = nearestFolder(folder)
-        let limit = contentBytesMax ?? freeBytes(near: beginning).map { $0 - min($0, spareBytes) } ?? .max
+        let limit = contentBytesMax ?? room(near: beginning)
         let pending: PendingFile
         var report: WhatsAppReport
         do {

@@ -55,9 +55,8 @@ struct WhatsAppCheck: ParsableCommand {
     @OptionGroup var options: WhatsAppOptions
 
     func run() throws {
-        let temporary = ProcessInfo.processInfo.environment["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 }
         let (reports, mediaFiles) = try WhatsAppBackups.check(
-            files, key: try options.key(), scratch: scratch ?? temporary ?? "/var/tmp", contentBytesMax: maxBytes)
+            files, key: try options.key(), scratch: scratch, contentBytesMax: maxBytes)
         try WhatsAppOutput.report(reports, mediaFiles: mediaFiles, options)
     }
 }

@@ -2,6 +2,9 @@ import BackupEngine
 import CCofferSystem
 import Foundation
 
+/// Where temporary files go that are too large for memory.
+package func temporaryFolder() -> String { String(cString: coffer_temporary_folder()) }
+
 /// What is free where a path is, or would be; nil if that cannot be told.
 package func freeBytes(near path: String) -> UInt64? {
     var path = path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)"

@@ -1,4 +1,5 @@
 package import BackupEngine
+import CCofferSystem
 import Foundation
 
 /// A file that is written and read at any place.
@@ -12,11 +13,8 @@ final class OpenFile: DeviceFile {
 
     /// A file without a name: the system takes its room back when it is let go, even if the program is killed.
     init?(withoutNameIn folder: String) {
-        var path = systemPath(Array(folder.utf8), Array(".coffer-XXXXXX".utf8))
-        file = mkstemp(&path)
+        file = coffer_open_temporary(folder)
         guard file >= 0 else { return nil }
-        _ = fcntl(file, F_SETFD, FD_CLOEXEC)
-        unlink(path)
     }
 
     // Closing what was never opened would change `errno`.

@@ -28,7 +28,7 @@ package final class OutputFolder {
         }
         root = Foundation.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard root >= 0 else { throw .failed(systemMessage()) }
-        removeAbandoned()
+        removeAbandoned(in: root, where: Self.isTemporary)
     }
 
     deinit { close(root) }
@@ -40,25 +40,6 @@ package final class OutputFolder {
     }
 
     package func newFile() throws(OutputError) -> OutputFile { try OutputFile(in: self) }
-
-    /// What a run that was killed left half written; what one is writing just now is locked.
-    private func removeAbandoned() {
-        let copy = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard copy >= 0 else { return }
-        guard let stream = fdopendir(copy) else {
-            close(copy)
-            return
-        }
-        defer { closedir(stream) }
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            guard Self.isTemporary(name) else { continue }
-            let file = openat(root, systemPath(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-            guard file >= 0 else { continue }
-            if flock(file, LOCK_EX | LOCK_NB) == 0 { unlinkat(root, systemPath(name), 0) }
-            close(file)
-        }
-    }
 
     /// The folder that a file goes to, made as far as it is not there. The caller closes it.
     fileprivate func folder(at names: ArraySlice<[UInt8]>) throws(OutputError) -> Int32 {

@@ -28,32 +28,22 @@ package final class PendingFile {
     ///   - folder: one that is there.
     ///   - isNamedLater: false if it is never to have a name; it has none then from the beginning, on any file system.
     package init(in folder: String, isNamedLater: Bool = true) throws(PendingFileError) {
-        let unnamed = Self.openUnnamed(in: folder)
-        if unnamed >= 0 {
-            descriptor = unnamed
+        let nameless = isNamedLater ? coffer_open_nameless(folder) : coffer_open_temporary(folder)
+        if nameless >= 0 {
+            descriptor = nameless
             return
         }
-        guard [EOPNOTSUPP, EISDIR, EINVAL].contains(errno) else { throw PendingFileError() }
+        guard isNamedLater, coffer_knows_nameless(errno) == 0 else { throw PendingFileError() }
         var path = systemPath(Array(folder.utf8), Array(".coffer-XXXXXX".utf8))
         descriptor = mkstemp(&path)
         guard descriptor >= 0 else { throw PendingFileError() }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        if isNamedLater { temporary = path } else { unlink(path) }
+        temporary = path
     }
 
     deinit {
         if let temporary { unlink(temporary) }
         close(descriptor)
-    }
-
-    private static func openUnnamed(in folder: String) -> Int32 {
-        #if os(Linux)
-            // O_TMPFILE, which glibc shows with _GNU_SOURCE alone.
-            return open(folder, 0o20000000 | O_DIRECTORY | O_RDWR | O_CLOEXEC, 0o600)
-        #else
-            errno = EOPNOTSUPP
-            return -1
-        #endif
     }
 
     /// Writes behind what is there.

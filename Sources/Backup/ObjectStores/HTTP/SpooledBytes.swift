@@ -1,4 +1,5 @@
 import BackupEngine
+import CCofferSystem
 import Foundation
 package import NIOCore
 import Primitives
@@ -14,14 +15,8 @@ final class Spool {
     init() throws(ObjectStoreError) { file = try SpoolFile() }
 
     func append(_ bytes: UnsafeRawBufferPointer) throws(ObjectStoreError) {
-        var offset = 0
-        while offset < bytes.count {
-            let count = write(file.descriptor, bytes.baseAddress.map { $0 + offset }, bytes.count - offset)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                throw .failed("temporary files on this device: \(String(cString: strerror(errno)))")
-            }
-            offset += count
+        guard coffer_write_once(file.descriptor, bytes.baseAddress, bytes.count) == 0 else {
+            throw .failed("temporary files on this device: \(String(cString: strerror(errno)))")
         }
         byteCount += bytes.count
         sha256.update(bytes)
@@ -36,15 +31,10 @@ final class Spool {
 final class SpoolFile: Sendable {
     let descriptor: Int32
 
-    /// In `$TMPDIR`, else where temporary files lie on a disk rather than in memory.
     init() throws(ObjectStoreError) {
-        let folders = [ProcessInfo.processInfo.environment["TMPDIR"], "/var/tmp", "/tmp"].compactMap { $0 }
-        for folder in folders {
-            var template = Array("\(folder)/.coffer-upload-XXXXXX".utf8CString)
-            let file = mkstemp(&template)
+        for folder in [String(cString: coffer_temporary_folder()), "/var/tmp", "/tmp"] {
+            let file = coffer_open_temporary(folder)
             guard file >= 0 else { continue }
-            unlink(template)
-            _ = fcntl(file, F_SETFD, FD_CLOEXEC)
             descriptor = file
             return
         }
