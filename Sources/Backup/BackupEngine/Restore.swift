@@ -50,6 +50,8 @@ package struct Restore {
     private var round = RestoreRound.messages
     /// Those that have anything in them, as the first one finds.
     private var rounds: Set<RestoreRound> = [.rest]
+    /// Those whose listings could not be read, in any round.
+    private var damagedFolders: Set<[UInt8]> = []
     private let comparison = ContentComparison()
     private var progress = Progress(phase: .restoring)
     private var report = RestoreReport()
@@ -73,6 +75,7 @@ package struct Restore {
             try await restore.contents(of: listings, path: [])
         }
         try restore.complete([]) { target throws(TargetError) in try target.leaveDirectory(snapshot.root.metadata) }
+        restore.countFiles(of: snapshot)
         return restore.report
     }
 
@@ -305,9 +308,16 @@ package struct Restore {
         }
     }
 
-    /// As `damaged`, once for all rounds.
+    /// As `damaged`, once for all rounds, and in whichever it is: a store that answers wrongly now and rightly later would else keep
+    /// back, without a word, what this round was to bring.
     private mutating func damagedFolder(_ path: [UInt8], _ error: ReadError) throws(RestoreError) {
-        if round == .rest || error.storeFailure != nil { try damaged(path, error) }
+        if error.storeFailure != nil || damagedFolders.insert(path).inserted { try damaged(path, error) }
+    }
+
+    /// The second guard against files that are left out in silence: the snapshot says how many it has.
+    private mutating func countFiles(of snapshot: Snapshot) {
+        guard choice.isEverything, report.missing.isEmpty, report.files < snapshot.totals.files else { return }
+        report.missing.append(.init(path: [], reason: .damaged(.damaged("the number of files"))))
     }
 
     /// Notes damage and lets the restore go on; a store that cannot be read at all ends it.

@@ -119,7 +119,9 @@ package struct Verify {
     /// Indexes repeat the footers, so that nothing else would notice a damaged one until the indexes are lost too.
     private mutating func readFooters() async throws(ObjectStoreError) {
         for (number, pack) in loaded.index.packs.enumerated() where cutPacks[number] == nil && !isCondemned(pack) {
-            if try await repository.packFooter(pack.id) == nil {
+            var footer: PackListing?
+            do { footer = try await repository.packFooter(pack.id) } catch  where error.isLoss {}
+            if footer == nil {
                 report.findings.append(.packDamaged(ObjectName.pack(pack.id).path))
             }
         }
@@ -131,8 +133,9 @@ package struct Verify {
         var hashes = loaded.removals.removedSnapshots.union([.none])
         for name in try await repository.snapshotNames() {
             let path = ObjectName.snapshot(name).path
-            let object = try await repository.store.read(.snapshot(name))
-            guard let snapshot = try? repository.open(object, name) else {
+            var object: [UInt8]?
+            do { object = try await repository.store.read(.snapshot(name)) } catch  where error.isLoss {}
+            guard let object, let snapshot = try? repository.open(object, name) else {
                 report.findings.append(.snapshotDamaged(path))
                 continue
             }

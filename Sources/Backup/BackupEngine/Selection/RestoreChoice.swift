@@ -22,6 +22,8 @@ package struct RestoreChoice: Sendable {
         path.split(separator: UInt8(ascii: "/")).filter { $0 != Entry.rootName[...] }
     }
 
+    package var isEverything: Bool { paths.isEmpty && wants == nil }
+
     /// Whether a folder must be looked into, or a file is at one of the paths.
     package func leads(to path: [UInt8]) -> Bool {
         paths.isEmpty || paths.contains { Self.isSameOrBelow(path, $0) || Self.isSameOrBelow($0, path) }
