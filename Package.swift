@@ -155,8 +155,8 @@ let package = Package(
 
         // How we know
         .target(
-            name: "TestSupport", dependencies: ["ByteCoding"], path: "Tests/Support", exclude: ["drive_emulator"],
-            swiftSettings: strict),
+            name: "TestSupport", dependencies: ["ByteCoding"], path: "Tests/Support",
+            exclude: ["cloudkit_emulator", "drive_emulator"], swiftSettings: strict),
         tests("ByteCodingTests", in: "Ground", uses: ["ByteCoding", "TestSupport"]),
         tests("PrimitivesTests", in: "Ground", uses: ["ByteCoding", "Primitives", "TestSupport"]),
         tests(

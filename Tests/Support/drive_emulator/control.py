@@ -7,7 +7,9 @@ from . import errors, writing
 from .messages import Reply
 
 
-class Control:
+class Steering:
+    """Faults, time, settings and what was asked: the same for every emulator."""
+
     def __init__(self, emulator):
         self.emulator = emulator
 
@@ -55,6 +57,15 @@ class Control:
         self.emulator.settings.change(values)
         return self.get_settings(None)
 
+    def get_requests(self, _):
+        return self.emulator.requests
+
+    def delete_requests(self, _):
+        self.emulator.requests = []
+        return {}
+
+
+class Control(Steering):
     # What is there
 
     def get_files(self, _):
@@ -93,13 +104,6 @@ class Control:
             bytes_[len(bytes_) // 2] ^= 1
             file.contents = drive.contents(bytes(bytes_))
         drive.put(file)
-        return {}
-
-    def get_requests(self, _):
-        return self.emulator.requests
-
-    def delete_requests(self, _):
-        self.emulator.requests = []
         return {}
 
     # Sign-ins

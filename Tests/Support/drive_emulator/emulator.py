@@ -4,13 +4,13 @@ import os
 import re
 import threading
 
-from . import errors
+from . import errors, writing
 from .access import Access
 from .clock import Clock
 from .control import Control
 from .drive import Drive
 from .errors import Refused, SignInRefused
-from .faults import Faults
+from .faults import Faults, corrupted
 from .files import Files
 from .grants import Grants
 from .journal import Journal
@@ -127,6 +127,21 @@ class Emulator:
                 "bytes": len(request.body), "range": request.headers.get("Content-Range") or request.headers.get("Range"),
                 "query": {name: value for name, value in request.query.items() if name not in ("access_token", "upload_id", "code")},
                 "fault": rule.values if rule else None})
+
+    def fault_reply(self, rule, request):
+        """The error that a rule wants, in the form of this endpoint."""
+        status, reason, message, headers = (rule.get(name) for name in ("status", "reason", "message", "headers"))
+        if "/drive/v3/" in request.path:
+            return error_reply(errors.of_reason(status, reason, message, headers))
+        refused = SignInRefused(status, reason or "internal_failure", message)
+        refused.headers = headers or {}
+        return error_reply(refused)
+
+    def spoil(self, rule, reply):
+        """What a rule does to an answer when all was done."""
+        if rule.get("duplicate") and reply.file:
+            writing.duplicate(self.drive, reply.file)
+        return corrupted(rule, reply)
 
     def end(self):
         self.clock.end()

@@ -4,7 +4,7 @@ A rule is a JSON object. Which requests: `operation` (as `drive.files.create`, `
 for anything), `method`, `path`, `query` (a part of it); `skip` lets that many go first, `times` is how often (null: for ever),
 `probability` with `seed` leaves it to dice. What happens, in any combination:
 
-  status, reason, message, headers   this answer; `phase` "before" (nothing was done, the default) or "after" (all was done)
+  status, reason, message, headers   this answer (CloudKit's with `retryAfter`, seconds); `phase` "before" (nothing was done, the default) or "after" (all was done)
   stall        seconds of the emulator's clock before the answer, or before anything with `phase` "before"
   cut          the answer ends after that many bytes of its body, though its length says more
   lost         everything is done and the line is closed without an answer
@@ -20,12 +20,11 @@ for anything), `method`, `path`, `query` (a part of it); `skip` lets that many g
 import fnmatch
 import random
 
-from . import errors, writing
 from .messages import Reply
 
 WHICH = {"operation", "method", "path", "query", "skip", "times", "probability", "seed"}
 WHAT = {"status", "reason", "message", "headers", "phase", "stall", "cut", "lost", "closed", "cutRequest", "corrupt", "duplicate",
-        "incompleteSearch", "forgetful", "emptyPage"}
+        "incompleteSearch", "forgetful", "emptyPage", "retryAfter"}
 
 
 class Rule:
@@ -63,10 +62,6 @@ class Rule:
     def shown(self):
         return self.values | {"left": self.left, "hits": self.hits}
 
-    def error(self):
-        return errors.of_reason(
-            self.get("status"), self.get("reason"), self.get("message"), self.get("headers"))
-
 
 class Faults:
     def __init__(self):
@@ -87,15 +82,8 @@ class Faults:
         return sum(rule.hits for rule in self.rules)
 
 
-def sign_in_error(rule):
-    """The same at the sign-in endpoints, whose errors have another form."""
-    return errors.SignInRefused(rule.get("status"), rule.get("reason") or "internal_failure", rule.get("message"))
-
-
-def spoil(rule, reply, drive):
-    """What a rule does to an answer when all was done."""
-    if rule.get("duplicate") and reply.file:
-        writing.duplicate(drive, reply.file)
+def corrupted(rule, reply):
+    """The answer with the byte in its middle changed, if the rule wants that."""
     if rule.get("corrupt") and reply.body:
         middle = len(reply.body) // 2
         reply = Reply(reply.status, reply.body[:middle] + bytes([reply.body[middle] ^ 1]) + reply.body[middle + 1:], reply.headers)

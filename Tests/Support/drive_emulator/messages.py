@@ -21,6 +21,8 @@ class Request:
     access: object = None
     # The fault that a test wants here.
     rule: object = None
+    # Which of an emulator's hosts was asked, where it has several.
+    role: str = "all"
 
     def json(self):
         if not self.body.strip():

@@ -5,8 +5,7 @@ import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from . import faults
-from .emulator import Emulator, error_reply
+from .emulator import Emulator
 from .messages import Request
 
 NAMES = {308: "Resume Incomplete", 428: "Precondition Required", 499: "Client Closed Request"}
@@ -16,13 +15,17 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, emulator, port=0):
-        self.emulator = emulator
+    def __init__(self, emulator, port=0, role="all"):
+        self.emulator, self.role = emulator, role
         super().__init__(("127.0.0.1", port), Handler)
 
     @property
     def address(self):
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def begin(self):
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
 
     def stop(self):
         self.emulator.clock.end()
@@ -46,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
             request.body, request.complete = self.body()
             return self.send(emulator.control.answer(request))
         operation, call, identifier = emulator.route(request)
-        rule = emulator_rule(emulator, operation, request)
+        rule = rule_for(emulator, operation, request)
         request.rule = rule
         if rule and rule.get("closed"):
             emulator.note(request, operation, None, rule)
@@ -69,15 +72,15 @@ class Handler(BaseHTTPRequestHandler):
         if rule.get("stall") and rule.before:
             emulator.clock.wait(rule.get("stall"))
         if rule.get("status") and rule.before and rule.get("cutRequest") is None:
-            return fault_reply(rule, request)
+            return emulator.fault_reply(rule, request)
         reply = emulator.answer(request, call, identifier)
         if rule.get("stall") and not rule.before:
             emulator.clock.wait(rule.get("stall"))
         if reply is None or not request.complete:
-            return fault_reply(rule, request) if rule.get("status") else None
+            return emulator.fault_reply(rule, request) if rule.get("status") else None
         with emulator.lock:
-            reply = faults.spoil(rule, reply, emulator.drive)
-        return fault_reply(rule, request) if rule.get("status") else reply
+            reply = emulator.spoil(rule, reply)
+        return emulator.fault_reply(rule, request) if rule.get("status") else reply
 
     def request_of(self):
         parts = urllib.parse.urlsplit(self.path)
@@ -87,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
         scheme = "https" if host.partition(":")[0].endswith((".googleapis.com", ".google.com")) else "http"
         base = f"{scheme}://{host}"
         method = self.headers.get("X-HTTP-Method-Override", self.command)
-        request = Request(method, urllib.parse.unquote(parts.path), query, self.headers, base)
+        request = Request(method, urllib.parse.unquote(parts.path), query, self.headers, base, role=self.server.role)
         if method == "GET" and self.command == "POST":
             # Long queries come as a form.
             request.query |= dict(urllib.parse.parse_qsl(self.body()[0].decode(), keep_blank_values=True))
@@ -148,21 +151,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def emulator_rule(emulator, operation, request):
+def rule_for(emulator, operation, request):
     with emulator.lock:
         return emulator.faults.take(operation or "", request.method, request.path, urllib.parse.urlencode(request.query))
 
 
-def fault_reply(rule, request):
-    if "/drive/v3/" in request.path:
-        return error_reply(rule.error())
-    refused = faults.sign_in_error(rule)
-    refused.headers = rule.get("headers") or {}
-    return error_reply(refused)
-
-
 def start(folder=None, port=0, settings=None):
     """A server that runs in a thread of its own; `address` is where, `stop()` ends it, `emulator` is what it holds."""
-    server = Server(Emulator(folder, settings), port)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    return server
+    return Server(Emulator(folder, settings), port).begin()
