@@ -1,6 +1,7 @@
 import BackupEngine
 import BackupFormat
 import BackupSources
+import ObjectStores
 
 // The one place where the backup wing's errors become words.
 
@@ -56,8 +57,8 @@ extension CofferError {
         case .denied(let name):
             self.init(
                 .storeFailed, "\(place) does not allow access to \(name).",
-                advice: (Self.account(of: place)?.deniedAdvice ?? "Check the permissions of the folder.")
-                    + " Nothing was changed.")
+                advice: (Self.account(of: place)?.deniedAdvice ?? Self.remote(of: place)?.deniedAdvice
+                    ?? "Check the permissions of the folder.") + " Nothing was changed.")
         case .credentials(let detail):
             let account = Self.account(of: place)
             let variables = account.map {
@@ -66,7 +67,7 @@ extension CofferError {
             self.init(
                 .storeSignIn,
                 "\(place) does not accept this device's \(account?.what ?? "sign-in") (\(detail)). Earlier backups are untouched.",
-                advice: "Run coffer store login\(variables ?? "").")
+                advice: Self.remote(of: place)?.signInAdvice ?? "Run coffer store login\(variables ?? "").")
         case .failed(let detail):
             self.init(
                 .storeFailed, "\(place) failed: \(detail).",
@@ -76,6 +77,11 @@ extension CofferError {
 
     /// - Parameter place: as stores name themselves.
     private static func account(of place: String) -> StoreAccount? { (try? StoreLocation(place))?.account }
+
+    /// Where rclone signs in, and not this device.
+    private static func remote(of place: String) -> RcloneAddress? {
+        if case .rclone(let address)? = try? StoreLocation(place) { address } else { nil }
+    }
 
     init(keyReplacedIn place: String) {
         self.init(

@@ -13,6 +13,9 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case limited
     case s3
     case faultyS3 = "S3 on a bad line"
+    case rclone
+    case rcloneBucket = "a bucket behind rclone"
+    case faultyRclone = "rclone on a bad line"
 
     var testDescription: String { rawValue }
 
@@ -29,6 +32,12 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
             return (store, folder)
         case .s3: return (try S3Server.store(), folder)
         case .faultyS3: return (try S3Server.store { FaultyTransport($0, seed: 1) }, folder)
+        case .rclone: return (try RcloneServer.common.get().store("disk:\(folder("store"))"), folder)
+        case .rcloneBucket:
+            return (try RcloneServer.common.get().store("bucket:coffer/\(UUID().uuidString.lowercased())"), folder)
+        case .faultyRclone:
+            let transport = FaultyTransport(RcloneClient.transport, seed: 1, lateStatus: 504)
+            return (try RcloneServer.common.get().store("disk:\(folder("store"))", transport: transport), folder)
         }
     }
 }
@@ -53,9 +62,15 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     @Test func `is the same to two clients`() async throws {
         let folder = try TemporaryFolder()
         let prefix = UUID().uuidString.lowercased()
+        let rclone = try RcloneServer()
+        defer { withExtendedLifetime(rclone) {} }
         let pairs: [(any ObjectStore, any ObjectStore)] = [
             (FolderStore(path: folder("a")), FolderStore(path: folder("a"))),
             (try S3Server.store(prefix), try S3Server.store(prefix)),
+            (
+                try RcloneServer.common.get().store("disk:\(folder("b"))"),
+                try rclone.store(":local:\(folder("b"))")
+            ),
         ]
         for (store, peer) in pairs {
             let group = StoreConformance.Group.all.filter { $0.number == 15 }

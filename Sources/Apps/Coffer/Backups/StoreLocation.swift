@@ -7,14 +7,19 @@ enum StoreLocation {
     /// Perhaps with `file:` before it.
     case folder(path: String)
     case s3(S3Address)
+    case rclone(RcloneAddress)
 
     /// What begins so is no folder.
-    private static let kinds = [S3Address.scheme]
-    private static let unsupportedKinds = ["webdav", "gdrive", "icloud", "rclone", "http", "https"]
+    private static let kinds = [S3Address.scheme, RcloneAddress.scheme]
+    private static let unsupportedKinds = ["webdav", "gdrive", "icloud", "http", "https"]
 
     init(_ text: String) throws(CofferError) {
         if text.hasPrefix(S3Address.scheme) {
             do { self = .s3(try S3Address(text)) } catch { throw CofferError(error) }
+            return
+        }
+        if text.hasPrefix(RcloneAddress.scheme) {
+            do { self = .rclone(try RcloneAddress(text)) } catch { throw CofferError(error) }
             return
         }
         if let kind = Self.unsupportedKinds.first(where: { text.hasPrefix("\($0):") }) {
@@ -33,7 +38,7 @@ enum StoreLocation {
     /// Whose it is, and how this device gets in; nil where nobody signs in.
     var account: StoreAccount? {
         switch self {
-        case .folder: nil
+        case .folder, .rclone: nil
         case .s3(let address): StoreAccount(address)
         }
     }
@@ -44,6 +49,7 @@ enum StoreLocation {
         case .folder(let path): FolderStore(path: path)
         case .s3(let address):
             S3Store(S3Client(address, try StoreSignIns(device).s3Credentials(for: address), now: secondsSince1970))
+        case .rclone(let address): try RcloneStore(opening: address)
         }
     }
 
@@ -55,6 +61,7 @@ enum StoreLocation {
         case .folder(let path): FolderStore(path: path)
         case .s3(let address):
             S3Store(S3Client(address, try S3Credentials(signingIn: name, secret), now: secondsSince1970))
+        case .rclone(let address): try RcloneStore(opening: address)
         }
     }
 
@@ -82,6 +89,7 @@ enum StoreLocation {
             switch try StoreLocation(text) {
             case .folder(let path): return path
             case .s3(let address): return address.text
+            case .rclone(let address): return address.text
             }
         }
         let path = text.hasPrefix("file:") ? String(text.dropFirst("file:".count)) : text

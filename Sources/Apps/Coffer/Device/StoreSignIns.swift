@@ -176,6 +176,12 @@ extension Device {
         _ location: String
     ) throws(CofferError) -> (place: StoreLocation, account: StoreAccount) {
         let place = try StoreLocation(location)
+        if case .rclone(let address) = place {
+            throw CofferError(
+                .unsupportedStore, "rclone itself signs in at \(address.remoteName):, and keeps what that needs.",
+                advice: "rclone config makes a sign-in, and \(address.signInAdvice.prefix(1).lowercased())"
+                    + "\(address.signInAdvice.dropFirst())")
+        }
         guard let account = place.account else {
             throw CofferError(
                 .unsupportedStore, "A folder needs no sign-in.", advice: "Name a bucket: s3:https://HOST/BUCKET.")

@@ -6,9 +6,12 @@ import TestSupport
 final class FaultyTransport: StoreTransport {
     private let transport: any StoreTransport
     private let generator: Mutex<SeededGenerator>
+    private let lateStatus: Int
 
-    init(_ transport: any StoreTransport, seed: UInt64) {
+    /// - Parameter lateStatus: what a server says to which a request did not come in time.
+    init(_ transport: any StoreTransport, seed: UInt64, lateStatus: Int = 400) {
         self.transport = transport
+        self.lateStatus = lateStatus
         generator = Mutex(SeededGenerator(seed: seed))
     }
 
@@ -18,7 +21,7 @@ final class FaultyTransport: StoreTransport {
         case 0: return StoreAnswer(status: 500)
         case 1: return StoreAnswer(status: 503, headers: [("Retry-After", "1")], body: Self.error("SlowDown"))
         case 2: throw .broken("no connection")
-        case 3: return StoreAnswer(status: 400, body: Self.error("RequestTimeout"))
+        case 3: return StoreAnswer(status: lateStatus, body: Self.error("RequestTimeout"))
         case 4, 5:
             // It is done, and the answer is lost or cut.
             _ = try await transport.send(request)

@@ -1,0 +1,108 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import Synchronization
+
+/// Asks rclone about one place in one remote: its remote control's operations, uploads as forms, and downloads.
+package final class RcloneClient: Sendable {
+    /// rclone takes in a pack at once and answers when the remote has all of it, and lists for as long as the remote takes; it gives
+    /// up itself what stalls on its own line (`--timeout`). So silence means little here.
+    package static let transport = HTTPStoreTransport(
+        client: HTTPClient(
+            eventLoopGroupProvider: .singleton, configuration: HTTPStoreTransport.configuration(stall: .hours(1))))
+    /// Until anything has gone well: the remote may be set up wrongly, and rclone has tried more than once already.
+    private static let firstTriesMax = 3
+    private static let answerBytesMax = 1 << 20
+
+    let address: RcloneAddress
+    private let service: any RcloneService
+    private let attempts: Attempts
+    private let firstAttempts: Attempts
+    private let hasSucceeded = Mutex(false)
+
+    package init(
+        _ address: RcloneAddress, _ service: any RcloneService, transport: any StoreTransport = RcloneClient.transport,
+        clock: WaitingClock = .continuous, dice: @escaping @Sendable (Double) -> Double = { .random(in: 0...$0) }
+    ) {
+        self.address = address
+        self.service = service
+        attempts = Attempts(transport: transport, backoff: Backoff(clock: clock, dice: dice))
+        firstAttempts = Attempts(
+            transport: transport, backoff: Backoff(triesMax: Self.firstTriesMax, clock: clock, dice: dice))
+    }
+
+    /// What goes in and out of operations; each has what it needs.
+    struct Input: Encodable {
+        struct Options: Encodable {
+            var recurse: Bool?
+            var filesOnly = true
+            var noModTime = true
+            var noMimeType = true
+        }
+
+        var fs: String?
+        var remote: String?
+        var opt: Options?
+        var srcFs: String?
+        var srcRemote: String?
+        var dstFs: String?
+        var dstRemote: String?
+    }
+
+    /// An operation on the place, or on something in it.
+    func call(
+        _ operation: String, _ input: Input, answerBytesMax: Int = RcloneClient.answerBytesMax
+    ) async throws(StoreFailure) -> [UInt8] {
+        guard let body = try? JSONEncoder().encode(input) else {
+            throw StoreFailure(.permanent, "what rclone is asked cannot be written")
+        }
+        return try await send(answerBytesMax: answerBytesMax) { endpoint in
+            StoreRequest(
+                method: "POST", url: "\(endpoint.url)/\(operation)", headers: [("content-type", "application/json")],
+                body: .bytes(Array(body)), answerBytesMax: answerBytesMax)
+        }.body
+    }
+
+    /// Writes an object, over the old one if there is one.
+    func upload(_ form: RcloneForm, _ body: StoreBody) async throws(StoreFailure) {
+        let query = "fs=\(PercentEncoding.encoded(address.place))&remote=\(PercentEncoding.encoded(form.folder))"
+        _ = try await send { endpoint in
+            StoreRequest(
+                method: "POST", url: "\(endpoint.url)/operations/uploadfile?\(query)",
+                headers: [("content-type", form.contentType)], body: body, answerBytesMax: Self.answerBytesMax)
+        }
+    }
+
+    /// - Parameter range: not empty; nil for all of it.
+    func download(
+        _ path: String, _ range: Range<Int>? = nil, answerBytesMax: Int
+    ) async throws(StoreFailure) -> StoreAnswer {
+        let parts = "[\(address.place)]/\(path)".split(separator: "/", omittingEmptySubsequences: false)
+        let encoded = parts.map { PercentEncoding.encoded(String($0)) }.joined(separator: "/")
+        return try await send { endpoint in
+            StoreRequest(
+                method: "GET", url: "\(endpoint.url)/\(encoded)",
+                headers: range.map { [ContentRange.asking(for: $0)] } ?? [],
+                answerBytesMax: answerBytesMax)
+        }
+    }
+
+    private func send(
+        answerBytesMax: Int = RcloneClient.answerBytesMax,
+        _ request: @escaping @Sendable (RcloneEndpoint) -> StoreRequest
+    ) async throws(StoreFailure) -> StoreAnswer {
+        let attempts = hasSucceeded.withLock { $0 } ? attempts : firstAttempts
+        let service = service
+        let answer = try await attempts.answer { () async throws(StoreFailure) in
+            // It may have ended since, and be another one now.
+            let endpoint = try await service.endpoint()
+            var request = request(endpoint)
+            request.headers += endpoint.headers
+            return Attempts.Attempt(request) { answer in
+                (200...299).contains(answer.status) ? .done : .failed(RcloneFailure.failure(answer))
+            }
+        }
+        hasSucceeded.withLock { $0 = true }
+        return answer
+    }
+}

@@ -1,0 +1,131 @@
+import Foundation
+import Synchronization
+
+/// The rclone of this program's run: started when it is first needed, started again if it ends by itself, and ended with the last
+/// store that uses it.
+package actor RcloneProcess: RcloneService {
+    /// The oldest that was tried; Debian 12's 1.60 has no socket that only one user can reach.
+    package static let versionMin = RcloneVersion(major: 1, minor: 65)
+    private static let startSecondsMax: UInt64 = 60
+    private static let lookMilliseconds: UInt64 = 20
+    /// How often it may end by itself before that is told.
+    private static let endsMax = 3
+
+    private let environment: [String: String]
+    private let transport: any StoreTransport
+    private let clock: WaitingClock
+    private var run: RcloneRun?
+    private var starting: Task<Result<RcloneRun, StoreFailure>, Never>?
+    private var ends = 0
+
+    /// - Parameters:
+    ///   - environment: of the person, where rclone and its configuration are found.
+    ///   - clock: for looking whether it answers.
+    package init(
+        environment: [String: String], transport: any StoreTransport = RcloneClient.transport,
+        clock: WaitingClock = .continuous
+    ) {
+        self.environment = environment
+        self.transport = transport
+        self.clock = clock
+    }
+
+    private struct Weak: Sendable {
+        weak var process: RcloneProcess?
+    }
+
+    private static let current = Mutex(Weak())
+
+    /// One for all stores of a program's run.
+    package static func shared() -> RcloneProcess {
+        current.withLock { current in
+            if let process = current.process { return process }
+            let process = RcloneProcess(environment: ProcessInfo.processInfo.environment)
+            current.process = process
+            return process
+        }
+    }
+
+    /// Where rclone is on this device; nil if it is not installed.
+    package static func program(_ environment: [String: String]) -> String? {
+        (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/rclone" }
+            .first { $0.hasPrefix("/") && access($0, X_OK) == 0 }
+    }
+
+    package func endpoint() async throws(StoreFailure) -> RcloneEndpoint {
+        if let run {
+            if run.isAlive { return run.endpoint }
+            self.run = nil
+            ends += 1
+            guard ends < Self.endsMax else {
+                let words = Self.said(await run.words.text())
+                throw StoreFailure(.permanent, "rclone ended by itself, \(ends) times\(words)")
+            }
+        }
+        let starting = starting ?? Task { await start() }
+        self.starting = starting
+        let result = await starting.value
+        self.starting = nil
+        let run = try result.get()
+        self.run = run
+        return run.endpoint
+    }
+
+    /// The shell that watches over it, and what they say, while they run.
+    var running: (processID: Int32, words: LastWords)? {
+        run.flatMap { $0.isAlive ? ($0.processID, $0.words) : nil }
+    }
+
+    private func start() async -> Result<RcloneRun, StoreFailure> {
+        do throws(StoreFailure) {
+            guard let program = Self.program(environment) else {
+                throw StoreFailure(.noPlace, "the program rclone is not there; install it from https://rclone.org")
+            }
+            let run = try RcloneRun(program: program, environment: environment)
+            let version = try await firstAnswer(of: run, program)
+            guard version >= Self.versionMin else { throw Self.tooOld(version, program) }
+            return .success(run)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Looks until it answers, or has ended.
+    private func firstAnswer(of run: RcloneRun, _ program: String) async throws(StoreFailure) -> RcloneVersion {
+        let deadline = clock.now() + Self.startSecondsMax * 1_000_000_000
+        let request = StoreRequest(
+            method: "POST", url: "\(run.endpoint.url)/core/version",
+            headers: run.endpoint.headers, answerBytesMax: 1 << 20)
+        while clock.now() < deadline {
+            if let answer = try? await transport.send(request) {
+                guard answer.status == 200, let version = RcloneVersion(answer: answer.body) else {
+                    throw StoreFailure(.noPlace, "\(program) does not answer as rclone does")
+                }
+                return version
+            }
+            guard run.isAlive else {
+                let words = await run.words.text()
+                if let version = RcloneVersion(of: program, environment), version < Self.versionMin {
+                    throw Self.tooOld(version, program)
+                }
+                throw StoreFailure(.noPlace, "rclone does not start\(Self.said(words))")
+            }
+            await clock.sleepUntil(clock.now() + Self.lookMilliseconds * 1_000_000)
+        }
+        throw StoreFailure(.noPlace, "rclone does not answer within \(Self.startSecondsMax) seconds of its start")
+    }
+
+    private static func tooOld(_ version: RcloneVersion, _ program: String) -> StoreFailure {
+        StoreFailure(
+            .noPlace,
+            "rclone \(versionMin) or later is needed, and \(program) is \(version); there are newer ones at https://rclone.org"
+        )
+    }
+
+    /// The last line that it said, without the time.
+    private static func said(_ text: String) -> String {
+        guard let line = text.split(whereSeparator: \.isNewline).last else { return "" }
+        let words = line.drop { "0123456789/: ".contains($0) }
+        return ": \(RcloneFailure.words(String(words)))"
+    }
+}

@@ -1,0 +1,23 @@
+/// Where an rclone that runs is asked.
+package struct RcloneEndpoint: Sendable, CustomStringConvertible {
+    /// `http+unix://` and the path of its socket, percent-encoded.
+    let url: String
+    /// Lets nobody in who cannot read our memory or rclone's; it is made anew for each run of rclone.
+    let authorization: String
+
+    /// What each request carries. A socket has no host, and a server wants one.
+    var headers: [(name: String, value: String)] { [("host", "localhost"), ("authorization", authorization)] }
+
+    package init(url: String, authorization: String) {
+        self.url = url
+        self.authorization = authorization
+    }
+
+    package var description: String { url }
+}
+
+/// An rclone that answers, or is made to.
+package protocol RcloneService: Sendable {
+    /// Starts it if it does not run (any more).
+    func endpoint() async throws(StoreFailure) -> RcloneEndpoint
+}

@@ -1,0 +1,102 @@
+import BackupEngine
+import BackupFormat
+import ByteCoding
+import Foundation
+import Primitives
+import Synchronization
+
+extension RcloneStore {
+    /// - Parameter body: the form with the object in it.
+    func create(
+        _ name: ObjectName, _ form: RcloneForm, _ body: StoreBody, byteCount: Int
+    ) async throws(ObjectStoreError) {
+        try await names.alone(with: name.path) { () async throws(ObjectStoreError) in
+            do throws(ObjectStoreError) {
+                _ = try await finishingReplacement(of: name) { () async throws(StoreFailure) in
+                    try await sizeNow(of: name)
+                }
+                throw .exists(name.path)
+            } catch .notFound {}
+            guard form.path != name.path else { return try await send(form, body, byteCount: byteCount) }
+            try await sendAside(form, body, byteCount: byteCount) { () async throws(ObjectStoreError) in
+                try await move(form.path, to: name.path, byteCount: byteCount)
+            }
+        }
+    }
+
+    /// Under which name an object is uploaded.
+    func form(for name: ObjectName) async throws(ObjectStoreError) -> RcloneForm {
+        guard try await movesFiles() else { return RcloneForm(path: name.path) }
+        var generator = SystemRandomNumberGenerator()
+        return RcloneForm(path: "\(Self.temporaryPrefix)\(Hex.encode(generator.bytes(16)))")
+    }
+
+    /// Whether the remote itself moves files: what it does for that is no copy.
+    func movesFiles() async throws(ObjectStoreError) -> Bool {
+        struct Remote: Decodable {
+            let features: [String: Bool]
+
+            enum CodingKeys: String, CodingKey { case features = "Features" }
+        }
+        if let known = moves.withLock({ $0 }) { return known }
+        let answer = try await asking("") { () async throws(StoreFailure) in
+            try await client.call("operations/fsinfo", RcloneClient.Input(fs: client.address.place))
+        }
+        let remote = try? JSONDecoder().decode(Remote.self, from: Data(answer))
+        guard let movesFiles = remote?.features["Move"] else {
+            throw .failed("rclone does not say what the remote can do")
+        }
+        moves.withLock { $0 = movesFiles }
+        return movesFiles
+    }
+
+    /// Uploads under a temporary name and goes on from there; nothing is left of it if that fails.
+    func sendAside(
+        _ form: RcloneForm, _ body: StoreBody, byteCount: Int, then finish: () async throws(ObjectStoreError) -> Void
+    ) async throws(ObjectStoreError) {
+        do {
+            try await send(form, body, byteCount: byteCount)
+            try await finish()
+        } catch {
+            try? await remove(form.path)
+            throw error
+        }
+    }
+
+    /// An upload is there when the remote says that it has as many bytes as were sent; what has others is deleted.
+    func send(_ form: RcloneForm, _ body: StoreBody, byteCount: Int) async throws(ObjectStoreError) {
+        for _ in 0..<Self.triesMax {
+            let item = try await asking(form.path) { () async throws(StoreFailure) -> RcloneItem? in
+                try await client.upload(form, body)
+                return try await look(at: form.path)
+            }
+            if item?.size == byteCount { return }
+            try await remove(form.path)
+        }
+        throw .failed("\(form.path): it arrives cut, each time")
+    }
+
+    func move(_ from: String, to path: String, byteCount: Int) async throws(ObjectStoreError) {
+        let place = client.address.place
+        do throws(ObjectStoreError) {
+            _ = try await asking(from) { () async throws(StoreFailure) in
+                try await client.call(
+                    "operations/movefile",
+                    RcloneClient.Input(srcFs: place, srcRemote: from, dstFs: place, dstRemote: path))
+            }
+        } catch .notFound {
+            // It was moved, and the answer was lost. The temporary name was ours alone.
+            let item = try await asking(path) { () async throws(StoreFailure) in try await look(at: path) }
+            guard item?.size == byteCount else { throw .failed("\(path): it was lost on its way") }
+        }
+    }
+
+    func remove(_ path: String) async throws(ObjectStoreError) {
+        do throws(ObjectStoreError) {
+            _ = try await asking(path) { () async throws(StoreFailure) in
+                try await client.call(
+                    "operations/deletefile", RcloneClient.Input(fs: client.address.place, remote: path))
+            }
+        } catch .notFound {}
+    }
+}
