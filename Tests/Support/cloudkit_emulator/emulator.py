@@ -51,12 +51,11 @@ class Emulator:
         """One operation of CloudKit: the token is taken first, and the answer brings the next, be it an error or not."""
         try:
             sign_in = self.sign_ins.take(request)
-            request.next_token = self.sign_ins.fresh(sign_in)
+            request.notes[NEXT_TOKEN] = self.sign_ins.fresh(sign_in)
             reply = self.perform(request, match, sign_in)
         except Refused as refused:
             reply = refused.reply()
-        if hasattr(request, "next_token"):
-            reply.headers = reply.headers | {NEXT_TOKEN: request.next_token}
+        reply.headers = reply.headers | request.notes
         return reply
 
     def perform(self, request, match, sign_in):
@@ -83,9 +82,7 @@ class Emulator:
         more = {"retryAfter": rule.get("retryAfter")} if rule.get("retryAfter") is not None else {}
         code = rule.get("reason") or BY_STATUS.get(status, "INTERNAL_ERROR" if status >= 500 else "BAD_REQUEST")
         reply = Reply(status) if request.role == "assets" else Refused(code, rule.get("message") or code, **more).reply(status)
-        reply.headers = reply.headers | (rule.get("headers") or {})
-        if hasattr(request, "next_token"):
-            reply.headers[NEXT_TOKEN] = request.next_token
+        reply.headers = reply.headers | request.notes | (rule.get("headers") or {})
         return reply
 
     def spoil(self, rule, reply):

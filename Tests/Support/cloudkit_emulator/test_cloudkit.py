@@ -133,7 +133,9 @@ class Records(EmulatorTest):
         self.me.control("settings", {"queryable": ["recordName", "n"], "lagSeconds": 30})
         self.assertEqual(self.me.op("records/query", query).json["records"], [])
         self.me.control("clock", {"advance": 31})
-        query["query"] |= {"filterBy": [{"fieldName": "n", "comparator": "GREATER_THAN", "fieldValue": {"value": 0}}], "sortBy": [{"fieldName": "n", "ascending": False}]}
+        query["query"] |= {
+            "filterBy": [{"fieldName": "n", "comparator": "GREATER_THAN", "fieldValue": {"value": 0}}],
+            "sortBy": [{"fieldName": "n", "ascending": False}]}
         page = self.me.op("records/query", query | {"resultsLimit": 3}).json
         self.assertEqual([one["recordName"] for one in page["records"]], ["e", "d", "c"])
         page = self.me.op("records/query", query | {"continuationMarker": page["continuationMarker"]}).json
@@ -183,7 +185,8 @@ class Assets(EmulatorTest):
         self.me.control("clock", {"advance": 901})
         self.assertEqual(self.me.send(url, bytes(10)).status, 410)
         self.me.modify(create("b", content=self.me.upload("b", bytes(1000))))
-        self.assertEqual(self.codes(self.me.modify(create("c", content=self.me.upload("c", bytes(1000))), atomic=False)), ["QUOTA_EXCEEDED"])
+        answer = self.me.modify(create("c", content=self.me.upload("c", bytes(1000))), atomic=False)
+        self.assertEqual(self.codes(answer), ["QUOTA_EXCEEDED"])
 
     def test_a_receipt_is_for_one_field_of_one_record(self):
         asset = self.me.upload("a", b"x")
@@ -199,7 +202,8 @@ class Assets(EmulatorTest):
 
 class Faults(EmulatorTest):
     def test_throttled_with_a_time_to_wait(self):
-        self.me.control("faults", [{"operation": "records.*", "status": 429, "retryAfter": 7}, {"operation": "records.*", "status": 503, "retryAfter": 2}])
+        for status, seconds in [(429, 7), (503, 2)]:
+            self.me.control("faults", {"operation": "records.*", "status": status, "retryAfter": seconds})
         self.assertEqual(self.refused(self.me.modify(create("a")), 429, "THROTTLED").json["retryAfter"], 7)
         self.refused(self.me.modify(create("a")), 503, "TRY_AGAIN_LATER")
         self.assertEqual(self.codes(self.me.modify(create("a"))), [None])

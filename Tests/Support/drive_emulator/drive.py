@@ -1,5 +1,6 @@
 """One person's Drive: its files, what lists see of them later, its identifiers and its room."""
 
+import collections
 import copy
 import secrets
 
@@ -19,6 +20,8 @@ class Drive:
         self.user = {"displayName": "Ada Example", "emailAddress": "ada@example.org", "permissionId": "01234567890123456789"}
         self.permission = {"kind": "drive#permission", "id": self.user["permissionId"], "type": "user", "role": "owner"}
         self.files = {}
+        # Kept up with every change, so that a large folder does not slow each upload down.
+        self.used, self.children, self.counted = 0, collections.Counter(), {}
         self.history = {}  # identifier: [(since when, the file then or None)]
         self.generated = {}  # identifier: the space it is for
         self.taken = set()
@@ -26,6 +29,7 @@ class Drive:
         for key, values in journal.of("file").items():
             contents = values["contents"] and Contents(folder, values["contents"])
             self.files[key] = File(**values | {"contents": contents})
+            self.count(key)
         self.generated = journal.of("generated")
         self.taken = set(journal.of("taken"))
         if ROOT not in self.files:
@@ -54,6 +58,7 @@ class Drive:
     def put(self, file):
         """A new file, or a new state of one; lists see it when the lag is over."""
         self.files[file.id] = file
+        self.count(file.id)
         self.note(file.id, copy.copy(file))
         self.journal.put("file", file.id, file.kept())
 
@@ -62,12 +67,23 @@ class Drive:
         for child in [one.id for one in self.files.values() if identifier in one.parents]:
             self.remove(child)
         file = self.files.pop(identifier)
+        self.count(identifier)
         if file.contents:
             file.contents.drop()
         self.note(identifier, None)
         self.journal.put("file", identifier, None)
         self.taken.add(identifier)
         self.journal.put("taken", identifier, True)
+
+    def count(self, identifier):
+        """Room and children, after this file came, changed or went."""
+        size, parents = self.counted.pop(identifier, (0, []))
+        self.used -= size
+        self.children.subtract(parents)
+        if file := self.files.get(identifier):
+            self.counted[identifier] = file.size, file.parents
+            self.used += file.size
+            self.children.update(file.parents)
 
     def note(self, identifier, state):
         now = self.clock.now()
@@ -117,10 +133,6 @@ class Drive:
 
     # Room
 
-    @property
-    def used(self):
-        return sum(file.size for file in self.files.values())
-
     def check_room(self, bytes_more):
         if self.settings.quotaBytes is not None and self.used + bytes_more > self.settings.quotaBytes:
             raise errors.of_reason(403, "storageQuotaExceeded")
@@ -131,7 +143,7 @@ class Drive:
                 raise errors.of_reason(403, "userRateLimitExceeded")
 
     def check_children(self, parent):
-        if parent != ROOT and sum(parent in file.parents for file in self.files.values()) >= self.settings.childrenMax:
+        if parent != ROOT and self.children[parent] >= self.settings.childrenMax:
             raise errors.of_reason(403, "numChildrenInNonRootLimitExceeded")
 
     def count_upload(self, bytes_):

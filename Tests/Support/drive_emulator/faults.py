@@ -4,7 +4,8 @@ A rule is a JSON object. Which requests: `operation` (as `drive.files.create`, `
 for anything), `method`, `path`, `query` (a part of it); `skip` lets that many go first, `times` is how often (null: for ever),
 `probability` with `seed` leaves it to dice. What happens, in any combination:
 
-  status, reason, message, headers   this answer (CloudKit's with `retryAfter`, seconds); `phase` "before" (nothing was done, the default) or "after" (all was done)
+  status, reason, message, headers   this answer; `phase` "before" (nothing was done, the default) or "after" (all was done)
+  retryAfter   seconds, in the body of CloudKit's errors
   stall        seconds of the emulator's clock before the answer, or before anything with `phase` "before"
   cut          the answer ends after that many bytes of its body, though its length says more
   lost         everything is done and the line is closed without an answer

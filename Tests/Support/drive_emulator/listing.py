@@ -69,7 +69,7 @@ class Listing:
                 raise errors.not_found("")
         files = [
             file for file in self.drive.seen_by_lists()
-            if file.space in spaces and file.parents and access.may_read(file) and wanted.test(file)]
+            if file.space in spaces and file.parents and wanted.test(file) and access.may_read(file)]
         return ordered(files, query.get("orderBy", ""))
 
 

@@ -21,6 +21,8 @@ class Request:
     access: object = None
     # The fault that a test wants here.
     rule: object = None
+    # What an emulator remembers of it on its way.
+    notes: dict = field(default_factory=dict)
     # Which of an emulator's hosts was asked, where it has several.
     role: str = "all"
 

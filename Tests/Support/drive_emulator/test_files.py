@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+import threading
 import unittest
 
 from .client import DESKTOP, OTHER, Client, EmulatorTest
@@ -24,6 +25,16 @@ class Files(EmulatorTest):
         self.me.control("settings", {"deletedStayTaken": False})
         self.assertEqual(self.me.multipart({"name": "a", "id": identifier}, b"1").status, 200)
 
+    def test_of_eight_at_once_with_one_identifier_one_wins(self):
+        identifier, statuses = self.me.new_id(), []
+        threads = [
+            threading.Thread(target=lambda: statuses.append(self.me.multipart({"name": "a", "id": identifier}, b"x").status))
+            for _ in range(8)]
+        for step in (threading.Thread.start, threading.Thread.join):
+            for thread in threads:
+                step(thread)
+        self.assertEqual(sorted(statuses), [200] + 7 * [409])
+
     def test_an_identifier_of_ones_own_or_of_another_space_is_refused(self):
         self.refused(self.me.call("POST", "/drive/v3/files", {"id": "1mine", "name": "a"}), 400, "invalid")
         hidden = self.signed_in(f"{DRIVE}.appdata").new_id("appDataFolder")
@@ -42,10 +53,11 @@ class Files(EmulatorTest):
 
     def test_ranges(self):
         path = f"/drive/v3/files/{self.me.make('a', bytes(range(10)))}?alt=media"
-        for wanted, status, body in [("bytes=2-4", 206, bytes([2, 3, 4])), ("bytes=8-99", 206, bytes([8, 9])), ("bytes=-3", 206, bytes([7, 8, 9])),
-                                     ("bytes=5-", 206, bytes(range(5, 10))), ("bytes=4-2", 200, bytes(range(10))), ("lines=1-2", 200, bytes(range(10)))]:
+        for wanted, status, body in [
+                ("bytes=2-4", 206, range(2, 5)), ("bytes=8-99", 206, range(8, 10)), ("bytes=-3", 206, range(7, 10)),
+                ("bytes=5-", 206, range(5, 10)), ("bytes=4-2", 200, range(10)), ("lines=1-2", 200, range(10))]:
             answer = self.me.call("GET", path, headers={"Range": wanted})
-            self.assertEqual((answer.status, answer.body), (status, body), wanted)
+            self.assertEqual((answer.status, answer.body), (status, bytes(body)), wanted)
         for wanted, named in [("bytes=2-4", "bytes 2-4/10"), ("bytes=8-99", "bytes 8-9/10"), ("bytes=-99", "bytes 0-9/10")]:
             self.assertEqual(self.me.call("GET", path, headers={"Range": wanted}).headers["Content-Range"], named)
         self.refused(self.me.call("GET", path, headers={"Range": "bytes=10-"}), 416, "requestedRangeNotSatisfiable")
@@ -69,6 +81,8 @@ class Files(EmulatorTest):
         one, two, file = self.me.folder("1"), self.me.folder("2"), self.me.make("a", b"old")
         self.me.call("PATCH", f"/drive/v3/files/{file}?addParents={one}&removeParents=root", {"name": "b"})
         self.assertEqual(self.me.names(f"'{one}' in parents"), ["b"])
+        self.me.call("PATCH", f"/drive/v3/files/{two}?addParents={one}&removeParents=root", {})
+        self.assertEqual(self.me.call("PATCH", f"/drive/v3/files/{one}?addParents={two}", {}).status, 403)
         self.refused(self.me.call("PATCH", f"/drive/v3/files/{file}", {"parents": [two]}), 403, "fieldNotWritable")
         self.refused(self.me.call("PATCH", f"/drive/v3/files/{file}", {"size": "7"}), 403, "fieldNotWritable")
         answer = self.me.multipart({"name": "c"}, b"new", {"fields": "id,name,size"}, f"/upload/drive/v3/files/{file}", "PATCH")

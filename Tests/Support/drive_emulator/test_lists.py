@@ -32,8 +32,9 @@ class Questions(EmulatorTest):
             self.assertEqual(self.me.names(question), names, question)
 
     def test_what_is_not_of_the_language(self):
-        for question in ["name = ", "name = 'a", "name = 'a\\x'", "name ~ 'a'", "title = 'a'", "name = 'a' and", "(name = 'a'", "name = 'a')",
-                         "'a' in", "'a' in children", "trashed = maybe", "trashed", "createdTime > 'yesterday'", "createdTime > '2020-13-01T00:00:00'",
+        for question in ["name = ", "name = 'a", "name = 'a\\x'", "name ~ 'a'", "title = 'a'", "name = 'a' and", "(name = 'a'",
+                         "name = 'a')", "'a' in", "'a' in children", "trashed = maybe", "trashed", "createdTime > 'yesterday'",
+                         "createdTime > '2020-13-01T00:00:00'",
                          "name = 'a' name = 'b'", "properties has { key='a' }", "= 'a'", "name in 'a'", "not"]:
             self.refused(self.me.list(question), 400, "invalid")
 
@@ -95,7 +96,8 @@ class Misleading(EmulatorTest):
         self.me.control("settings", {"lagSeconds": 0})
         for name in "abcd":
             self.me.make(name)
-        self.me.control("faults", [{"operation": "drive.files.list", "incompleteSearch": True}, {"operation": "drive.files.list", "forgetful": True}])
+        for kind in ("incompleteSearch", "forgetful"):
+            self.me.control("faults", {"operation": "drive.files.list", kind: True})
         for said in (True, False):
             page = self.me.list(orderBy="name").json
             self.assertEqual(([file["name"] for file in page["files"]], page["incompleteSearch"]), (["a", "c"], said))

@@ -25,7 +25,8 @@ class Loopback(EmulatorTest):
         return dict(urllib.parse.parse_qsl(query))
 
     def exchange(self, brought, **changes):
-        values = {"grant_type": "authorization_code", "code": brought, "redirect_uri": REDIRECT, "code_verifier": VERIFIER} | DESKTOP | changes
+        values = {"grant_type": "authorization_code", "code": brought, "redirect_uri": REDIRECT, "code_verifier": VERIFIER}
+        values |= DESKTOP | changes
         return self.me.form("/token", **{name: value for name, value in values.items() if value is not None})
 
     def error(self, answer, status, name):
@@ -98,7 +99,8 @@ class Loopback(EmulatorTest):
         tokens, others = self.me.control("token", {}), self.me.control("token", {"client": OTHER})
         mine = self.me.control("token", {})
         self.assertEqual(self.me.form("/revoke", token=tokens["access_token"]).status, 200)
-        self.error(self.me.form("/token", grant_type="refresh_token", refresh_token=tokens["refresh_token"], **DESKTOP), 400, "invalid_grant")
+        refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        self.error(self.me.form("/token", **refresh, **DESKTOP), 400, "invalid_grant")
         self.error(self.me.form("/revoke", token=tokens["access_token"]), 400, "invalid_token")
         self.me.token = mine["access_token"]
         self.assertEqual(self.me.list().status, 200)

@@ -94,7 +94,8 @@ class Resumable(EmulatorTest):
     def test_a_session_needs_no_sign_in_but_none_that_is_over(self):
         session = self.session(2 * PIECE)
         self.me.control("oauth", {"expireAccessTokens": True})
-        self.refused(self.me.chunk(session, bytes(PIECE), 0, 2 * PIECE, headers={"Authorization": f"Bearer {self.me.token}"}), 401, "authError")
+        over = {"Authorization": f"Bearer {self.me.token}"}
+        self.refused(self.me.chunk(session, bytes(PIECE), 0, 2 * PIECE, headers=over), 401, "authError")
         self.assertEqual(Client(self.server.address).chunk(session, bytes(PIECE), 0, 2 * PIECE).status, 308)
 
     def test_an_identifier_that_was_taken_meanwhile(self):
@@ -117,7 +118,8 @@ class Resumable(EmulatorTest):
 
 class AtOnce(EmulatorTest):
     def test_media(self):
-        answer = self.me.call("POST", "/upload/drive/v3/files?uploadType=media&fields=name,mimeType,size", b"hi", {"Content-Type": "text/plain"})
+        answer = self.me.call(
+            "POST", "/upload/drive/v3/files?uploadType=media&fields=name,mimeType,size", b"hi", {"Content-Type": "text/plain"})
         self.assertEqual(answer.json, {"name": "Untitled", "mimeType": "text/plain", "size": "2"})
 
     def test_bytes_that_look_like_a_boundary(self):
@@ -126,7 +128,9 @@ class AtOnce(EmulatorTest):
         self.assertEqual(self.me.call("GET", f"/drive/v3/files/{file}?alt=media").body, content)
 
     def test_a_body_without_its_end_and_a_kind_that_is_not_known(self):
-        answer = self.me.call("POST", "/upload/drive/v3/files?uploadType=multipart", b"--b\r\n\r\n{}", {"Content-Type": "multipart/related; boundary=b"})
+        answer = self.me.call(
+            "POST", "/upload/drive/v3/files?uploadType=multipart", b"--b\r\n\r\n{}",
+            {"Content-Type": "multipart/related; boundary=b"})
         self.refused(answer, 400, "badRequest")
         self.refused(self.me.call("POST", "/upload/drive/v3/files", b"x"), 400, "badRequest")
 

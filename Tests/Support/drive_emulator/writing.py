@@ -123,12 +123,24 @@ def moved(access, file, query):
         if not one:
             continue
         folder, space = access.parent([one])
+        if file.id in drive_path(access.drive, folder):
+            raise errors.Refused(403, "cannotMoveIntoItself", "A folder cannot be moved into itself.")
         if space != file.space:
             raise errors.Refused(403, "cannotMoveBetweenSpaces", "Files cannot be moved between spaces.")
         parents = [folder]
     if not parents and file.parents:
         return file.parents
     return parents
+
+
+def drive_path(drive, folder):
+    """The folder and all above it."""
+    found = []
+    while folder:
+        found.append(folder)
+        above = drive.files[folder].parents
+        folder = above[0] if above else None
+    return found
 
 
 def duplicate(drive, file, **changes):
