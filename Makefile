@@ -4,12 +4,13 @@
 # make simulate SEEDS=200 [FIRST=1]     fleets and attackers in one process, from seeds (Docs/Testing.md)
 # make chaos ROUNDS=100 [SEED=1]        real vaults, killed under load
 # make fuzz-whatsapp MINUTES=30 [SEED=1]    WhatsApp's files, bent in every way
+# make test-clouds [CLOUDS=moto,apache]   every store on every real server that can be had here; writes Docs/Stores.md's table
 # make bench-backup [CORPUS=DIR] [BENCH_ROUNDS=3]   Coffer and its peers on a corpus of 2 GB (Docs/Performance.md); takes an hour
 # make bench-whatsapp [WHATSAPP_DB=FILE]            opening WhatsApp's files beside wa-crypt-tools (Docs/Performance.md)
 # make bench-vault [ACCOUNTS="10000 1000000"]       a vault under load, at each of these numbers of accounts (Docs/Performance.md)
 # One debug build serves all of them but the last four.
 
-.PHONY: demo test check simulate chaos bench-backup bench-vault bench-whatsapp fuzz-whatsapp build setup setup-tests format release
+.PHONY: demo test test-clouds check simulate chaos bench-backup bench-vault bench-whatsapp fuzz-whatsapp build setup setup-tests format release
 
 demo: setup
 	@scripts/with-tools sh -c '"$$SWIFT" build --quiet --product coffer && "$$SWIFT" build --quiet --product coffer-vault'
@@ -17,6 +18,12 @@ demo: setup
 
 test: setup-tests
 	scripts/with-tools scripts/test
+
+test-clouds:
+	@scripts/setup --clouds
+	@scripts/with-tools sh -c '"$$SWIFT" build --quiet --product coffer'
+	@CLOUDS=$(CLOUDS) .build-tools/clouds/bin/python Tests/Clouds/clouds.py --write Docs/Stores.md
+	@[ -n "$(CLOUDS)" ] || .build-tools/clouds/bin/python -m unittest discover -s Tests/Clouds -p 'test_*.py' -b
 
 SEEDS ?= 200
 FIRST ?= 1
