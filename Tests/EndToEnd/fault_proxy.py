@@ -75,6 +75,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def exchange(self):
         body = self.body()
+        if body is None:
+            return self.hang_up()
         fault = self.server.see(self.command, self.path, dict(self.headers))
         if self.server.delay:
             time.sleep(self.server.delay)
@@ -91,7 +93,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def body(self):
         if "chunked" not in self.headers.get("transfer-encoding", "").lower():
-            return self.rfile.read(int(self.headers.get("content-length", 0)))
+            length = int(self.headers.get("content-length", 0))
+            body = self.rfile.read(length)
+            # Whoever was killed meanwhile has sent nothing: the server must not get a part for the whole.
+            return body if len(body) == length else None
         parts = []
         while size := int(self.rfile.readline().split(b";")[0], 16):
             parts.append(self.rfile.read(size))

@@ -12,6 +12,7 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case memory
     case limited
     case s3
+    case provenS3 = "S3 that refuses to replace"
     case faultyS3 = "S3 on a bad line"
     case rclone
     case rcloneBucket = "a bucket behind rclone"
@@ -31,6 +32,8 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
                 clock: clock)
             return (store, folder)
         case .s3: return (try S3Server.store(), folder)
+        case .provenS3:
+            return (try S3Server.store(capabilities: StoreCapabilities(refusesToReplace: true)), folder)
         case .faultyS3: return (try S3Server.store { FaultyTransport($0, seed: 1) }, folder)
         case .rclone: return (try RcloneServer.common.get().store("disk:\(folder("store"))"), folder)
         case .rcloneBucket:

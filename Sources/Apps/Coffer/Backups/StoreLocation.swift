@@ -43,12 +43,18 @@ enum StoreLocation {
         }
     }
 
-    /// - Parameter device: knows who signs in at the store.
-    func open(device: DeviceFolder) throws(CofferError) -> any ObjectStore {
+    /// - Parameters:
+    ///   - device: knows who signs in at the store.
+    ///   - capabilities: what this device has found out of it.
+    func open(
+        device: DeviceFolder, capabilities: StoreCapabilities? = nil
+    ) throws(CofferError) -> any ObjectStore {
         switch self {
         case .folder(let path): FolderStore(path: path)
         case .s3(let address):
-            S3Store(S3Client(address, try StoreSignIns(device).s3Credentials(for: address), now: secondsSince1970))
+            S3Store(
+                S3Client(address, try StoreSignIns(device).s3Credentials(for: address), now: secondsSince1970),
+                capabilities: capabilities ?? StoreCapabilities())
         case .rclone(let address): try RcloneStore(opening: address)
         }
     }
@@ -66,9 +72,9 @@ enum StoreLocation {
     }
 
     static func open(
-        _ text: String, limit: TransferLimit? = nil, device: DeviceFolder
+        _ text: String, limit: TransferLimit? = nil, device: DeviceFolder, capabilities: StoreCapabilities? = nil
     ) throws(CofferError) -> any ObjectStore {
-        (limit ?? .off).applied(to: try StoreLocation(text).open(device: device))
+        (limit ?? .off).applied(to: try StoreLocation(text).open(device: device, capabilities: capabilities))
     }
 
     /// A place of its own in a store, of which no backup there knows: no object's name begins like this.

@@ -106,7 +106,7 @@ public struct Device: Sendable {
     func open(_ settings: DeviceSettings, continuing: Bool = true) async throws(CofferError) -> OpenedBackup {
         let settings = continuing ? try await continueNewKey(settings) : settings
         let store = try StoreLocation.open(
-            settings.store, limit: limit ?? settings.limit, device: folder)
+            settings.store, limit: limit ?? settings.limit, device: folder, capabilities: settings.capabilities)
         let key = try key(settings).key
         var backup: OpenedBackup
         do {

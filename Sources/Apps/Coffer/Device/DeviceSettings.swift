@@ -1,3 +1,4 @@
+import BackupEngine
 import Foundation
 
 /// What this device knows about its backup; nothing of it is secret.
@@ -32,6 +33,8 @@ struct DeviceSettings: Codable, Equatable, Sendable {
     var leftOut: LeftOut?
     /// How fast the store is written to and read from; nil for no limit.
     var limit: TransferLimit?
+    /// What was found out of the store; nil if nothing was.
+    var capabilities: StoreCapabilities?
 }
 
 extension DeviceSettings {

@@ -32,6 +32,7 @@ extension Device {
             throw error
         }
         settings.phase = .enabled
+        settings.capabilities = try? await store.probed()
         try folder.save(settings)
         return notes
     }

@@ -40,7 +40,8 @@ extension Device {
             DeviceSettings(
                 phase: .enabled, source: source, store: location, storeID: header.store.hex, keyStorage: storage,
                 protections: signIn == nil ? [.sixtyFourDigitKey] : [.password], signIn: signIn,
-                mayBeRegistered: header.fleet != nil, leftOut: SourceLocation(source).leftOutAtFirst.orNil))
+                mayBeRegistered: header.fleet != nil, leftOut: SourceLocation(source).leftOutAtFirst.orNil,
+                capabilities: try? await opened.backup.repository.store.probed()))
         return opened.notes
     }
 }

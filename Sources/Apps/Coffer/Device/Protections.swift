@@ -67,6 +67,7 @@ extension Device {
         _ = try await OpenedBackup(store: target, key: try key(settings).key)
         let from = settings.store
         settings.store = absolute
+        settings.capabilities = try? await target.probed()
         try folder.save(settings)
         return MoveSummary(
             from: from, to: absolute, objects: report.objects, bytes: report.bytes, alreadyThere: report.alreadyThere)

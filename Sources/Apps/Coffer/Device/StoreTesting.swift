@@ -35,6 +35,8 @@ public struct StoreTest: Codable, Equatable, Sendable {
     /// Where the objects of the test were; all of them are deleted.
     public let place: String
     public let groups: [Group]
+    /// Whether the server itself refuses to write over an object, whoever writes at the same moment; nil if that was not tried.
+    public let refusesToReplace: Bool?
 
     /// Whether the store can be used: no group failed.
     public var isFit: Bool { !groups.contains { $0.outcome == .failed } }
@@ -78,7 +80,20 @@ extension Device {
         } catch {
             throw CofferError(error, testIn: store.place)
         }
-        return StoreTest(place: store.place, groups: findings.map { StoreTest.Group($0) })
+        let capabilities = try? await whole.probed()
+        try remember(capabilities, of: absolute)
+        return StoreTest(
+            place: store.place, groups: findings.map { StoreTest.Group($0) },
+            refusesToReplace: capabilities?.refusesToReplace)
+    }
+
+    /// For this device's own store.
+    private func remember(_ capabilities: StoreCapabilities?, of store: String) throws(CofferError) {
+        guard let capabilities, let lock = try? folder.lock() else { return }
+        defer { lock.release() }
+        guard var settings = try folder.settings(), settings.store == store else { return }
+        settings.capabilities = capabilities
+        try folder.save(settings)
     }
 }
 

@@ -42,6 +42,8 @@ package protocol ObjectStore: Sendable {
     func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64
     /// How much more it takes, where it can tell.
     func freeBytes() async -> UInt64?
+    /// Finds out what stores of this kind do differently, with objects of its own that it removes again.
+    func probed() async throws(ObjectStoreError) -> StoreCapabilities
     /// Removes the folders that the store made for its objects, its own too, as far as nothing lies in them.
     func removeFolders() async
 }
@@ -64,6 +66,9 @@ extension ObjectStore {
 
     /// For stores that have none.
     package func removeFolders() async {}
+
+    /// For stores of which nothing needs to be found out.
+    package func probed() async throws(ObjectStoreError) -> StoreCapabilities { StoreCapabilities() }
 
     /// For stores in which nothing is left.
     package func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64 { 0 }
@@ -98,6 +103,15 @@ private final class GatheringUpload: ObjectUpload {
     func finish() async throws(ObjectStoreError) { try await store.create(name, bytes) }
 
     func abandon() { bytes = [] }
+}
+
+/// What stores of one kind do differently, as far as it was found out of one.
+package struct StoreCapabilities: Codable, Equatable, Sendable {
+    /// Whether the server itself refuses to write over an object that `create` meets, whoever writes at the same moment. Nil if that
+    /// was not tried: then nothing is taken for granted.
+    package var refusesToReplace: Bool?
+
+    package init(refusesToReplace: Bool? = nil) { self.refusesToReplace = refusesToReplace }
 }
 
 /// What went wrong in a store, and so what is safe to do next. Details are the system's own words, without contents.

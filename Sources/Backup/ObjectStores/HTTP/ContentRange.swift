@@ -3,6 +3,8 @@ package import BackupEngine
 /// `bytes 0-9/100` (RFC 9110, section 14.4).
 package struct ContentRange: Equatable, Sendable {
     package let range: Range<Int>
+    /// Of the whole object; nil if it is not said.
+    package let total: Int?
 
     package init?(_ text: String) {
         guard text.hasPrefix("bytes ") else { return nil }
@@ -12,6 +14,8 @@ package struct ContentRange: Equatable, Sendable {
             first <= last, last < .max
         else { return nil }
         range = first..<last + 1
+        total = parts[1] == "*" ? nil : Int(parts[1])
+        guard total != nil || parts[1] == "*" else { return nil }
     }
 
     /// The header that asks for a range, which is not empty.
@@ -23,6 +27,12 @@ package struct ContentRange: Equatable, Sendable {
 extension StoreAnswer {
     /// A full answer to a request for a part is cut to size up to here.
     package static let slicedBytesMax = 64 << 20
+
+    /// Whether less came than was asked for although the object goes on: that says nothing of the object.
+    package func breaksOff(in range: Range<Int>) -> Bool {
+        guard let given = header("content-range").flatMap(ContentRange.init) else { return false }
+        return given.range.upperBound < range.upperBound && (given.total ?? .max) > given.range.upperBound
+    }
 
     /// The bytes of a range from the answer to a request for it: a part, or, from servers that give no parts, all of a small object.
     ///
@@ -36,6 +46,7 @@ extension StoreAnswer {
         guard given.range.lowerBound == range.lowerBound, given.range.count == body.count else {
             throw .failed("\(path): another part was sent than was asked for")
         }
+        guard !breaksOff(in: range) else { throw .failed("\(path): a shorter part was sent than was asked for") }
         guard given.range.upperBound >= range.upperBound else { throw .truncated(path) }
         return given.range == range ? body : Array(body[..<range.count])
     }

@@ -48,7 +48,7 @@ final class SpoolFile: Sendable {
 package struct SpooledBytes: AsyncSequence, Sendable {
     package typealias Element = ByteBuffer
 
-    private static let partBytes = 256 << 10
+    private static let partBytes = 128 << 10
     private let file: SpoolFile
     package let byteCount: Int
     package let sha256: [UInt8]
@@ -67,7 +67,7 @@ package struct SpooledBytes: AsyncSequence, Sendable {
 
         package mutating func next() async throws -> ByteBuffer? {
             guard offset < bytes.byteCount else { return nil }
-            let part = try bytes.part(at: offset)
+            let part = try bytes.part(at: offset, count: Swift.min(SpooledBytes.partBytes, bytes.byteCount - offset))
             offset += part.readableBytes
             return part
         }
@@ -75,8 +75,8 @@ package struct SpooledBytes: AsyncSequence, Sendable {
 
     package func makeAsyncIterator() -> AsyncIterator { AsyncIterator(bytes: self) }
 
-    private func part(at offset: Int) throws -> ByteBuffer {
-        let count = Swift.min(Self.partBytes, byteCount - offset)
+    /// - Returns: at most `count` bytes, and at least one.
+    func part(at offset: Int, count: Int) throws -> ByteBuffer {
         var part = ByteBufferAllocator().buffer(capacity: count)
         let got = part.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { room in
             Swift.max(0, pread(file.descriptor, room.baseAddress, count, off_t(offset)))

@@ -1,4 +1,5 @@
 package import AsyncHTTPClient
+import Foundation
 package import NIOCore
 import NIOHTTP1
 
@@ -67,16 +68,25 @@ package enum StoreTransportError: Error, Equatable, Sendable {
     case tooLong
 }
 
-/// async-http-client. A connection on which nothing moves for as long as the stall limit is given up.
+/// async-http-client. A connection on which nothing moves for as long as the stall limit is given up; how long a slow line takes is
+/// nobody's fault.
+///
+/// The client's own limits do not serve here: the one for writing rests while the line takes nothing, and the one for reading
+/// counts from when the last byte was handed to the system, which may have megabytes still to send.
 package struct HTTPStoreTransport: StoreTransport {
-    private static let stallSeconds: Int64 = 60
+    private static let stallLimit = Duration.seconds(60)
+    /// What the system takes of a connection before it is sent. Eight of them fill a line of 200 Mbit/s over 100 ms.
+    private static let sendBufferBytes = 256 << 10
     private let client: HTTPClient
+    /// Nil if the client's own limits hold.
+    private let stall: Duration?
 
     /// One client for the whole program, never shut down.
     private static let shared = HTTPClient(
-        eventLoopGroupProvider: .singleton, configuration: configuration(stall: .seconds(stallSeconds)))
+        eventLoopGroupProvider: .singleton, configuration: configuration(stall: nil))
 
-    package static func configuration(stall: TimeAmount) -> HTTPClient.Configuration {
+    /// - Parameter stall: the client's own limit; nil for a transport that watches itself.
+    package static func configuration(stall: TimeAmount?) -> HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration()
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 16
@@ -85,45 +95,91 @@ package struct HTTPStoreTransport: StoreTransport {
         configuration.timeout.connect = .seconds(10)
         configuration.timeout.read = stall
         configuration.timeout.write = stall
+        configuration.http1_1ConnectionDebugInitializer = { channel in
+            channel.setOption(.socketOption(.so_sndbuf), value: sendBufferBytes).recover { _ in }
+        }
         return configuration
     }
 
-    package init(client: HTTPClient? = nil) { self.client = client ?? Self.shared }
+    /// - Parameter stall: how long nothing may move; nil with a client of one's own for that client's limits.
+    package init(client: HTTPClient? = nil, stall: Duration? = nil) {
+        self.client = client ?? Self.shared
+        self.stall = stall ?? (client == nil ? Self.stallLimit : nil)
+    }
 
     package func send(_ request: StoreRequest) async throws(StoreTransportError) -> StoreAnswer {
-        var outgoing = HTTPClientRequest(url: request.url)
-        outgoing.method = HTTPMethod(rawValue: request.method)
-        for (name, value) in request.headers { outgoing.headers.add(name: name, value: value) }
-        switch request.body {
-        case .none: break
-        case .bytes(let bytes): outgoing.body = .bytes(bytes)
-        case .spooled(let spooled): outgoing.body = .stream(spooled, length: .known(Int64(spooled.byteCount)))
-        }
         do {
-            // What stalls is cut by the limits above; how long a slow line takes is nobody's fault.
-            let response = try await client.execute(outgoing, deadline: .distantFuture)
-            let body = try await response.body.collect(upTo: request.answerBytesMax)
-            return StoreAnswer(
-                status: Int(response.status.code), headers: response.headers.map { ($0.name, $0.value) },
-                body: Array(body.readableBytesView))
-        } catch is NIOTooManyBytesError {
-            throw .tooLong
+            guard let stall else { return try await exchange(request, LineWatch(.seconds(0))) }
+            return try await watched(request, LineWatch(stall))
+        } catch let error as StoreTransportError {
+            throw error
         } catch {
             throw Self.failure(error)
         }
     }
 
+    private func watched(_ request: StoreRequest, _ watch: LineWatch) async throws -> StoreAnswer {
+        try await withThrowingTaskGroup(of: StoreAnswer?.self) { group in
+            group.addTask { try await exchange(request, watch) }
+            group.addTask {
+                try await watch.untilStalled()
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let answer = try await group.next() ?? nil else {
+                throw StoreTransportError.broken("nothing moves on the line")
+            }
+            return answer
+        }
+    }
+
+    private func exchange(_ request: StoreRequest, _ watch: LineWatch) async throws -> StoreAnswer {
+        var outgoing = HTTPClientRequest(url: request.url)
+        outgoing.method = HTTPMethod(rawValue: request.method)
+        for (name, value) in request.headers { outgoing.headers.add(name: name, value: value) }
+        switch request.body {
+        case .none: break
+        case .bytes(let bytes):
+            outgoing.body = .stream(
+                WatchedParts(.bytes(ByteBuffer(bytes: bytes)), watch), length: .known(Int64(bytes.count)))
+        case .spooled(let spooled):
+            outgoing.body = .stream(WatchedParts(.spooled(spooled), watch), length: .known(Int64(spooled.byteCount)))
+        }
+        let response = try await client.execute(outgoing, deadline: .distantFuture)
+        watch.moved()
+        var body: [UInt8] = []
+        let announced = response.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
+        if request.method != "HEAD" { body.reserveCapacity(min(max(announced, 0), request.answerBytesMax, 1 << 20)) }
+        for try await part in response.body {
+            watch.moved()
+            guard body.count + part.readableBytes <= request.answerBytesMax else { throw StoreTransportError.tooLong }
+            part.withUnsafeReadableBytes { body.append(contentsOf: $0) }
+        }
+        return StoreAnswer(
+            status: Int(response.status.code), headers: response.headers.map { ($0.name, $0.value) }, body: body)
+    }
+
+    private static let unreachable = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, ETIMEDOUT]
+
     private static func failure(_ error: any Error) -> StoreTransportError {
+        if error is CancellationError { return .broken("it was stopped") }
+        if let code = (error as? IOError)?.errnoCode, Self.unreachable.contains(code) {
+            return .broken("no connection")
+        }
+        if error is SocketAddressError { return .broken("its name is not known") }
         let words = String(describing: error)
-        if words.contains("CERTIFICATE_VERIFY_FAILED") || words.contains("UnableToValidateCertificate") {
+        if ["CERTIFICATE_VERIFY_FAILED", "UnableToValidateCertificate", "failedToValidateHostname"].contains(
+            where: words.contains)
+        {
             return .untrusted
         }
         switch error as? HTTPClientError {
         case .connectTimeout?: return .broken("no connection")
         case .readTimeout?, .writeTimeout?, .deadlineExceeded?: return .broken("nothing moves on the line")
+        case .cancelled?: return .broken("it was stopped")
         case .remoteConnectionClosed?: return .broken("the connection broke off")
         default:
-            return .broken(words.hasPrefix("NIOConnectionError") ? "no connection" : "the connection broke off")
+            return .broken(words.contains("NIOConnectionError") ? "no connection" : "the connection broke off")
         }
     }
 }

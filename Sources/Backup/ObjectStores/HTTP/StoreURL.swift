@@ -60,7 +60,8 @@ package struct StoreURL: Equatable, Sendable {
     }
 
     private static func isPort(_ text: Substring) -> Bool {
-        text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } && UInt16(text) != nil
+        !text.hasPrefix("0") && text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+            && UInt16(text) != nil
     }
 
     private static func withoutPort(_ host: String) -> String {

@@ -10,6 +10,9 @@ struct XMLLeaves {
     enum Malformed: Error { case malformed }
 
     private static let depthMax = 16
+    // Each leaf repeats the names above it: without bounds a small document would fill the memory.
+    private static let nameBytesMax = 64
+    private static let leavesMax = 20_000
     private var bytes: ArraySlice<UInt8>
     private var names: [String] = []
     private var isLeaf = false
@@ -57,7 +60,7 @@ struct XMLLeaves {
 
     private mutating func open(_ tag: String) throws(Malformed) {
         let name = Self.name(tag.prefix { !" \t\r\n/".contains($0) })
-        guard !name.isEmpty, names.count < Self.depthMax else { throw .malformed }
+        guard !name.isEmpty, name.utf8.count <= Self.nameBytesMax, names.count < Self.depthMax else { throw .malformed }
         names.append(name)
         isLeaf = true
         text = []
@@ -65,6 +68,7 @@ struct XMLLeaves {
 
     private mutating func close(_ tag: Substring) throws(Malformed) {
         guard let open = names.last, Self.name(tag.prefix { !" \t\r\n".contains($0) }) == open else { throw .malformed }
+        guard leaves.count < Self.leavesMax else { throw .malformed }
         if isLeaf { leaves.append(Leaf(path: names.joined(separator: "/"), text: try Self.resolved(text))) }
         names.removeLast()
         isLeaf = false

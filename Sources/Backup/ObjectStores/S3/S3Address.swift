@@ -41,6 +41,8 @@ package struct S3Address: Equatable, Sendable {
 
     package init(_ text: String) throws(Malformed) {
         guard text.hasPrefix(Self.scheme) else { throw .notAnAddress }
+        // No bucket and no prefix has such a character; a secret before it may have slashes.
+        guard !text.prefix(while: { $0 != "?" }).contains("@") else { throw .hasCredentials }
         let url: StoreURL
         do { url = try StoreURL(text.dropFirst(Self.scheme.count)) } catch { throw Malformed(error) }
         (transport, host) = (url.transport, url.host)
@@ -53,6 +55,10 @@ package struct S3Address: Equatable, Sendable {
         // A certificate for *.HOST does not cover a bucket's name with dots.
         let usual: Style = host.hasSuffix(".amazonaws.com") && !bucket.contains(".") ? .host : .path
         style = options.style ?? usual
+        // The bucket's name before that of this machine is another machine's, and an address has no names before it.
+        guard style == .path || (transport == "https" && host.contains { $0.isLetter } && !host.hasPrefix("[")) else {
+            throw .unknownOption("style")
+        }
         hasOwnStyle = style != usual
     }
 
@@ -112,10 +118,13 @@ package struct S3Address: Equatable, Sendable {
             let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let value = parts.count > 1 ? String(parts[1]) : ""
             switch parts[0] {
-            case "region" where !value.isEmpty && value.utf8.allSatisfy(PercentEncoding.isUnreserved): region = value
-            case "style" where Style(rawValue: value) != nil: style = Style(rawValue: value)
-            // The name alone: somebody may have put a key there.
-            default: throw .unknownOption(String(parts[0].prefix(20)))
+            case "region" where region == nil && !value.isEmpty && value.utf8.allSatisfy(PercentEncoding.isUnreserved):
+                region = value
+            case "style" where style == nil && Style(rawValue: value) != nil: style = Style(rawValue: value)
+            // The name alone, if it is a word: somebody may have put a key there.
+            default:
+                let isWord = parts[0].utf8.count <= 12 && parts[0].utf8.allSatisfy { (0x61...0x7a).contains($0) }
+                throw .unknownOption(isWord ? String(parts[0]) : "of another form")
             }
         }
         return (region, style)

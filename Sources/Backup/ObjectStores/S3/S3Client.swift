@@ -11,6 +11,8 @@ package final class S3Client: Sendable {
         var query: [(name: String, value: String)] = []
         var headers: [(name: String, value: String)] = []
         var body = StoreBody.none
+        /// The part that is asked for; nil for all.
+        var range: Range<Int>?
         var answerBytesMax = errorBytesMax
     }
 
@@ -23,6 +25,11 @@ package final class S3Client: Sendable {
     static let errorBytesMax = 1 << 20
     /// Servers allow 15 minutes: who refuses for another reason has a clock near ours.
     private static let skewSecondsMin: UInt64 = 300
+    /// A device whose clock was set since it was made is not further behind: who could make it sign for later years would have
+    /// signatures that outlive his hour at the server's end.
+    private static let aheadSecondsMax: UInt64 = 86_400
+    /// 1 January 2026, 0:00 UTC. No clock that was ever set is before.
+    private static let firstSetSeconds: UInt64 = 1_767_225_600
     private static let emptySHA256 = sha256([] as [UInt8])
 
     let address: S3Address
@@ -48,14 +55,21 @@ package final class S3Client: Sendable {
         try await attempts.answer { () throws(StoreFailure) in
             let (region, time) = regionAndTime()
             return Attempts.Attempt(signed(request, region: region, time: time)) { answer in
-                self.judge(answer, region: region, time: time)
+                self.judge(answer, to: request, region: region, time: time)
             }
         }
     }
 
-    private func judge(_ answer: StoreAnswer, region: String, time: UInt64) -> Attempts.Verdict {
-        if (200...299).contains(answer.status) { return .done }
-        let said = S3Failure(answer, bucket: address.bucket)
+    private func judge(
+        _ answer: StoreAnswer, to request: Request, region: String, time: UInt64
+    ) -> Attempts.Verdict {
+        if (200...299).contains(answer.status) {
+            if let range = request.range, answer.breaksOff(in: range) {
+                return .failed(StoreFailure(.transient, "a shorter part was sent than was asked for"))
+            }
+            return S3Failure.inSuccess(answer, to: request.method, bucket: address.bucket).map { .failed($0) } ?? .done
+        }
+        let said = S3Failure(answer, to: request.method, bucket: address.bucket)
         if let date = otherTime(answer, signedAt: time) {
             return .curable(
                 said.failure,
@@ -79,7 +93,8 @@ package final class S3Client: Sendable {
     private func otherTime(_ answer: StoreAnswer, signedAt time: UInt64) -> UInt64? {
         guard answer.status == 400 || answer.status == 403,
             let date = answer.header("date").flatMap(HTTPTime.init(httpDate:))?.seconds,
-            max(date, time) - min(date, time) > Self.skewSecondsMin
+            max(date, time) - min(date, time) > Self.skewSecondsMin,
+            date <= time.addingReportingOverflow(Self.aheadSecondsMax).partialValue || time < Self.firstSetSeconds
         else { return nil }
         return date
     }
@@ -93,9 +108,10 @@ package final class S3Client: Sendable {
             case .bytes(let bytes): sha256(bytes)
             case .spooled(let spooled): spooled.sha256
             }
+        let range = request.range.map { [ContentRange.asking(for: $0)] } ?? []
         let headers = SignatureV4(region: region, credentials: credentials).signed(
             method: request.method, path: path, query: query,
-            headers: request.headers + [("host", address.requestHost)], payloadSHA256: hash, time: time)
+            headers: request.headers + range + [("host", address.requestHost)], payloadSHA256: hash, time: time)
         return StoreRequest(
             method: request.method, url: address.requestURL(path, query: query), headers: headers, body: request.body,
             answerBytesMax: request.answerBytesMax)

@@ -4,15 +4,21 @@ struct S3Failure {
     /// Where the bucket lies, if the answer says so and the request went elsewhere.
     let otherRegion: String?
 
-    init(_ answer: StoreAnswer, bucket: String) {
-        let leaves = (try? XMLLeaves.read(answer.body)) ?? []
+    /// More is no error that S3 sends.
+    private static let errorBytesMax = 64 << 10
+
+    /// - Parameter method: of the request; the answer to HEAD has no body that would say more.
+    init(_ answer: StoreAnswer, to method: String, bucket: String) {
+        let leaves = answer.body.count <= Self.errorBytesMax ? (try? XMLLeaves.read(answer.body)) ?? [] : []
         func text(_ name: String) -> String? { leaves.first { $0.path == "Error/\(name)" }?.text }
         let code = text("Code").flatMap { Self.isWord($0) ? $0 : nil }
         let region = (answer.header("x-amz-bucket-region") ?? text("Region")).flatMap {
             !$0.isEmpty && $0.utf8.allSatisfy(PercentEncoding.isUnreserved) ? $0 : nil
         }
         let detail = "status \(answer.status)" + (code.map { ", \($0)" } ?? "")
-        let meaning = Self.meaning(status: answer.status, code: code)
+        var meaning = Self.meaning(status: answer.status, code: code)
+        // Whoever stands before the store says that, too, for as long as the store is away.
+        if code == nil, answer.status == 404, method != "HEAD" { meaning = .kind(.transient) }
         switch meaning {
         case .kind(let kind): failure = StoreFailure(kind, detail, retryAfter: answer.retryAfterSeconds)
         case .noBucket: failure = StoreFailure(.noPlace, "there is no bucket named \(bucket)")
@@ -20,7 +26,18 @@ struct S3Failure {
             let place = region ?? "it is not said which"
             failure = StoreFailure(.noPlace, "the bucket \(bucket) lies in another region (\(place))")
         }
-        otherRegion = meaning == .wrongRegion ? region : nil
+        let isRedirected = answer.status == 400 && answer.header("x-amz-bucket-region") != nil
+        otherRegion = meaning == .wrongRegion || isRedirected ? region : nil
+    }
+
+    /// What a success that is none says: some servers find out that something went wrong when they have begun to answer.
+    static func inSuccess(_ answer: StoreAnswer, to method: String, bucket: String) -> StoreFailure? {
+        guard method == "PUT" || method == "DELETE", !answer.body.isEmpty, answer.body.count <= errorBytesMax,
+            let leaves = try? XMLLeaves.read(answer.body), leaves.contains(where: { $0.path.hasPrefix("Error/") })
+        else { return nil }
+        var failure = S3Failure(answer, to: method, bucket: bucket).failure
+        if failure.kind == .permanent { failure.kind = .transient }
+        return failure
     }
 
     private enum Meaning: Equatable {

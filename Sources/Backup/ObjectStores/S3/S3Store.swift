@@ -8,20 +8,27 @@ import Synchronization
 /// A store in a bucket of S3, or of a server that speaks its language.
 ///
 /// An object is one PUT, with its length, SHA-256 and MD5, so that a server shows it whole or not at all. `create` looks whether the
-/// name is taken, and sends `If-None-Match: *` besides: on servers that know it two writers of one name cannot both succeed; on
-/// others the last of two at the same moment wins (`Docs/Stores.md`). Names that Coffer creates are random.
+/// name is taken, unless the server is known to obey `If-None-Match: *`, which is always sent: on servers that do, two writers of one
+/// name cannot both succeed; on others the last of two at the same moment wins (`Docs/Stores.md`). Names that Coffer creates are random.
 package final class S3Store: ObjectStore {
     private static let objectBytesMax = 1 << 30
+    private static let pagesMax = 100_000
     private static let uploadHeader = "x-amz-meta-coffer-upload"
 
     private let client: S3Client
     private let objectsPerList: Int
+    private let capabilities: StoreCapabilities
     /// The server said that it has no conditional requests.
     private let lacksConditions = Mutex(false)
 
-    /// - Parameter objectsPerList: how many objects are asked for at a time; no server gives more than 1,000.
-    package init(_ client: S3Client, objectsPerList: Int = 1_000) {
+    /// - Parameters:
+    ///   - capabilities: what was found out of this bucket: no name is looked for where the server itself refuses to replace.
+    ///   - objectsPerList: how many objects are asked for at a time; no server gives more than 1,000.
+    package init(
+        _ client: S3Client, capabilities: StoreCapabilities = StoreCapabilities(), objectsPerList: Int = 1_000
+    ) {
         self.client = client
+        self.capabilities = capabilities
         self.objectsPerList = objectsPerList
     }
 
@@ -53,16 +60,14 @@ package final class S3Store: ObjectStore {
             return []
         }
         let request = S3Client.Request(
-            method: "GET", name: name.path, headers: [ContentRange.asking(for: range)],
+            method: "GET", name: name.path, range: range,
             answerBytesMax: max(range.count, StoreAnswer.slicedBytesMax))
         return try await send(request).part(range, of: name.path)
     }
 
     package func size(of name: ObjectName) async throws(ObjectStoreError) -> Int {
         guard let head = try await head(name.path) else {
-            // The answer to HEAD has no body that would tell a missing object from a missing bucket.
-            _ = try await send(
-                S3Client.Request(method: "GET", name: name.path, headers: [ContentRange.asking(for: 0..<1)]))
+            try await askWhy(name.path)
             throw .failed("\(name.path): there and not there")
         }
         guard let size = head.header("content-length").flatMap({ Int($0) }), size >= 0 else {
@@ -76,6 +81,7 @@ package final class S3Store: ObjectStore {
         let ownBytes = prefix.utf8.count - folder.rawValue.utf8.count - 1
         var names: Set<ObjectName> = []
         var token: String?
+        var tokens: Set<String> = []
         repeat {
             let page = try await page(prefix, after: token)
             for key in page.keys where key.hasPrefix(prefix) {
@@ -84,8 +90,10 @@ package final class S3Store: ObjectStore {
                 }
             }
             // A list that does not move on would never end.
-            guard page.next == nil || page.next != token else { throw .failed("its list of objects repeats itself") }
             token = page.next
+            if let token, !tokens.insert(token).inserted || tokens.count > Self.pagesMax {
+                throw .failed("its list of objects repeats itself")
+            }
         } while token != nil
         return Array(names)
     }
@@ -106,7 +114,21 @@ package final class S3Store: ObjectStore {
 
     /// Nil if it is not there.
     private func head(_ path: String) async throws(ObjectStoreError) -> StoreAnswer? {
-        do { return try await send(S3Client.Request(method: "HEAD", name: path)) } catch .notFound { return nil }
+        do {
+            return try await client.send(S3Client.Request(method: "HEAD", name: path))
+        } catch  where error.kind == .missing {
+            return nil
+        } catch  where error.kind == .transient {
+            throw error.storeError(path, in: bucket)
+        } catch {
+            do { try await askWhy(path) } catch .notFound { return nil }
+            throw error.storeError(path, in: bucket)
+        }
+    }
+
+    /// The answer to HEAD has no body that would tell a missing object from a missing bucket, or a wrong key from an expired one.
+    private func askWhy(_ path: String) async throws(ObjectStoreError) {
+        _ = try await send(S3Client.Request(method: "GET", name: path, range: 0..<1))
     }
 
     private func page(
@@ -127,7 +149,7 @@ package final class S3Store: ObjectStore {
     private func put(
         _ path: String, _ body: StoreBody, md5: [UInt8], isNew: Bool
     ) async throws(ObjectStoreError) {
-        if isNew, try await head(path) != nil { throw .exists(path) }
+        if isNew, capabilities.refusesToReplace != true, try await head(path) != nil { throw .exists(path) }
         var generator = SystemRandomNumberGenerator()
         let mark = Hex.encode(generator.bytes(16))
         var request = S3Client.Request(method: "PUT", name: path, body: body)
@@ -154,6 +176,54 @@ package final class S3Store: ObjectStore {
     private static func isUpload(_ mark: String, _ md5: [UInt8], _ head: StoreAnswer) -> Bool {
         if let kept = head.header(uploadHeader) { return kept == mark }
         return head.header("etag") == "\"\(Hex.encode(md5))\""
+    }
+
+    // MARK: What the server does
+
+    /// Creates one name twice in turn, and another eight times at once. No reader takes these names for objects.
+    package func probed() async throws(ObjectStoreError) -> StoreCapabilities {
+        var generator = SystemRandomNumberGenerator()
+        let (inTurn, atOnce) = (
+            "coffer-probe-\(Hex.encode(generator.bytes(16)))", "coffer-probe-\(Hex.encode(generator.bytes(16)))"
+        )
+        let found: Result<Bool, ObjectStoreError>
+        do throws(ObjectStoreError) {
+            found = .success(try await refusesToReplace(inTurn, atOnce))
+        } catch {
+            found = .failure(error)
+        }
+        for path in [inTurn, atOnce] { _ = try? await client.send(S3Client.Request(method: "DELETE", name: path)) }
+        return StoreCapabilities(refusesToReplace: try found.get())
+    }
+
+    private func refusesToReplace(_ inTurn: String, _ atOnce: String) async throws(ObjectStoreError) -> Bool {
+        // An answer that was lost may make the first one meet itself; what counts is that the second is refused.
+        _ = try await isCreated(inTurn)
+        guard try await isCreated(inTurn) == false else { return false }
+        let winners = await withTaskGroup(of: Bool?.self) { group in
+            for _ in 0..<8 { group.addTask { try? await self.isCreated(atOnce) } }
+            return await group.reduce(into: 0) { if $1 != false { $0 += 1 } }
+        }
+        return winners <= 1
+    }
+
+    /// Whether it was, as against refused since the name is taken.
+    private func isCreated(_ path: String) async throws(ObjectStoreError) -> Bool {
+        let bytes = Array("a test".utf8)
+        let request = S3Client.Request(
+            method: "PUT", name: path,
+            headers: [("content-md5", Data(Self.md5(bytes)).base64EncodedString()), ("if-none-match", "*")],
+            body: .bytes(bytes))
+        do {
+            _ = try await client.send(request)
+            return true
+        } catch  where error.kind == .exists {
+            return false
+        } catch  where error.kind == .notImplemented {
+            return true
+        } catch {
+            throw error.storeError(path, in: bucket)
+        }
     }
 
     private static func md5(_ bytes: [UInt8]) -> [UInt8] {

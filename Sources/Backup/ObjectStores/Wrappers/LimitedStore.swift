@@ -116,6 +116,8 @@ package final class LimitedStore: ObjectStore {
 
     package func freeBytes() async -> UInt64? { await store.freeBytes() }
 
+    package func probed() async throws(ObjectStoreError) -> StoreCapabilities { try await store.probed() }
+
     package func removeFolders() async { await store.removeFolders() }
 }
 

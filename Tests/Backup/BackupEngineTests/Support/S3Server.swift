@@ -1,3 +1,4 @@
+import BackupEngine
 import Foundation
 import ObjectStores
 import Primitives
@@ -41,13 +42,15 @@ enum S3Server {
     /// A store under a prefix of its own.
     static func store(
         _ prefix: String = UUID().uuidString.lowercased(),
-        objectsPerList: Int = 1_000, transport: (any StoreTransport) -> any StoreTransport = { $0 }
+        capabilities: StoreCapabilities = StoreCapabilities(), objectsPerList: Int = 1_000,
+        transport: (any StoreTransport) -> any StoreTransport = { $0 }
     ) throws -> S3Store {
         let address = try S3Address("s3:\(try address.get())/coffer/\(prefix)")
         return S3Store(
             S3Client(
                 address, credentials, transport: transport(HTTPStoreTransport()),
                 backoff: Backoff(triesMaxUnanswered: 9, clock: StandingClock().waiting, dice: { _ in 0 }),
-                now: { UInt64(Date().timeIntervalSince1970) }), objectsPerList: objectsPerList)
+                now: { UInt64(Date().timeIntervalSince1970) }), capabilities: capabilities,
+            objectsPerList: objectsPerList)
     }
 }
