@@ -23,7 +23,7 @@ test-clouds:
 	@scripts/setup --clouds
 	@scripts/with-tools sh -c '"$$SWIFT" build --quiet --product coffer'
 	@CLOUDS=$(CLOUDS) .build-tools/clouds/bin/python Tests/Clouds/clouds.py --write Docs/Stores.md
-	@[ -n "$(CLOUDS)" ] || .build-tools/clouds/bin/python -m unittest discover -s Tests/Clouds -p 'test_*.py' -b
+	@[ -n "$(CLOUDS)" ] || .build-tools/clouds/bin/python Tests/Clouds/drive_clients.py --write Docs/Stores.md
 
 SEEDS ?= 200
 FIRST ?= 1

@@ -11,11 +11,9 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import unittest
 import urllib.parse
 import urllib.request
@@ -26,14 +24,17 @@ sys.path[:0] = [str(ROOT / "Tests/Support"), str(ROOT / "Tests/Clouds")]
 import drive_emulator  # noqa: E402
 from drive_emulator.client import DESKTOP, FOLDER, Client  # noqa: E402
 from drive_emulator.settings import DRIVE  # noqa: E402
+from drive_client import drive  # noqa: E402
+from server import Missing, program  # noqa: E402
 
-TOOLS = ROOT / ".build-tools/clouds/bin"
 PIECE = 262_144
 
 
-def program(name):
-    """Its path, in the tests' own tools first."""
-    return str(TOOLS / name) if (TOOLS / name).exists() else shutil.which(name)
+def is_here(name):
+    try:
+        return bool(program(name))
+    except Missing:
+        return False
 
 
 def has(*modules):
@@ -54,9 +55,10 @@ class Emulated(unittest.TestCase):
 
     def bad_line(self, probability=0.1):
         """Bursts, errors after the work was done, lost answers."""
-        for seed, fault in enumerate([{"status": 403, "reason": "userRateLimitExceeded"}, {"status": 503}, {"status": 500, "phase": "after"},
-                                      {"status": 429}]):
-            self.steer.control("faults", fault | {"probability": probability / 4, "times": None, "seed": seed, "operation": "[du]*"})
+        faults = [{"status": 403, "reason": "userRateLimitExceeded"}, {"status": 503}, {"status": 500, "phase": "after"}, {"status": 429}]
+        often = {"probability": probability / len(faults), "times": None, "operation": "[du]*"}
+        for seed, fault in enumerate(faults):
+            self.steer.control("faults", fault | often | {"seed": seed})
 
     def hits(self):
         return self.steer.control("faults")["hits"]
@@ -64,18 +66,10 @@ class Emulated(unittest.TestCase):
 
 @unittest.skipUnless(has("googleapiclient", "google.oauth2"), "google-api-python-client is not here (scripts/setup --clouds)")
 class GooglesClient(Emulated):
+    client, did = "google-api-python-client", "a life of files; pieces over a bad line; refresh and revocation; the hidden folder"
+
     def drive(self, scope=f"{DRIVE}.file", tokens=None):
-        from google.oauth2.credentials import Credentials
-        from googleapiclient import discovery
-        from googleapiclient.discovery_cache import DISCOVERY_DOC_DIR
-        tokens = tokens or self.steer.control("token", {"scope": scope})
-        # An option for another endpoint leaves uploads at Google: the document itself says where everything is.
-        with open(os.path.join(DISCOVERY_DOC_DIR, "drive.v3.json"), encoding="utf-8") as file:
-            document = json.load(file)
-        document |= {"rootUrl": f"{self.server.address}/", "baseUrl": f"{self.server.address}/drive/v3/"}
-        credentials = Credentials(
-            tokens["access_token"], refresh_token=tokens["refresh_token"], token_uri=f"{self.server.address}/token", **DESKTOP)
-        return discovery.build_from_document(document, credentials=credentials)
+        return drive(self.steer, scope, tokens)
 
     def media(self, content, **options):
         from googleapiclient.http import MediaIoBaseUpload
@@ -110,7 +104,8 @@ class GooglesClient(Emulated):
         self.assertEqual([one["id"] for one in found], identifiers)
         one, = self.all_pages(files, "name = 'it\\'s \\\\ 7' and appProperties has { key='n' and value='7' }")
         self.assertEqual(one["size"], "7")
-        moved = files.update(fileId=one["id"], addParents="root", removeParents=folder, body={"name": "moved"}, fields="name, parents").execute()
+        moved = files.update(
+            fileId=one["id"], addParents="root", removeParents=folder, body={"name": "moved"}, fields="name, parents").execute()
         self.assertNotEqual(moved["parents"], [folder])
         files.update(fileId=one["id"], media_body=self.media(b"new")).execute()
         self.assertEqual(files.get_media(fileId=one["id"]).execute(), b"new")
@@ -169,7 +164,11 @@ class GooglesClient(Emulated):
         self.assertEqual([one["id"] for one in self.all_pages(files, "", spaces="appDataFolder")], [made["id"]])
         self.assertEqual(self.error(files.list()), (403, "insufficientScopes"))
 
-    @unittest.skipUnless(has("google_auth_oauthlib"), "google-auth-oauthlib is not here (scripts/setup --clouds)")
+
+@unittest.skipUnless(has("google_auth_oauthlib", "googleapiclient"), "google-auth-oauthlib is not here (scripts/setup --clouds)")
+class GooglesSignIn(Emulated):
+    client, did = "google-auth-oauthlib", "sign-in with a loopback redirect and PKCE"
+
     def test_signing_in_through_a_browser(self):
         from google_auth_oauthlib.flow import InstalledAppFlow
         flow = InstalledAppFlow.from_client_config({"installed": DESKTOP | {
@@ -183,13 +182,15 @@ class GooglesClient(Emulated):
         location = self.steer.call("GET", address + "&emulator_answer=allow").headers["Location"]
         flow.fetch_token(authorization_response=location)
         tokens = {"access_token": flow.credentials.token, "refresh_token": flow.credentials.refresh_token}
-        self.assertEqual(self.drive(tokens=tokens).files().list().execute()["files"], [])
+        self.assertEqual(drive(self.steer, tokens=tokens).files().list().execute()["files"], [])
         self.assertIn(f"state={state}", location)
 
 
-@unittest.skipUnless(program("gcp-storage-emulator"), "gcp-storage-emulator is not here (scripts/setup --clouds)")
+@unittest.skipUnless(is_here("gcp-storage-emulator"), "gcp-storage-emulator is not here (scripts/setup --clouds)")
 class SameWords(Emulated):
     """What this emulator and one of Cloud Storage, of another make, say in the same resumable upload."""
+
+    client, did = "gcp-storage-emulator", "a server: the same resumable upload has the same answers"
 
     def dialogue(self, address, begin, headers):
         client, said, headers = Client(address), [], headers | {"Content-Type": "application/json"}
@@ -216,8 +217,9 @@ class SameWords(Emulated):
         self.assertEqual(ours, theirs)
 
 
-@unittest.skipUnless(program("rclone") and has("cryptography"), "rclone is not here (scripts/setup --clouds)")
-class Rclone(Emulated):
+class ThroughProxy(Emulated):
+    """Programs that know only Google's own addresses."""
+
     def setUp(self):
         super().setUp()
         from google_proxy import GoogleProxy
@@ -228,7 +230,8 @@ class Rclone(Emulated):
     def sign_in(self, name, scope, **options):
         """Its access token is over, so that the first thing it does is to refresh it."""
         tokens = self.steer.control("token", {"scope": f"https://www.googleapis.com/auth/{scope}"})
-        token = {"access_token": "ya29.over", "token_type": "Bearer", "refresh_token": tokens["refresh_token"], "expiry": "2020-01-01T00:00:00Z"}
+        token = {"access_token": "ya29.over", "token_type": "Bearer", "refresh_token": tokens["refresh_token"],
+                 "expiry": "2020-01-01T00:00:00Z"}
         lines = {"type": "drive", "scope": scope, "token": json.dumps(token), "pacer_min_sleep": "1ms", **DESKTOP, **options}
         with open(self.folder / "rclone.conf", "a", encoding="utf-8") as file:
             file.write(f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items()))
@@ -264,6 +267,11 @@ class Rclone(Emulated):
         for name in compared.common_dirs:
             self.same(pathlib.Path(one) / name, pathlib.Path(other) / name)
 
+
+@unittest.skipUnless(is_here("rclone") and has("cryptography"), "rclone is not here (scripts/setup --clouds)")
+class Rclone(ThroughProxy):
+    client, did = "rclone", "copy, check, move, dedupe, purge and about; pieces and all at once; a bad line; the hidden folder"
+
     def test_there_and_back(self):
         tree = self.tree()
         self.rclone("copy", tree, "drive:coffer", "--drive-chunk-size", "512Ki", "--drive-upload-cutoff", "1Mi")
@@ -289,8 +297,8 @@ class Rclone(Emulated):
 
     def test_pieces_and_all_at_once(self):
         tree = self.tree(files=3)
-        for name, *options in [("pieces", "--drive-chunk-size", "256Ki", "--drive-upload-cutoff", "0"), ("once", "--drive-upload-cutoff", "64Mi")]:
-            self.rclone("copy", tree, f"drive:{name}", *options)
+        for name, cutoff in [("pieces", "0"), ("once", "64Mi")]:
+            self.rclone("copy", tree, f"drive:{name}", "--drive-chunk-size", "256Ki", "--drive-upload-cutoff", cutoff)
             self.rclone("check", "--download", tree, f"drive:{name}")
         seen = [one["operation"] for one in self.steer.control("requests")]
         self.assertGreater(seen.count("upload.chunk"), 30)
@@ -299,7 +307,8 @@ class Rclone(Emulated):
     def test_over_a_bad_line(self):
         tree = self.tree()
         self.bad_line(0.06)
-        self.rclone("sync", tree, "drive:coffer", "--drive-chunk-size", "512Ki", "--drive-upload-cutoff", "1Mi", "--low-level-retries", "30")
+        self.rclone(
+            "sync", tree, "drive:coffer", "--drive-chunk-size", "512Ki", "--drive-upload-cutoff", "1Mi", "--low-level-retries", "30")
         self.assertGreater(self.hits(), 3)
         self.steer.control("faults", method="DELETE")
         self.rclone("dedupe", "newest", "drive:coffer")
@@ -322,8 +331,13 @@ class Rclone(Emulated):
         self.rclone("dedupe", "largest", "drive:coffer")
         self.assertEqual(self.rclone("cat", "drive:coffer/a"), "other")
 
-    @unittest.skipUnless(program("restic"), "restic is not here (scripts/setup --clouds)")
-    def test_restic(self):
+
+@unittest.skipUnless(
+    is_here("rclone") and is_here("restic") and has("cryptography"), "restic or rclone is not here (scripts/setup --clouds)")
+class Restic(ThroughProxy):
+    client, did = "restic", "over rclone: init, backup, a second one over a bad line, check --read-data, restore, forget and prune"
+
+    def test_a_repository(self):
         tree = self.tree()
         restic = [program("restic"), "-o", f"rclone.program={program('rclone')}", "-r", "rclone:drive:restic", "--no-cache"]
         self.run_program(*restic, "init")
