@@ -54,6 +54,10 @@ extension CofferError {
             self.init(
                 .storeFull, "There is no room left in \(place). What was backed up before is untouched.",
                 advice: "Free some space and run the command again: it goes on with what has been uploaded.")
+        case .dailyLimit(let detail):
+            self.init(
+                .storeFull, "\(place) takes no more today: \(detail). What was backed up before is untouched.",
+                advice: "Run the command again tomorrow: it goes on with what has been uploaded.")
         case .denied(let name):
             self.init(
                 .storeFailed, "\(place) does not allow access to \(name).",
@@ -61,9 +65,7 @@ extension CofferError {
                     ?? "Check the permissions of the folder.") + " Nothing was changed.")
         case .credentials(let detail):
             let account = Self.account(of: place)
-            let variables = account.map {
-                ", or renew \($0.environment.name) and \($0.environment.secret) in the environment"
-            }
+            let variables = account?.environment.map { ", or renew \($0.name) and \($0.secret) in the environment" }
             self.init(
                 .storeSignIn,
                 "\(place) does not accept this device's \(account?.what ?? "sign-in") (\(detail)). Earlier backups are untouched.",

@@ -17,6 +17,8 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case rclone
     case rcloneBucket = "a bucket behind rclone"
     case faultyRclone = "rclone on a bad line"
+    case gdrive
+    case faultyGDrive = "Google Drive on a bad line"
 
     var testDescription: String { rawValue }
 
@@ -34,12 +36,15 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
         case .s3: return (try S3Server.store(), folder)
         case .provenS3:
             return (try S3Server.store(capabilities: StoreCapabilities(refusesToReplace: true)), folder)
+        case .gdrive: return (try DriveServer.store(), folder)
+        case .faultyGDrive:
+            return (try DriveServer.store { FaultyTransport($0, seed: 1, busy: DriveServer.busy) }, folder)
         case .faultyS3: return (try S3Server.store { FaultyTransport($0, seed: 1) }, folder)
         case .rclone: return (try RcloneServer.common.get().store("disk:\(folder("store"))"), folder)
         case .rcloneBucket:
             return (try RcloneServer.common.get().store("bucket:coffer/\(UUID().uuidString.lowercased())"), folder)
         case .faultyRclone:
-            let transport = FaultyTransport(RcloneClient.transport, seed: 1, lateStatus: 504)
+            let transport = FaultyTransport(RcloneClient.transport, seed: 1, busy: StoreAnswer(status: 504))
             return (try RcloneServer.common.get().store("disk:\(folder("store"))", transport: transport), folder)
         }
     }
@@ -74,6 +79,7 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
                 try RcloneServer.common.get().store("disk:\(folder("b"))"),
                 try rclone.store(":local:\(folder("b"))")
             ),
+            (try DriveServer.shared.get().store(prefix), try DriveServer.shared.get().store(prefix)),
         ]
         for (store, peer) in pairs {
             let group = StoreConformance.Group.all.filter { $0.number == 15 }

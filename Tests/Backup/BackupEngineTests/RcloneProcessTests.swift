@@ -172,7 +172,7 @@ import Testing
         let files = ["a": noise(3_000_000, seed: 1), "b/c": [1, 2, 3], "d": noise(70_000, seed: 9)]
         let server = try RcloneServer.common.get()
         let folder = try TemporaryFolder()
-        let transport = FaultyTransport(RcloneClient.transport, seed: 3, lateStatus: 504)
+        let transport = FaultyTransport(RcloneClient.transport, seed: 3, busy: StoreAnswer(status: 504))
         let wing = try await Wing(try server.store("disk:\(folder("store"))", transport: transport))
         try await wing.backUp(MemorySource(files))
         #expect(try await wing.verify().findings.isEmpty)

@@ -8,10 +8,11 @@ enum StoreLocation {
     case folder(path: String)
     case s3(S3Address)
     case rclone(RcloneAddress)
+    case gdrive(DriveAddress)
 
     /// What begins so is no folder.
-    private static let kinds = [S3Address.scheme, RcloneAddress.scheme]
-    private static let unsupportedKinds = ["webdav", "gdrive", "icloud", "http", "https"]
+    private static let kinds = [S3Address.scheme, RcloneAddress.scheme, DriveAddress.scheme]
+    private static let unsupportedKinds = ["webdav", "icloud", "http", "https"]
 
     init(_ text: String) throws(CofferError) {
         if text.hasPrefix(S3Address.scheme) {
@@ -20,6 +21,10 @@ enum StoreLocation {
         }
         if text.hasPrefix(RcloneAddress.scheme) {
             do { self = .rclone(try RcloneAddress(text)) } catch { throw CofferError(error) }
+            return
+        }
+        if text.hasPrefix(DriveAddress.scheme) {
+            do { self = .gdrive(try DriveAddress(text)) } catch { throw CofferError(error) }
             return
         }
         if let kind = Self.unsupportedKinds.first(where: { text.hasPrefix("\($0):") }) {
@@ -40,8 +45,11 @@ enum StoreLocation {
         switch self {
         case .folder, .rclone: nil
         case .s3(let address): StoreAccount(address)
+        case .gdrive(let address): StoreAccount(address)
         }
     }
+
+    var isGoogleDrive: Bool { if case .gdrive = self { true } else { false } }
 
     /// - Parameters:
     ///   - device: knows who signs in at the store.
@@ -56,6 +64,7 @@ enum StoreLocation {
                 S3Client(address, try StoreSignIns(device).s3Credentials(for: address), now: secondsSince1970),
                 capabilities: capabilities ?? StoreCapabilities())
         case .rclone(let address): try RcloneStore(opening: address)
+        case .gdrive(let address): try GoogleDriveAccess(address, device).store()
         }
     }
 
@@ -68,6 +77,10 @@ enum StoreLocation {
         case .s3(let address):
             S3Store(S3Client(address, try S3Credentials(signingIn: name, secret), now: secondsSince1970))
         case .rclone(let address): try RcloneStore(opening: address)
+        case .gdrive:
+            throw CofferError(
+                .storeSignIn, "Google wants to see you in a browser. Nothing was kept.",
+                advice: "Run coffer store login with this address.")
         }
     }
 
@@ -82,6 +95,9 @@ enum StoreLocation {
         let name = "coffer-store-test"
         guard !isFolder(text) else { return text.hasSuffix("/") ? text + name : "\(text)/\(name)" }
         let parts = text.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        if text.hasPrefix(DriveAddress.scheme) {
+            return "\(parts[0])\(DriveAddress.testSuffix)" + (parts.count > 1 ? "?\(parts[1])" : "")
+        }
         let path = parts[0].hasSuffix("/") || parts[0].hasSuffix(":") ? "\(parts[0])\(name)" : "\(parts[0])/\(name)"
         return parts.count > 1 ? "\(path)?\(parts[1])" : path
     }
@@ -96,6 +112,7 @@ enum StoreLocation {
             case .folder(let path): return path
             case .s3(let address): return address.text
             case .rclone(let address): return address.text
+            case .gdrive(let address): return address.text
             }
         }
         let path = text.hasPrefix("file:") ? String(text.dropFirst("file:".count)) : text

@@ -34,7 +34,7 @@ extension Device {
         settings.phase = .enabled
         settings.capabilities = try? await store.probed()
         try folder.save(settings)
-        return notes
+        return notes + GoogleDriveAccess.notes(for: location, in: folder)
     }
 
     private func protect(

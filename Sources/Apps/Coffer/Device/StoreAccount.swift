@@ -11,14 +11,15 @@ struct StoreAccount {
     let what: String
     let nameWords: String
     let secretWords: String
-    /// Variables that take the place of what is kept.
-    let environment: (name: String, secret: String)
+    /// Variables that take the place of what is kept, if there are such.
+    let environment: (name: String, secret: String)?
     /// What to look at where the store refuses.
     let deniedAdvice: String
 
     /// The name and the secret, if both stand in the environment.
     var inEnvironment: (name: String, secret: SecretBytes)? {
-        guard let name = Self.environment(environment.name), let secret = Self.environment(environment.secret)
+        guard let environment, let name = Self.environment(environment.name),
+            let secret = Self.environment(environment.secret)
         else { return nil }
         return (name, SecretBytes(copying: Array(secret.utf8)))
     }

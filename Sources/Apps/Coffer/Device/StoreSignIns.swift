@@ -48,11 +48,11 @@ struct StoreSignIns {
     func kept(for account: StoreAccount) throws(CofferError) -> (name: String, secret: SecretBytes) {
         let entries = try entries()
         guard let name = account.names.first(where: { entries[$0] != nil }), let entry = entries[name] else {
+            let variables = account.environment.map { ", or set \($0.name) and \($0.secret)" } ?? ""
             throw CofferError(
                 .storeSignIn,
                 "This device has no \(account.what) for \(account.names[0]). Nothing was read or written.",
-                advice: "Run coffer store login \(account.store), or set \(account.environment.name) and "
-                    + "\(account.environment.secret).")
+                advice: "Run coffer store login \(account.store)\(variables).")
         }
         let secret = try entry.storage.load(item: Self.item(name), fileName: Self.secretFile(name), from: folder)
         guard let secret else {
@@ -81,6 +81,18 @@ struct StoreSignIns {
         let storage = try KeyStorage.save(
             secret, item: Self.item(account), fileName: Self.secretFile(account), in: folder)
         entries[account] = Entry(name: name, storage: storage)
+        try write(entries)
+    }
+
+    /// Keeps another secret in the place of the one before.
+    func renew(_ secret: SecretBytes, for account: String) throws(CofferError) {
+        var entries = try entries()
+        guard let entry = entries[account] else { return }
+        // The old one is not removed first: it may be the only one.
+        let storage = try KeyStorage.save(
+            secret, item: Self.item(account), fileName: Self.secretFile(account), in: folder)
+        guard storage != entry.storage else { return }
+        entries[account]?.storage = storage
         try write(entries)
     }
 
@@ -131,11 +143,17 @@ extension Device {
         public let name: String
         /// `Secret access key`
         public let secret: String
+        /// Whether the two are no more than a beginning: `Device.signInAtGoogle` does the rest.
+        public let isOAuthClient: Bool
+        /// Whether this device has both from an earlier sign-in.
+        public let isKnown: Bool
     }
 
     public func signInForm(for location: String) throws(CofferError) -> StoreSignInForm {
-        let account = try requireAccount(location).account
-        return StoreSignInForm(name: account.nameWords, secret: account.secretWords)
+        let (place, account) = try requireAccount(location)
+        return StoreSignInForm(
+            name: account.nameWords, secret: account.secretWords, isOAuthClient: place.isGoogleDrive,
+            isKnown: try StoreSignIns(folder).entries()[account.names[0]] != nil)
     }
 
     /// Keeps what opens a store on this device, once the store has accepted it.
@@ -154,16 +172,26 @@ extension Device {
         try StoreSignIns(folder).save(name, secret, for: account.names[0])
     }
 
-    /// Forgets what opens a store.
-    public func signOut(of location: String) throws(CofferError) {
-        let account = try requireAccount(location).account
+    /// Forgets what opens a store; Google is told to take back what was allowed.
+    ///
+    /// - Returns: what came of that, in sentences.
+    public func signOut(of location: String) async throws(CofferError) -> [String] {
+        let (place, account) = try requireAccount(location)
         let lock = try folder.lock()
         defer { lock.release() }
-        guard try StoreSignIns(folder).remove(account.names[0]) else {
+        let signIns = StoreSignIns(folder)
+        guard try signIns.entries()[account.names[0]] != nil else {
             throw CofferError(
                 .storeSignIn, "This device has no \(account.what) for \(account.names[0]).",
                 advice: "`coffer store list` shows what it has.")
         }
+        var notes: [String] = []
+        if case .gdrive(let address) = place {
+            // Whatever Google says, this device keeps nothing.
+            notes = await (try? GoogleDriveAccess(address, folder))?.takeBack() ?? []
+        }
+        _ = try signIns.remove(account.names[0])
+        return notes
     }
 
     public func storeSignIns() throws(CofferError) -> [StoreSignIn] {

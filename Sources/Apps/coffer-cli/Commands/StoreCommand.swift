@@ -12,26 +12,33 @@ struct StoreCommand: AsyncParsableCommand {
             discussion: """
                 It is tried first. Its secret part goes to the keychain, or to a file that only you can read. In the environment take its \
                 place: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for a bucket.
+
+                For Google Drive it is your own OAuth client (Docs/Stores.md says how to get one), and then you allow it access in your \
+                browser. To sign in again no client is needed.
                 """)
 
-        @Argument(help: "The store: s3:https://HOST/BUCKET.") var store: String
+        @Argument(help: "The store: s3:https://HOST/BUCKET, gdrive:FOLDER.") var store: String
         @Option(
             help: ArgumentHelp(
-                "A file of two lines: the name (a bucket's access key ID) and the secret. Without it you are asked.",
+                "A file of two lines: the name (a bucket's access key ID, an OAuth client's ID) and the secret; or the file of an OAuth client "
+                    + "from Google's console. Without it you are asked.",
                 valueName: "file"))
         var credentialsFile: String?
+        @Flag(help: "Google Drive: allow it on another device, where this one has no browser.") var device = false
         @OptionGroup var common: CommonOptions
 
         func run() async throws {
-            var (name, secret) = try nameAndSecret()
+            let form = try common.device.signInForm(for: store)
+            guard !form.isOAuthClient else { return try await signInAtGoogle(form) }
+            guard !device else { throw ValidationError("--device is for stores in Google Drive.") }
+            var (name, secret) = try nameAndSecret(form)
             defer { for index in secret.indices { secret[index] = 0 } }
             try await common.device.signIn(to: store, name: name, wiping: &secret)
             if common.json { return try Output.json(try common.device.storeSignIns()) }
             Output.line("The store accepts it, and this device keeps it.")
         }
 
-        private func nameAndSecret() throws -> (name: String, secret: [UInt8]) {
-            let form = try common.device.signInForm(for: store)
+        private func nameAndSecret(_ form: Device.StoreSignInForm) throws -> (name: String, secret: [UInt8]) {
             guard let credentialsFile else {
                 let name = try SecretInput.askVisibly("\(form.name): ", insteadUse: "--credentials-file")
                 return (name, try SecretInput.ask("\(form.secret): ", insteadUse: "--credentials-file"))
@@ -44,18 +51,40 @@ struct StoreCommand: AsyncParsableCommand {
             }
             return (String(decoding: lines[0], as: UTF8.self), Array(lines[1]))
         }
+
+        private func signInAtGoogle(_ form: Device.StoreSignInForm) async throws {
+            let opensBrowser = !common.json
+            let who = try await common.device.signInAtGoogle(
+                store, client: try oauthClient(form), atOtherDevice: device
+            ) { Browser.tell($0, opening: opensBrowser) }
+            if common.json { return try Output.json(try common.device.storeSignIns()) }
+            let whose = who.map { " as \(Output.printable(name: $0))" } ?? ""
+            Output.line("You are signed in at Google Drive\(whose), and this device keeps it.")
+        }
+
+        /// Nil for the one that this device has.
+        private func oauthClient(_ form: Device.StoreSignInForm) throws -> GoogleOAuthClient? {
+            if let credentialsFile {
+                var text = try SecretInput.read(file: credentialsFile)
+                return try GoogleOAuthClient(wiping: &text)
+            }
+            guard !form.isKnown else { return nil }
+            var (id, secret) = try nameAndSecret(form)
+            return try GoogleOAuthClient(id: id, wiping: &secret)
+        }
     }
 
     struct Logout: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Forget what opens a store.")
 
-        @Argument(help: "The store: s3:https://HOST/BUCKET.") var store: String
+        @Argument(help: "The store: s3:https://HOST/BUCKET, gdrive:FOLDER.") var store: String
         @OptionGroup var common: CommonOptions
 
         func run() async throws {
-            try common.device.signOut(of: store)
+            let notes = try await common.device.signOut(of: store)
             if common.json { return try Output.json(try common.device.storeSignIns()) }
             Output.line("This device has forgotten it.")
+            notes.forEach { Output.line(Output.printable($0)) }
         }
     }
 

@@ -122,6 +122,8 @@ package enum ObjectStoreError: Error, Equatable, Sendable {
     case exists(String)
     /// No room: nothing was written under the name. Free some space and try again.
     case full
+    /// It takes no more today, which is no matter of room: the words say why. Go on tomorrow.
+    case dailyLimit(String)
     /// The object ends before the range does: it was cut.
     case truncated(String)
     /// The store refuses: permissions, or it is read-only.
@@ -135,7 +137,7 @@ package enum ObjectStoreError: Error, Equatable, Sendable {
     var isLoss: Bool {
         switch self {
         case .notFound, .truncated: true
-        case .exists, .full, .denied, .credentials, .failed: false
+        case .exists, .full, .dailyLimit, .denied, .credentials, .failed: false
         }
     }
 }

@@ -200,6 +200,7 @@ extension ObjectStoreError {
         case .notFound(let name): "\(name) is not there"
         case .exists(let name): "\(name) is there already"
         case .full: "there is no room left"
+        case .dailyLimit(let detail): "it takes no more today: \(detail)"
         case .truncated(let name): "\(name) is cut"
         case .denied(let name): "access to \(name) is not allowed"
         case .credentials(let detail): "the sign-in is not accepted (\(detail))"

@@ -61,6 +61,13 @@ package struct HTTPTime: Equatable, Sendable {
         "\(basicDate)T\(Self.digits(hour, 2))\(Self.digits(minute, 2))\(Self.digits(second, 2))Z"
     }
 
+    /// `2013-05-24T00:00:00.000Z` (RFC 3339).
+    package var internetTime: String {
+        let date = [Self.digits(year, 4), Self.digits(month, 2), Self.digits(day, 2)].joined(separator: "-")
+        let time = [Self.digits(hour, 2), Self.digits(minute, 2), Self.digits(second, 2)].joined(separator: ":")
+        return "\(date)T\(time).000Z"
+    }
+
     private static func digits(_ number: Int, _ count: Int) -> String {
         let text = String(number)
         return String(repeating: "0", count: max(0, count - text.count)) + text

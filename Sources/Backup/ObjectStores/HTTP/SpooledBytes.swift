@@ -50,7 +50,10 @@ package struct SpooledBytes: AsyncSequence, Sendable {
 
     private static let partBytes = 128 << 10
     private let file: SpoolFile
-    package let byteCount: Int
+    /// Where they begin in the file.
+    private var start = 0
+    package private(set) var byteCount: Int
+    /// Of all of them, whatever is left out.
     package let sha256: [UInt8]
     package let md5: [UInt8]
 
@@ -59,6 +62,14 @@ package struct SpooledBytes: AsyncSequence, Sendable {
         self.byteCount = byteCount
         self.sha256 = sha256
         self.md5 = md5
+    }
+
+    /// Without the first ones, for an upload that goes on.
+    func dropping(_ count: Int) -> SpooledBytes {
+        var rest = self
+        rest.start += Swift.min(count, byteCount)
+        rest.byteCount -= Swift.min(count, byteCount)
+        return rest
     }
 
     package struct AsyncIterator: AsyncIteratorProtocol {
@@ -79,7 +90,7 @@ package struct SpooledBytes: AsyncSequence, Sendable {
     func part(at offset: Int, count: Int) throws -> ByteBuffer {
         var part = ByteBufferAllocator().buffer(capacity: count)
         let got = part.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { room in
-            Swift.max(0, pread(file.descriptor, room.baseAddress, count, off_t(offset)))
+            Swift.max(0, pread(file.descriptor, room.baseAddress, count, off_t(start + offset)))
         }
         guard got > 0 else { throw ObjectStoreError.failed("temporary files on this device cannot be read") }
         return part

@@ -7,6 +7,8 @@ package struct StoreFailure: Error, Equatable, Sendable {
         case exists
         case rangeInvalid
         case full
+        /// Nothing more is taken today: the detail says why.
+        case dailyLimit
         /// Who we say we are is not known there, or the proof of it is wrong or has expired.
         case credentials
         case denied
@@ -47,6 +49,7 @@ package struct StoreFailure: Error, Equatable, Sendable {
         case .exists: .exists(path)
         case .rangeInvalid: .truncated(path)
         case .full: .full
+        case .dailyLimit: .dailyLimit(detail)
         case .credentials: .credentials(detail)
         case .denied: .denied("\(path.isEmpty ? place : path) (\(detail))")
         case .noPlace: .failed(detail)

@@ -4,7 +4,7 @@
 /// In any span of time at most its length times the rate, and one burst, and the piece that is under way come through; whoever shares the bucket shares the rate.
 package struct TokenBucket: Equatable, Sendable {
     /// What may go at once after a pause.
-    private static let burstNanoseconds: UInt64 = 250_000_000
+    private let burstNanoseconds: UInt64
     private static let nanosecondsPerSecond: UInt64 = 1_000_000_000
 
     private let bytesPerSecond: UInt64
@@ -12,7 +12,10 @@ package struct TokenBucket: Equatable, Sendable {
     private var paidNanoseconds: UInt64 = 0
 
     /// - Parameter bytesPerSecond: at least 1.
-    package init(bytesPerSecond: UInt64) { self.bytesPerSecond = max(1, bytesPerSecond) }
+    package init(bytesPerSecond: UInt64, burstNanoseconds: UInt64 = 250_000_000) {
+        self.bytesPerSecond = max(1, bytesPerSecond)
+        self.burstNanoseconds = burstNanoseconds
+    }
 
     /// Takes bytes out of the bucket.
     ///
@@ -20,7 +23,7 @@ package struct TokenBucket: Equatable, Sendable {
     /// - Returns: when they may go.
     package mutating func take(_ byteCount: Int, now: UInt64) -> UInt64 {
         paidNanoseconds = max(paidNanoseconds, now).addingOrMax(nanoseconds(for: UInt64(max(0, byteCount))))
-        return max(now, paidNanoseconds - min(paidNanoseconds, Self.burstNanoseconds))
+        return max(now, paidNanoseconds - min(paidNanoseconds, burstNanoseconds))
     }
 
     private func nanoseconds(for byteCount: UInt64) -> UInt64 {

@@ -5,13 +5,16 @@ import TestSupport
 /// A line on which one request in five fails, in one of the ways that lines and busy servers have.
 final class FaultyTransport: StoreTransport {
     private let transport: any StoreTransport
+    private let busy: StoreAnswer
     private let generator: Mutex<SeededGenerator>
-    private let lateStatus: Int
 
-    /// - Parameter lateStatus: what a server says to which a request did not come in time.
-    init(_ transport: any StoreTransport, seed: UInt64, lateStatus: Int = 400) {
+    /// - Parameter busy: what a server says in its own way that has too much to do, or to which a request did not come in time.
+    init(
+        _ transport: any StoreTransport, seed: UInt64,
+        busy: StoreAnswer = StoreAnswer(status: 400, body: FaultyTransport.error("RequestTimeout"))
+    ) {
         self.transport = transport
-        self.lateStatus = lateStatus
+        self.busy = busy
         generator = Mutex(SeededGenerator(seed: seed))
     }
 
@@ -21,7 +24,7 @@ final class FaultyTransport: StoreTransport {
         case 0: return StoreAnswer(status: 500)
         case 1: return StoreAnswer(status: 503, headers: [("Retry-After", "1")], body: Self.error("SlowDown"))
         case 2: throw .broken("no connection")
-        case 3: return StoreAnswer(status: lateStatus, body: Self.error("RequestTimeout"))
+        case 3: return busy
         case 4, 5:
             // It is done, and the answer is lost or cut.
             _ = try await transport.send(request)

@@ -1,0 +1,77 @@
+/// Where objects lie in Google Drive: `gdrive:FOLDER[?space=appdata]`, without anything secret.
+package struct DriveAddress: Equatable, Sendable {
+    package enum Space: String, Sendable {
+        /// A folder in My Drive, which the person sees.
+        case drive
+        /// The folder that Drive keeps for one program and shows to nobody.
+        case appdata
+    }
+
+    package enum Malformed: Error, Equatable, Sendable {
+        case notAnAddress
+        case noFolder
+        case badFolder
+        case unknownOption(String)
+    }
+
+    package static let scheme = "gdrive:"
+    private static let folderBytesMax = 100
+
+    /// The name of the folder.
+    package let folder: String
+    package let space: Space
+
+    package init(_ text: String) throws(Malformed) {
+        guard text.hasPrefix(Self.scheme) else { throw .notAnAddress }
+        let halves = text.dropFirst(Self.scheme.count).split(
+            separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        folder = String(halves.first ?? "")
+        guard !folder.isEmpty else { throw .noFolder }
+        guard Self.isFolder(folder) else { throw .badFolder }
+        space = try Self.space(halves.count > 1 ? halves[1] : "")
+    }
+
+    /// One text for one place.
+    package var text: String { "\(Self.scheme)\(folder)" + (space == .drive ? "" : "?space=\(space.rawValue)") }
+
+    /// What a sign-in belongs to: another folder may be another person's.
+    package var account: String { text }
+
+    /// Behind the name of the folder beside a backup in which the store is tried out, as the same person.
+    package static let testSuffix = ".coffer-store-test"
+
+    /// Under what the sign-in may be kept, the most particular first.
+    package var accounts: [String] {
+        guard folder.hasSuffix(Self.testSuffix) else { return [account] }
+        return [account, account.replacing(Self.testSuffix, with: "")]
+    }
+
+    /// What the person is asked to allow: files that this program has made, and no others.
+    package var scope: String {
+        switch space {
+        case .drive: "https://www.googleapis.com/auth/drive.file"
+        case .appdata: "https://www.googleapis.com/auth/drive.appdata"
+        }
+    }
+
+    /// As Drive calls the space.
+    var spaceName: String { space == .drive ? "drive" : "appDataFolder" }
+
+    /// Only what looks the same wherever it is written, and needs no quotes but for the space.
+    private static func isFolder(_ name: String) -> Bool {
+        name.utf8.count <= folderBytesMax && name.first != " " && name.last != " " && name != "." && name != ".."
+            && name.utf8.allSatisfy { PercentEncoding.isUnreserved($0) || $0 == UInt8(ascii: " ") }
+    }
+
+    private static func space(_ query: Substring) throws(Malformed) -> Space {
+        var space = Space.drive
+        for option in query.split(separator: "&") {
+            let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts[0] == "space", parts.count > 1, let named = Space(rawValue: String(parts[1]))
+            // The name alone: somebody may have put a key there.
+            else { throw .unknownOption(String(parts[0].prefix(20))) }
+            space = named
+        }
+        return space
+    }
+}

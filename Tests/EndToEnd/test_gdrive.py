@@ -1,0 +1,276 @@
+"""A whole backup in Google Drive (an emulator of ours, which clients of other people accept), through all that Drive does to those who
+write to it; and the ways to sign in."""
+
+import json
+import pathlib
+import random
+import re
+import socket
+import stat
+import subprocess
+import sys
+import unittest
+import urllib.error
+import urllib.request
+
+import fault_proxy
+from session import BINARIES, ROOT, Session
+
+sys.path.insert(0, str(ROOT / "Tests/Support"))
+import drive_emulator.server  # noqa: E402
+
+DESKTOP = ("111111111111-desktop.apps.googleusercontent.com", "GOCSPX-emulator-desktop")
+TV = ("111111111111-tv.apps.googleusercontent.com", "GOCSPX-emulator-tv")
+
+
+class Drive(Session):
+    def setUp(self):
+        super().setUp()
+        self.drive = drive_emulator.server.start()
+        self.addCleanup(self.drive.stop)
+        self.address = self.drive.address
+
+    def environment(self, device="phone"):
+        return super().environment(device) | {"COFFER_GOOGLE_URL": self.address}
+
+    def control(self, what, value=None, method=None):
+        """Steers the emulator, never through a bad line."""
+        body = None if value is None else json.dumps(value).encode()
+        request = urllib.request.Request(
+            f"{self.drive.address}/emulator/{what}", body, method=method or ("GET" if value is None else "POST"))
+        with urllib.request.urlopen(request) as reply:
+            return json.loads(reply.read())
+
+    def files(self):
+        return [file for file in self.control("files") if file["mimeType"] == "application/octet-stream"]
+
+    def client_file(self, client=DESKTOP):
+        return self.secret_file(f"client {client[0][13:15]}", f"{client[0]}\n{client[1]}\n")
+
+    def start(self, *arguments, device="phone"):
+        """A command that waits for a person, and what it says on its way."""
+        program = subprocess.Popen(
+            [str(BINARIES / "coffer"), *map(str, arguments)], env=self.environment(device), cwd=self.folder,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self.addCleanup(program.wait)
+        self.addCleanup(program.kill)
+        self.addCleanup(program.stdout.close)
+        self.addCleanup(program.stderr.close)
+        return program
+
+    def said(self, program, pattern):
+        """The first part of its words that looks so."""
+        for line in program.stderr:
+            self.printed.append(line)
+            if found := re.search(pattern, line):
+                return found[0]
+        self.fail(f"it never said {pattern}: {self.printed[-5:]}")
+
+    def end(self, program, expect=0):
+        out, err = program.communicate(timeout=60)
+        self.printed += [out, err]
+        self.assertEqual(program.returncode, expect, out + err)
+        return out + err
+
+    def sign_in(self, store, *arguments, device="phone", answer="allow", expect=0, client=DESKTOP):
+        """As somebody with a browser on this machine."""
+        program = self.start("store", "login", store, "--credentials-file", self.client_file(client), *arguments, device=device)
+        address = self.said(program, r"http://127\.0\.0\.1:\S+")
+        page = self.browse(f"{address}&emulator_answer={answer}")
+        self.assertIn("can be closed", page)
+        return self.end(program, expect)
+
+    def browse(self, address):
+        """A person's browser has a good line."""
+        with urllib.request.urlopen(address.replace(self.address, self.drive.address)) as reply:
+            return reply.read().decode()
+
+
+class Backups(Drive):
+    def test_backup_restore_verify_prune_through_all_that_drive_does(self):
+        store = "gdrive:Coffer phone"
+        said = self.sign_in(store)
+        self.assertIn("You are signed in at Google Drive as ", said)
+        source = self.make_notes()
+        (source / "film.mp4").write_bytes(random.Random(1).randbytes(20_000_000))
+        self.coffer("enable", source, "--to", store, "--key-file", "digits")
+        line = fault_proxy.FaultProxy(self.drive.address, share=0.1, busy=(429, b""))
+        self.addCleanup(line.stop)
+        self.address = line.address
+        self.control("settings", {"lagSeconds": 2})
+        self.control("faults", [
+            {"operation": "drive.*", "status": 403, "reason": "userRateLimitExceeded", "times": 5, "probability": 0.2},
+            {"operation": "upload.chunk", "cutRequest": 3_000_000, "times": 1},
+            {"operation": "upload.chunk", "status": 401, "reason": "authError", "times": 1, "skip": 1},
+            {"operation": "upload.start", "status": 429, "reason": "rateLimitExceeded", "times": 1},
+            {"operation": "upload.*", "status": 503, "reason": "backendError", "phase": "after", "times": 1, "skip": 3},
+            {"operation": "drive.files.create", "lost": True, "times": 2, "skip": 1},
+            {"operation": "drive.files.create", "status": 500, "reason": "internalError", "phase": "after", "times": 1, "skip": 3},
+            {"operation": "drive.files.list", "incompleteSearch": True, "times": 2, "skip": 1},
+            {"operation": "drive.files.download", "cut": 100, "times": 2},
+        ])
+        self.coffer("backup")
+        (source / "note 1.txt").write_text("another\n")
+        self.coffer("backup")
+        self.assertIn("all sound", self.coffer("verify", "--deep"))
+        self.sign_in(store, device="new-phone")
+        # Another device sees what this one knows at once.
+        self.control("clock", {"advance": 3})
+        self.coffer("restore", "--from", store, "--key-file", "digits", "Restored", device="new-phone")
+        self.compare(source, self.folder / "Restored")
+        names = [file["name"] for file in self.files()]
+        self.assertEqual(len(names), len(set(names)), "no file was made twice")
+        self.coffer("prune", "--keep-last", "1", "--grace", "0")
+        self.assertIn("all sound", self.coffer("verify", "--deep"))
+        hits = self.control("faults")
+        self.assertGreaterEqual(hits["hits"], 9, hits)
+        self.assertGreater(line.fault_count, 3)
+        self.coffer("disable", "--delete-store", "--yes")
+        self.assertEqual(self.files(), [])
+        self.assertFalse(any(file["trashed"] for file in self.control("files")), "what is deleted is in no trash")
+
+
+class SignIns(Drive):
+    def holders(self, secret, device="phone"):
+        return [path for path in self.files_below(self.folder / "homes" / device) if secret.encode() in path.read_bytes()]
+
+    def refresh_token(self):
+        kept = [path for path in self.files_below(self.folder / "homes/phone/state/coffer") if path.name.startswith("store-secret-")]
+        return kept[0].read_text().split()[1]
+
+    def test_the_sign_in_is_kept_where_it_belongs_and_ends_when_it_should(self):
+        store = "gdrive:Coffer"
+        source = self.make_notes()
+        said = self.error("enable", source, "--to", store, "--key-file", "digits", expect=37)
+        self.assertIn("coffer store login gdrive:Coffer", said["advice"])
+        self.sign_in(store, "--json")
+        self.assertEqual(
+            self.coffer_json("store", "list"), [{"store": store, "name": DESKTOP[0], "keptIn": "file"}])
+        self.assertIn(DESKTOP[0], self.coffer("enable", source, "--to", store, "--key-file", "digits"))
+        self.coffer("backup")
+        token = self.refresh_token()
+        for secret in (token, DESKTOP[1]):
+            holders = self.holders(secret)
+            self.assertEqual([path.name[:13] for path in holders], ["store-secret-"])
+            self.assertEqual(stat.S_IMODE(holders[0].stat().st_mode), 0o600)
+            self.assertNotIn(secret, json.dumps(self.printed))
+        for secret in ("upload_id", "4/0AEmu"):
+            self.assertNotIn(secret, json.dumps(self.printed))
+            self.assertEqual(self.holders(secret), [])
+        # Google changes it; the new one is kept.
+        self.control("settings", {"rotateRefreshTokens": True})
+        self.coffer("snapshots")
+        self.assertNotEqual(self.refresh_token(), token)
+        self.control("settings", {"rotateRefreshTokens": False})
+        # An access token that ends early is renewed.
+        self.control("faults", [{"operation": "drive.*", "status": 401, "reason": "authError", "times": 1, "skip": 2}])
+        self.coffer("verify")
+        # What a person takes back at Google ends it; to sign in again no client is asked for.
+        self.control("oauth", {"revoke": True})
+        said = self.error("backup", expect=37)
+        self.assertIn("invalid_grant", said["message"])
+        self.assertIn("coffer store login", said["advice"])
+        program = self.start("store", "login", store)
+        self.browse(self.said(program, r"http://127\.0\.0\.1:\S+") + "&emulator_answer=allow")
+        self.end(program)
+        self.coffer("backup")
+        self.assertEqual(len(self.control("oauth")["grants"]), 1)
+        self.assertIn("taken the permission back", self.coffer("store", "logout", store))
+        self.assertEqual(self.control("oauth")["grants"], [])
+        self.assertEqual(self.holders(DESKTOP[1]), [])
+        self.assertEqual(list((self.folder / "homes/phone/state/coffer").glob("gdrive-*")), [])
+        self.error("backup", expect=37)
+        self.error("store", "logout", store, expect=37)
+
+    def test_logout_leaves_what_it_would_erase_and_forgets_where_google_is_not_reached(self):
+        hidden = "gdrive:Coffer?space=appdata"
+        self.sign_in(hidden)
+        self.coffer("enable", self.make_notes(), "--to", hidden, "--key-file", "digits")
+        self.assertIn("Google was not told", self.coffer("store", "logout", hidden))
+        self.assertEqual(len(self.control("oauth")["grants"]), 1)
+        self.assertEqual([file["space"] for file in self.files()], ["appDataFolder"] * 3)
+        self.sign_in("gdrive:Other")
+        self.control("faults", [{"operation": "oauth.revoke", "closed": True, "times": None}])
+        self.assertIn("could not be told", self.coffer("store", "logout", "gdrive:Other"))
+        self.assertEqual(self.coffer_json("store", "list"), [])
+
+    def test_what_google_or_the_person_refuses_keeps_nothing(self):
+        store = "gdrive:Coffer"
+        self.assertIn("test users", self.sign_in(store, answer="deny", expect=37))
+        self.assertIn("tick the box", self.sign_in(store, answer="allow&emulator_scopes=openid", expect=37))
+        wrong = (DESKTOP[0], "GOCSPX-wrong")
+        self.assertIn("invalid_client", self.sign_in(store, client=wrong, expect=37))
+        said = self.error("store", "login", store, "--credentials-file", self.secret_file("one line", "secret\n"), expect=37)
+        self.assertNotIn("secret\n", json.dumps(said))
+        self.assertEqual(self.coffer_json("store", "list"), [])
+        self.assertEqual(self.holders("GOCSPX"), [])
+        self.coffer("store", "login", store, expect=64)
+        for address in ("gdrive:", "gdrive:a/b", "gdrive:a?token=GOCSPX-x"):
+            self.assertNotIn("GOCSPX-x", self.error("store", "login", address, expect=27)["message"])
+
+    def test_the_answer_is_waited_for_among_all_that_asks_on_this_machine(self):
+        program = self.start("store", "login", "gdrive:Coffer", "--credentials-file", self.console_file())
+        address = self.said(program, r"http://127\.0\.0\.1:\S+")
+        port = int(re.search(r"redirect_uri=http%3A%2F%2F127\.0\.0\.1%3A(\d+)", address)[1])
+        for target in ("/", "/favicon.ico", "/?code=stolen&state=guessed", "/?error=access_denied"):
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                self.browse(f"http://127.0.0.1:{port}{target}")
+            self.assertEqual(refused.exception.code, 404)
+            refused.exception.close()
+        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(40)]
+        idle[-1].sendall(b"G" * 20_000)
+        sockets = pathlib.Path("/proc/net/tcp").read_text().splitlines()
+        listeners = [line.split()[1] for line in sockets if line.split()[3] == "0A"]
+        self.assertEqual([one for one in listeners if one.endswith(f":{port:04X}")], [f"0100007F:{port:04X}"])
+        self.browse(f"{address}&emulator_answer=allow")
+        for connection in idle:
+            connection.close()
+        self.assertIn("signed in", self.end(program))
+
+    def console_file(self):
+        """As Google's console gives it."""
+        return self.secret_file("client_secret.json", json.dumps({"installed": {
+            "client_id": DESKTOP[0], "project_id": "p", "client_secret": DESKTOP[1], "redirect_uris": ["http://localhost"]}}))
+
+    def test_without_a_browser_the_code_is_typed_elsewhere(self):
+        self.control("settings", {"deviceIntervalSeconds": 1})
+        for answer, expect in (("allow", 0), ("deny", 37)):
+            program = self.start(
+                "store", "login", f"gdrive:{answer}", "--device", "--credentials-file", self.client_file(TV))
+            code = self.said(program, r"[A-Z]{4}-[A-Z]{4}")
+            self.control("device", {"user_code": code, "answer": answer})
+            self.end(program, expect)
+        self.assertEqual([entry["store"] for entry in self.coffer_json("store", "list")], ["gdrive:allow"])
+        said = self.error(
+            "store", "login", "gdrive:x?space=appdata", "--device", "--credentials-file", self.client_file(TV), expect=37)
+        self.assertIn("no ?space=appdata", said["advice"])
+        said = self.error("store", "login", "gdrive:x", "--device", "--credentials-file", self.client_file(), expect=37)
+        self.assertIn("TVs and Limited Input devices", said["advice"])
+
+    def test_nobody_else_is_google(self):
+        for place in ("http://evil.example:80", "https://127.0.0.1:80", "http://localhost:80", "http://127.0.0.1:80/x"):
+            self.address = place
+            said = self.error("store", "login", "gdrive:x", "--credentials-file", self.client_file(), expect=27)
+            self.assertIn("COFFER_GOOGLE_URL", said["message"])
+
+    def test_a_full_drive_is_told_and_the_backup_goes_on_when_there_is_room(self):
+        store = "gdrive:Coffer"
+        self.sign_in(store)
+        source = self.make_notes()
+        (source / "film.bin").write_bytes(random.Random(1).randbytes(20_000_000))
+        self.coffer("enable", source, "--to", store, "--key-file", "digits")
+        self.control("settings", {"quotaBytes": 18_000_000})
+        self.error("backup", expect=26)
+        self.control("settings", {"quotaBytes": 15 << 30})
+        before = {file["id"] for file in self.files()}
+        self.coffer("backup")
+        self.assertLessEqual(before, {file["id"] for file in self.files()}, "what was there is not sent again")
+        self.assertIn("all sound", self.coffer("verify", "--deep"))
+        self.control("faults", [{"operation": "upload.*", "status": 403, "reason": "dailyLimitExceeded", "times": None},
+                                {"operation": "drive.files.create", "status": 403, "reason": "dailyLimitExceeded", "times": None}])
+        (source / "more").write_text("more")
+        self.assertIn("tomorrow", self.error("backup", expect=26)["advice"])
+
+
+if __name__ == "__main__":
+    unittest.main()
