@@ -2,6 +2,7 @@
 write to it; and the ways to sign in."""
 
 import json
+import os
 import pathlib
 import random
 import re
@@ -24,6 +25,8 @@ TV = ("111111111111-tv.apps.googleusercontent.com", "GOCSPX-emulator-tv")
 
 
 class Drive(Session):
+    desktop = {}
+
     def setUp(self):
         super().setUp()
         self.drive = drive_emulator.server.start()
@@ -31,7 +34,8 @@ class Drive(Session):
         self.address = self.drive.address
 
     def environment(self, device="phone"):
-        return super().environment(device) | {"COFFER_GOOGLE_URL": self.address}
+        inherited = {name: value for name, value in super().environment(device).items() if not name.endswith("DISPLAY")}
+        return inherited | {"COFFER_GOOGLE_URL": self.address} | self.desktop
 
     def control(self, what, value=None, method=None):
         """Steers the emulator, never through a bad line."""
@@ -128,6 +132,42 @@ class Backups(Drive):
         self.coffer("disable", "--delete-store", "--yes")
         self.assertEqual(self.files(), [])
         self.assertFalse(any(file["trashed"] for file in self.control("files")), "what is deleted is in no trash")
+
+
+    def test_a_backup_that_was_killed_goes_on_and_makes_nothing_twice(self):
+        store = "gdrive:Coffer"
+        self.sign_in(store)
+        source = self.make_notes()
+        (source / "film.bin").write_bytes(random.Random(2).randbytes(40_000_000))
+        self.coffer("enable", source, "--to", store, "--key-file", "digits")
+        # The second pack is stored, and its answer never comes.
+        self.control("clock", {"frozen": True})
+        self.control("faults", [{"operation": "upload.chunk", "stall": 1000, "phase": "after", "times": None, "skip": 1}])
+        program = self.start("backup")
+        while len(packs := [file for file in self.files() if file["name"].startswith("packs/")]) < 3:
+            self.assertIsNone(program.poll())
+        program.kill()
+        program.wait()
+        self.control("faults", method="DELETE")
+        self.control("clock", {"frozen": False})
+        self.coffer("backup")
+        self.assertIn("all sound", self.coffer("verify", "--deep"))
+        names = [file["name"] for file in self.files()]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertLessEqual({file["id"] for file in packs}, {file["id"] for file in self.files()})
+        self.assertLess(sum(int(file["size"]) for file in self.files()), 45_000_000, "what was stored is not sent again")
+
+    def test_the_store_is_tried_beside_a_backup(self):
+        store = "gdrive:Coffer"
+        self.sign_in(store)
+        self.coffer("enable", self.make_notes(), "--to", store, "--key-file", "digits")
+        before = sorted(file["name"] for file in self.files())
+        self.control("settings", {"rotateRefreshTokens": True})
+        report = self.coffer_json("store", "test", "--quick")
+        self.assertEqual({group["outcome"] for group in report["groups"]} - {"not-tried"}, {"passed"}, report)
+        self.assertEqual(report["place"], "gdrive:Coffer.coffer-store-test")
+        self.assertEqual(sorted(file["name"] for file in self.files()), before)
+        self.coffer("backup")
 
 
 class SignIns(Drive):
@@ -231,6 +271,20 @@ class SignIns(Drive):
         """As Google's console gives it."""
         return self.secret_file("client_secret.json", json.dumps({"installed": {
             "client_id": DESKTOP[0], "project_id": "p", "client_secret": DESKTOP[1], "redirect_uris": ["http://localhost"]}}))
+
+    def test_a_desktop_opens_the_address(self):
+        programs = self.folder / "bin"
+        programs.mkdir()
+        (programs / "xdg-open").write_text(f'#!/bin/sh\nprintf %s "$1" > "{self.folder}/opened"\n')
+        (programs / "xdg-open").chmod(0o755)
+        self.desktop = {"DISPLAY": ":0", "PATH": f"{programs}:{os.environ['PATH']}"}
+        program = self.start("store", "login", "gdrive:Coffer", "--credentials-file", self.client_file())
+        address = self.said(program, r"http://127\.0\.0\.1:\S+")
+        self.said(program, "Your browser should open it")
+        self.browse(f"{address}&emulator_answer=allow")
+        self.end(program)
+        self.assertEqual((self.folder / "opened").read_text(), address)
+        self.assertNotIn(DESKTOP[1], address)
 
     def test_without_a_browser_the_code_is_typed_elsewhere(self):
         self.control("settings", {"deviceIntervalSeconds": 1})

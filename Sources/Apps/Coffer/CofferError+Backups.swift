@@ -141,7 +141,9 @@ extension CofferError {
         case .noStoreHere:
             self.init(
                 .noStore, "There is no Coffer backup in \(place).",
-                advice: "Check the place. A backup's folder contains a file coffer.json.")
+                advice: "Check the place. A backup's folder contains a file coffer.json."
+                    + ((try? StoreLocation(place))?.isGoogleDrive == true
+                        ? " Drive shows it only to the OAuth client that made it, or another one of its project." : ""))
         case .damagedHeader:
             self.init(
                 .damagedHeader, "\(place)/coffer.json is damaged or was not written by Coffer. Nothing was changed.",

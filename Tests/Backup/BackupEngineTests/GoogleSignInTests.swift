@@ -166,6 +166,19 @@ import Testing
         #expect(sent.map { $0.contains("refresh_token=second&") } == [false, false, true])
     }
 
+    @Test func `is had with what another program has kept meanwhile`() async throws {
+        let refusal = Script.json(400, #"{"error": "invalid_grant"}"#)
+        let newer = try Script.grant().renewed(Script.secret("newer"))
+        for (kept, isHad) in [(newer, true), (try Script.grant(), false), (nil, false)] as [(GoogleGrant?, Bool)] {
+            let attempts = Attempts(
+                transport: ScriptedTransport([refusal, Script.token("a")]),
+                backoff: Backoff(triesMax: 3, clock: StandingClock().waiting, dice: { $0 }))
+            let tokens = GoogleTokens(
+                try Script.grant(), GoogleOAuth(.google, attempts), now: { 1 }, keep: { _ in }, kept: { kept })
+            #expect((try? await tokens.current())?.isEqual(to: Script.secret("a")) ?? false == isHad)
+        }
+    }
+
     @Test func `that is no word is refused`() async throws {
         for answer in [
             Script.token("a\\r\\nx: y"), Script.token(""), Script.json(200, "{}"), Script.json(200, "<html>"),

@@ -45,6 +45,8 @@ struct GoogleDriveAccess {
         let tokens = GoogleTokens(grant, oauth, now: secondsSince1970) { [folder, address] renewed in
             // Where it cannot be kept, the one before may still do.
             for account in address.accounts { try? StoreSignIns(folder).renew(renewed.kept(), for: account) }
+        } kept: {
+            try? self.grant()
         }
         let client = DriveClient(
             tokens, Attempts(transport: HTTPStoreTransport(), backoff: Backoff()), endpoints: endpoints)

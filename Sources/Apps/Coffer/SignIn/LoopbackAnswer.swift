@@ -68,7 +68,9 @@ final class LoopbackAnswer: Sendable {
                     accept(into: &heads)
                     continue
                 }
-                guard let target = read(connection, &heads[connection, default: []]) else { continue }
+                guard heads[connection] != nil, let target = read(connection, &heads[connection, default: []]) else {
+                    continue
+                }
                 heads[connection] = nil
                 defer { close(connection) }
                 guard let target else { continue }
@@ -92,7 +94,7 @@ final class LoopbackAnswer: Sendable {
     private func accept(into heads: inout [Int32: [UInt8]]) {
         let connection = Foundation.accept(listener, nil, nil)
         guard connection >= 0 else { return }
-        // Browsers open connections that they may never use: the oldest of too many goes.
+        // Browsers open connections that they may never use: of too many one goes.
         if heads.count >= Self.connectionsMax, let idle = heads.keys.min() {
             close(idle)
             heads[idle] = nil

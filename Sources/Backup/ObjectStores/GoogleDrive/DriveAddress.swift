@@ -43,7 +43,8 @@ package struct DriveAddress: Equatable, Sendable {
     /// Under what the sign-in may be kept, the most particular first.
     package var accounts: [String] {
         guard folder.hasSuffix(Self.testSuffix) else { return [account] }
-        return [account, account.replacing(Self.testSuffix, with: "")]
+        let name = folder.dropLast(Self.testSuffix.count)
+        return [account, "\(Self.scheme)\(name)\(text.dropFirst(Self.scheme.count + folder.count))"]
     }
 
     /// What the person is asked to allow: files that this program has made, and no others.

@@ -72,6 +72,11 @@ final class DriveCatalog: Sendable {
         }
     }
 
+    /// Whether any folder, of which nothing else is known, has a file of that name.
+    func isListed(_ path: String, in folder: String) async throws(StoreFailure) -> Bool {
+        try await !list(DriveQuery.files(named: path, in: folder)).isEmpty
+    }
+
     /// The names of all files in the folder.
     func names(in folder: String) async throws(StoreFailure) -> [String] {
         let listed = try await list(DriveQuery.files(in: folder))

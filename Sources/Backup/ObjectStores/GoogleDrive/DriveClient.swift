@@ -78,8 +78,9 @@ package final class DriveClient: Sendable {
 
     // MARK: Pace
 
-    /// Waits until another file may be made.
+    /// Waits until Google takes another file.
     func waitForCreation() async {
+        guard endpoints == .google else { return }
         let now = clock.now()
         let time = creations.withLock { $0.take(1, now: now) }
         if time > now { await clock.sleepUntil(time) }

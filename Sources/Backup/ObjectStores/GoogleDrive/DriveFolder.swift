@@ -60,9 +60,7 @@ final class DriveFolder: Sendable {
     /// Several folders may have one name; backups may be in one of them.
     private func theOneInUse(_ folders: [DriveFile]) async throws(StoreFailure) -> String? {
         var used: [String] = []
-        for folder in folders where try await !catalog.search(for: "coffer.json", in: folder.id).isEmpty {
-            used.append(folder.id)
-        }
+        for folder in folders where try await catalog.isListed("coffer.json", in: folder.id) { used.append(folder.id) }
         guard used.count <= 1 else {
             throw StoreFailure(
                 .noPlace,

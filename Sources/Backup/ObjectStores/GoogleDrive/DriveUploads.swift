@@ -33,7 +33,7 @@ struct DriveUploads: Sendable {
             guard made != nil else { throw StoreFailure(.exists, "another content has this id") }
             // Nothing may stand under the name that was altered on its way.
             _ = try? await delete(file.id)
-            throw StoreFailure(.permanent, "what Drive has of it is not what was sent")
+            throw Self.altered
         }
         return found
     }
@@ -48,10 +48,12 @@ struct DriveUploads: Sendable {
                     query: [("uploadType", "media"), ("fields", DriveFile.fields)],
                     headers: [("content-type", Self.type)], body: body))
         }
-        guard content.proof().holds(for: try DriveJSON.read(answer)) else {
-            throw StoreFailure(.permanent, "what Drive has of it is not what was sent")
-        }
+        let proof = content.proof()
+        if proof.holds(for: try DriveJSON.read(answer)) { return }
+        guard proof.holds(for: try await file(id)) else { throw Self.altered }
     }
+
+    private static let altered = StoreFailure(.permanent, "what Drive has of it is not what was sent")
 
     func file(_ id: String) async throws(StoreFailure) -> DriveFile {
         try DriveJSON.read(

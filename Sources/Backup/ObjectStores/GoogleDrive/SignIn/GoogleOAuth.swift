@@ -157,6 +157,8 @@ package struct GoogleOAuth: Sendable {
 
 /// What the token endpoint gives (RFC 6749, section 5.1).
 package struct GoogleTokenAnswer: Sendable {
+    private static let usualSeconds = 3_600.0
+
     package let accessToken: SecretBytes
     package let lifetimeSeconds: UInt64
     /// Only with a first sign-in, or where Google changes it.
@@ -178,7 +180,7 @@ package struct GoogleTokenAnswer: Sendable {
             body.tokenType.map({ $0.lowercased() == "bearer" }) != false
         else { throw StoreFailure(.permanent, "its answer is not of the form that Google's have") }
         accessToken = SecretBytes(copying: Array(body.accessToken.utf8))
-        lifetimeSeconds = UInt64(min(max(body.expiresIn ?? 0, 0), 86_400))
+        lifetimeSeconds = UInt64(min(max(body.expiresIn ?? Self.usualSeconds, 0), 86_400))
         refreshToken = body.refreshToken.map { SecretBytes(copying: Array($0.utf8)) }
         scopes = Set((body.scope ?? "").split(separator: " ").map(String.init))
     }

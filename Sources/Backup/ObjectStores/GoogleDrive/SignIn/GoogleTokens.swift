@@ -13,20 +13,23 @@ package actor GoogleTokens {
     private let oauth: GoogleOAuth
     private let now: @Sendable () -> UInt64
     private let keep: @Sendable (GoogleGrant) -> Void
+    private let kept: @Sendable () -> GoogleGrant?
     private var access: Access?
     private var renewal: Task<Result<Access, StoreFailure>, Never>?
 
     /// - Parameters:
     ///   - now: seconds since 1970.
     ///   - keep: a refresh token that takes the place of the one before.
+    ///   - kept: what is kept now, perhaps by another program since.
     package init(
         _ grant: GoogleGrant, _ oauth: GoogleOAuth, now: @escaping @Sendable () -> UInt64,
-        keep: @escaping @Sendable (GoogleGrant) -> Void
+        keep: @escaping @Sendable (GoogleGrant) -> Void, kept: @escaping @Sendable () -> GoogleGrant? = { nil }
     ) {
         self.grant = grant
         self.oauth = oauth
         self.now = now
         self.keep = keep
+        self.kept = kept
     }
 
     package func current() async throws(StoreFailure) -> SecretBytes {
@@ -46,10 +49,18 @@ package actor GoogleTokens {
         return try await renewal.value.get().token
     }
 
+    private func answer() async throws(StoreFailure) -> GoogleTokenAnswer {
+        do { return try await oauth.refresh(grant) } catch  where error.kind == .credentials {
+            guard let kept = kept(), !kept.refreshToken.isEqual(to: grant.refreshToken) else { throw error }
+            grant = kept
+            return try await oauth.refresh(kept)
+        }
+    }
+
     private func refresh() async -> Result<Access, StoreFailure> {
         defer { renewal = nil }
         do throws(StoreFailure) {
-            let answer = try await oauth.refresh(grant)
+            let answer = try await answer()
             if let token = answer.refreshToken, !token.isEqual(to: grant.refreshToken) {
                 grant = grant.renewed(token)
                 keep(grant)
