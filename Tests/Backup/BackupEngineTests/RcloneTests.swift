@@ -117,9 +117,12 @@ private struct Script {
         }
     }
 
-    init(_ answers: [Result<StoreAnswer, StoreTransportError>], moves: Bool = true) throws {
+    /// - Parameter asksFeatures: whether what the remote can do is asked first.
+    init(
+        _ answers: [Result<StoreAnswer, StoreTransportError>], moves: Bool = true, asksFeatures: Bool = true
+    ) throws {
         let features = Self.said("{\"Features\":{\"Move\":\(moves),\"Copy\":true},\"Name\":\"box\"}")
-        transport = ScriptedTransport([features] + answers)
+        transport = ScriptedTransport((asksFeatures ? [features] : []) + answers)
         store = RcloneStore(
             RcloneClient(
                 try RcloneAddress("rclone:box:a b/c"), Service(), transport: transport, clock: StandingClock().waiting,
@@ -209,16 +212,32 @@ private struct Script {
     }
 
     @Test func `a move whose answer was lost is no failure, and one that lost the file is`() async throws {
-        let before = [
-            Script.nothing, Script.done, Script.size(1), .failure(.broken("rclone was killed")), Script.missing,
-        ]
-        try await Script(before + [Script.size(1)]).store.create(Self.name, [1])
-        for end in [Script.nothing, Script.size(7)] {
-            let script = try Script(before + [end, Script.missing])
-            await #expect(throws: ObjectStoreError.failed("\(Self.name.path): it was lost on its way")) {
-                try await script.store.create(Self.name, [1])
-            }
+        let before = [Script.nothing, Script.done, Script.size(1), .failure(.broken("rclone was killed"))]
+        // A server of WebDAV that Go brings says so where the source is gone.
+        let forbidden = Script.said("{\"error\":\"copy call failed: Forbidden: 403 Forbidden\"}", 500)
+        for again in [Script.missing, forbidden] {
+            try await Script(before + [again, Script.nothing, Script.size(1)]).store.create(Self.name, [1])
         }
+        let other = try Script(before + [Script.missing, Script.nothing, Script.size(7), Script.missing])
+        await #expect(throws: ObjectStoreError.failed("\(Self.name.path): it was lost on its way")) {
+            try await other.store.create(Self.name, [1])
+        }
+        // That server deletes what is at the place before it looks for the source.
+        let lost = before.dropFirst() + [forbidden, Script.nothing, Script.nothing]
+        let again = try Script([Script.nothing] + lost + [Script.done, Script.size(1), Script.done])
+        try await again.store.create(Self.name, [1])
+        #expect(again.operations.filter { $0 == "uploadfile" }.count == 2)
+        let never = try Script([Script.nothing] + lost + lost + lost + [Script.missing])
+        await #expect { try await never.store.create(Self.name, [1]) } throws: { error in
+            if case ObjectStoreError.failed(let words) = error { words.hasSuffix("each time") } else { false }
+        }
+        let refused = try Script(before + [forbidden, Script.size(1), Script.done])
+        await #expect {
+            try await refused.store.create(Self.name, [1])
+        } throws: {
+            if case ObjectStoreError.denied = $0 { true } else { false }
+        }
+        #expect(refused.operations.last == "deletefile")
     }
 
     @Test func `replaces the header so that a new one is complete before the old one goes`() async throws {
@@ -238,15 +257,11 @@ private struct Script {
     }
 
     @Test func `finishes a replacement that was cut, before anything is said of the header`() async throws {
-        let transport = ScriptedTransport([
-            Script.missing, Script.said("{\"Features\":{\"Move\":true}}"), Script.size(3), Script.done,
-            Script.said("new"),
-        ])
-        let store = RcloneStore(
-            RcloneClient(
-                try RcloneAddress("rclone:box:"), Script.Service(), transport: transport,
-                clock: StandingClock().waiting, dice: { _ in 0 }))
-        #expect(try await store.read(.header) == Array("new".utf8))
+        let features = Script.said("{\"Features\":{\"Move\":true,\"More\":1}}")
+        let new = StoreAnswer(status: 200, headers: [("Content-Length", "3")], body: Array("new".utf8))
+        let cut = try Script(
+            [Script.missing, features, Script.size(3), Script.done, .success(new)], asksFeatures: false)
+        #expect(try await cut.store.read(.header) == Array("new".utf8))
         let taken = try Script([Script.nothing, Script.size(3), Script.done, Script.size(3)])
         await #expect(throws: ObjectStoreError.exists("coffer.json")) { try await taken.store.create(.header, [1]) }
         let none = try Script([Script.nothing, Script.nothing, Script.done, Script.size(1), Script.done])
@@ -255,12 +270,7 @@ private struct Script {
 
     @Test func `tells a part behind the end from what cannot be opened just now`() async throws {
         func read(_ answers: [Result<StoreAnswer, StoreTransportError>]) async throws -> [UInt8] {
-            let transport = ScriptedTransport(answers)
-            return try await RcloneStore(
-                RcloneClient(
-                    try RcloneAddress("rclone:box:"), Script.Service(), transport: transport,
-                    clock: StandingClock().waiting, dice: { _ in 0 })
-            ).read(Self.name, 4..<6)
+            try await Script(answers, asksFeatures: false).store.read(Self.name, 4..<6)
         }
         func part(_ body: String, _ range: String) -> Result<StoreAnswer, StoreTransportError> {
             .success(StoreAnswer(status: 206, headers: [("Content-Range", range)], body: Array(body.utf8)))
@@ -285,14 +295,11 @@ private struct Script {
 
     @Test func `asks three times where nothing went well yet, and more often later`() async throws {
         let failure = Script.said("{\"error\":\"something quite new\"}", 500)
-        let first = ScriptedTransport([failure, failure, failure, failure])
-        let client = RcloneClient(
-            try RcloneAddress("rclone:box:"), Script.Service(), transport: first, clock: StandingClock().waiting,
-            dice: { _ in 0 })
+        let first = try Script([failure, failure, failure, failure], asksFeatures: false)
         await #expect(
             throws: ObjectStoreError.failed("\(Self.name.path): rclone says: something quite new")
-        ) { _ = try await RcloneStore(client).size(of: Self.name) }
-        #expect(first.requests.count == 3)
+        ) { _ = try await first.store.size(of: Self.name) }
+        #expect(first.operations.count == 3)
         let later = try Script([
             failure, failure, failure, failure, Script.nothing, Script.done, Script.size(1), Script.done,
         ])
@@ -317,13 +324,16 @@ private struct Script {
         #expect(try await Script([list]).store.abandoned(before: 1_767_225_601, removing: false) == 110)
     }
 
+    @Test func `takes nothing for whole whose length was not said`() async throws {
+        let script = try Script([Script.said("half")], asksFeatures: false)
+        await #expect(throws: ObjectStoreError.failed("\(Self.name.path): its length is not said")) {
+            _ = try await script.store.read(Self.name)
+        }
+    }
+
     @Test func `says its room where the remote does`() async throws {
         func free(_ answer: Result<StoreAnswer, StoreTransportError>) async throws -> UInt64? {
-            await RcloneStore(
-                RcloneClient(
-                    try RcloneAddress("rclone:box:"), Script.Service(), transport: ScriptedTransport([answer]),
-                    clock: StandingClock().waiting, dice: { _ in 0 })
-            ).freeBytes()
+            try await Script([answer], asksFeatures: false).store.freeBytes()
         }
         #expect(try await free(Script.said("{\"total\":10,\"used\":3,\"free\":7}")) == 7)
         #expect(try await free(Script.said("{\"used\":3}")) == nil)

@@ -15,8 +15,8 @@ struct Enable: AsyncParsableCommand {
     var folder: String
     @Option(
         help: ArgumentHelp(
-            "Where the encrypted backup goes: a folder, or s3:https://HOST/BUCKET/PREFIX.", valueName: "store")) var to:
-        String
+            "Where the encrypted backup goes: a folder, s3:https://HOST/BUCKET/PREFIX, or rclone:REMOTE:PATH.",
+            valueName: "store")) var to: String
     @Option(help: ArgumentHelp("Protect the backup by a password in the fleet of this file.", valueName: "file"))
     var fleet: String?
     @Flag(

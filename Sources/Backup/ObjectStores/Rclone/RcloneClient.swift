@@ -1,15 +1,11 @@
-import AsyncHTTPClient
 import Foundation
-import NIOCore
 import Synchronization
 
 /// Asks rclone about one place in one remote: its remote control's operations, uploads as forms, and downloads.
 package final class RcloneClient: Sendable {
     /// rclone takes in a pack at once and answers when the remote has all of it, and lists for as long as the remote takes; it gives
     /// up itself what stalls on its own line (`--timeout`). So silence means little here.
-    package static let transport = HTTPStoreTransport(
-        client: HTTPClient(
-            eventLoopGroupProvider: .singleton, configuration: HTTPStoreTransport.configuration(stall: .hours(1))))
+    package static let transport = HTTPStoreTransport(stall: .seconds(3_600))
     /// Until anything has gone well: the remote may be set up wrongly, and rclone has tried more than once already.
     private static let firstTriesMax = 3
     private static let answerBytesMax = 1 << 20

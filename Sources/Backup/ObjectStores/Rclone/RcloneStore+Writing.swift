@@ -34,7 +34,12 @@ extension RcloneStore {
     /// Whether the remote itself moves files: what it does for that is no copy.
     func movesFiles() async throws(ObjectStoreError) -> Bool {
         struct Remote: Decodable {
-            let features: [String: Bool]
+            struct Features: Decodable {
+                let movesFiles: Bool
+
+                enum CodingKeys: String, CodingKey { case movesFiles = "Move" }
+            }
+            let features: Features
 
             enum CodingKeys: String, CodingKey { case features = "Features" }
         }
@@ -43,7 +48,7 @@ extension RcloneStore {
             try await client.call("operations/fsinfo", RcloneClient.Input(fs: client.address.place))
         }
         let remote = try? JSONDecoder().decode(Remote.self, from: Data(answer))
-        guard let movesFiles = remote?.features["Move"] else {
+        guard let movesFiles = remote?.features.movesFiles else {
             throw .failed("rclone does not say what the remote can do")
         }
         moves.withLock { $0 = movesFiles }
@@ -51,12 +56,17 @@ extension RcloneStore {
     }
 
     /// Uploads under a temporary name and goes on from there; nothing is left of it if that fails.
+    ///
+    /// - Parameter finish: says whether it is done; otherwise the upload was lost on its way, and is made again.
     func sendAside(
-        _ form: RcloneForm, _ body: StoreBody, byteCount: Int, then finish: () async throws(ObjectStoreError) -> Void
+        _ form: RcloneForm, _ body: StoreBody, byteCount: Int, then finish: () async throws(ObjectStoreError) -> Bool
     ) async throws(ObjectStoreError) {
-        do {
-            try await send(form, body, byteCount: byteCount)
-            try await finish()
+        do throws(ObjectStoreError) {
+            for _ in 0..<Self.triesMax {
+                try await send(form, body, byteCount: byteCount)
+                if try await finish() { return }
+            }
+            throw .failed("\(form.path): it was lost on its way, each time")
         } catch {
             try? await remove(form.path)
             throw error
@@ -76,7 +86,8 @@ extension RcloneStore {
         throw .failed("\(form.path): it arrives cut, each time")
     }
 
-    func move(_ from: String, to path: String, byteCount: Int) async throws(ObjectStoreError) {
+    /// - Returns: false if it is at neither place any more.
+    func move(_ from: String, to path: String, byteCount: Int) async throws(ObjectStoreError) -> Bool {
         let place = client.address.place
         do throws(ObjectStoreError) {
             _ = try await asking(from) { () async throws(StoreFailure) in
@@ -84,11 +95,17 @@ extension RcloneStore {
                     "operations/movefile",
                     RcloneClient.Input(srcFs: place, srcRemote: from, dstFs: place, dstRemote: path))
             }
-        } catch .notFound {
-            // It was moved, and the answer was lost. The temporary name was ours alone.
-            let item = try await asking(path) { () async throws(StoreFailure) in try await look(at: path) }
-            guard item?.size == byteCount else { throw .failed("\(path): it was lost on its way") }
+        } catch {
+            // It may have been moved, and the answer lost. Of the second time a remote says what it likes, and some have deleted what
+            // was at the place by then (WebDAV in Go). The name it had was ours alone.
+            guard try await asking(from, { () async throws(StoreFailure) in try await look(at: from) }) == nil else {
+                throw error
+            }
+            let moved = try await asking(path) { () async throws(StoreFailure) in try await look(at: path) }
+            guard let moved else { return false }
+            guard moved.size == byteCount else { throw .failed("\(path): it was lost on its way") }
         }
+        return true
     }
 
     func remove(_ path: String) async throws(ObjectStoreError) {

@@ -48,17 +48,20 @@ package final class RcloneStore: ObjectStore {
             try await sendAside(form, body, byteCount: bytes.count) { () async throws(ObjectStoreError) in
                 // rclone moves nothing over a file that it thinks the same, by size alone on some remotes.
                 try await remove(Self.nextHeader)
-                try await move(form.path, to: Self.nextHeader, byteCount: bytes.count)
+                guard try await move(form.path, to: Self.nextHeader, byteCount: bytes.count) else { return false }
+                try await remove(name.path)
+                return try await move(Self.nextHeader, to: name.path, byteCount: bytes.count)
             }
-            try await remove(name.path)
-            try await move(Self.nextHeader, to: name.path, byteCount: bytes.count)
         }
     }
 
     package func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
-        try await opened(name, upTo: 0) { () async throws(StoreFailure) in
+        let answer = try await opened(name, upTo: 0) { () async throws(StoreFailure) in
             try await client.download(name.path, answerBytesMax: Self.objectBytesMax)
-        }.body
+        }
+        // One that breaks off would end as if it were complete.
+        guard answer.header("content-length") != nil else { throw .failed("\(name.path): its length is not said") }
+        return answer.body
     }
 
     package func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
@@ -205,7 +208,9 @@ package final class RcloneStore: ObjectStore {
                 let next = try await asking(
                     name.path, { () async throws(StoreFailure) in try await look(at: Self.nextHeader) })
             else { throw .notFound(name.path) }
-            try await move(Self.nextHeader, to: name.path, byteCount: next.size)
+            guard try await move(Self.nextHeader, to: name.path, byteCount: next.size) else {
+                throw .notFound(name.path)
+            }
             return try await asking(name.path, ask)
         }
     }
