@@ -1,6 +1,7 @@
 """The emulator's HTTP: bodies, faults, and answers that end too early."""
 
 import socket
+import sys
 import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from .emulator import Emulator
 from .messages import Request
 
+READ_BYTES = 65_536
 NAMES = {308: "Resume Incomplete", 428: "Precondition Required", 499: "Client Closed Request"}
 
 
@@ -34,7 +36,9 @@ class Server(ThreadingHTTPServer):
         self.emulator.end()
 
     def handle_error(self, request, client_address):
-        """Clients that go away are what this is for."""
+        """Clients that go away are what this is for; anything else is a mistake of the emulator."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -99,15 +103,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def body(self, cut=None):
         """What came, and whether that is all of it."""
+        found = bytearray()
         try:
             if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
                 return self.chunked(cut)
             length = int(self.headers.get("Content-Length") or 0)
             wanted = length if cut is None else min(cut, length)
-            found = self.rfile.read(wanted)
-            return found, len(found) == length
+            # In parts: what came before a line broke is not lost.
+            while len(found) < wanted and (part := self.rfile.read(min(READ_BYTES, wanted - len(found)))):
+                found += part
+            return bytes(found), len(found) == length
         except (OSError, ValueError):
-            return b"", False
+            return bytes(found), False
 
     def chunked(self, cut):
         found = b""

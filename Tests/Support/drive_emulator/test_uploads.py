@@ -2,6 +2,8 @@
 
 import hashlib
 import http.client
+import socket
+import struct
 import unittest
 import urllib.parse
 
@@ -65,6 +67,21 @@ class Resumable(EmulatorTest):
                 break
         self.assertEqual(answer.headers["Range"], f"bytes=0-{3 * PIECE - 1}")
         self.assertEqual(self.me.chunk(session, bytes(7 * PIECE), 3 * PIECE, 10 * PIECE).json["size"], str(10 * PIECE))
+
+    def test_a_line_that_is_reset_leaves_whole_pieces_too(self):
+        session = self.session(10 * PIECE)
+        line = http.client.HTTPConnection(urllib.parse.urlsplit(self.server.address).netloc)
+        line.putrequest("PUT", session.removeprefix(self.server.address))
+        line.putheader("Content-Length", str(10 * PIECE))
+        line.putheader("Content-Range", f"bytes 0-{10 * PIECE - 1}/{10 * PIECE}")
+        line.endheaders(bytes(3 * PIECE))
+        line.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        line.close()
+        while "upload.chunk" not in [one["operation"] for one in self.me.control("requests")]:
+            pass
+        # A reset may overtake what was sent before it.
+        found = self.me.asks(session, 10 * PIECE).headers.get("Range", "bytes=0--1")
+        self.assertEqual((int(found.split("-", 1)[1]) + 1) % PIECE, 0)
 
     def test_a_line_that_breaks_before_the_end_makes_no_file(self):
         line = http.client.HTTPConnection(urllib.parse.urlsplit(self.server.address).netloc)
