@@ -115,7 +115,7 @@ let package = Package(
         room(
             "VaultServer", in: "Vault",
             uses: [
-                "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore",
+                "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "CCofferSystem",
                 hummingbird, hummingbirdCore, hummingbirdTLS, httpTypes, httpClient, nio, nioHTTP, nioHTTPTypes, nioSSL,
                 jwt, logging,
             ]),

@@ -43,6 +43,7 @@ struct Serve: AsyncParsableCommand {
         // Until `Rereading` takes it: the system's own answer, while the store is still proved, is to end the process.
         signal(SIGHUP, SIG_IGN)
         ProcessStart.note()
+        Processors.makeOneLoopEach()
         let address = try ListenAddress.parse(listen)
         let operatorAddress = try metrics.map { try ListenAddress.parse($0) }
         let bounds = try limits.bounds()

@@ -1,5 +1,5 @@
-// What Swift's Glibc and Darwin modules do not import: extended attributes, holes in files, writing past the cache, and how
-// malloc keeps memory.
+// What Swift's Glibc and Darwin modules do not import: extended attributes, holes in files, writing past the cache, the
+// processors that are allowed, and how malloc keeps memory.
 #ifndef CCOFFER_SYSTEM_H
 #define CCOFFER_SYSTEM_H
 #include <stddef.h>
@@ -72,6 +72,9 @@ int coffer_knows_nameless(int code);
 /// The same on any file system: where there are no such files, the file loses its name at once. The system takes its room back
 /// when it is closed, even if the program is killed.
 int coffer_open_temporary(const char *folder);
+
+/// How many processors this process may run on; 0 if the system does not say.
+int coffer_allowed_processors(void);
 
 /// What this user may still write, in bytes; -1 if the file system does not say (some of FUSE answer with zeros).
 static inline long long coffer_free_bytes(const struct statvfs *status) {

@@ -5,10 +5,11 @@ package import VaultCore
 
 /// Records in one SQLite file (WAL), the embedded default.
 ///
-/// One connection serves everything: the ledger is the only writer of a process, and its reads precede its writes. Other
-/// processes may open the same file; the epoch decides between them.
+/// One connection serves everything but checkpoints: the ledger is the only writer of a process, and its reads precede its writes.
+/// Other processes may open the same file; the epoch decides between them.
 package final class SQLiteRecordStore: RecordStore {
     private let queue: DatabaseQueue
+    let checkpoints: SQLiteCheckpoints
     private let path: String
 
     /// Opens the file, making it if asked to, and refuses to go on if SQLite did not take the settings on which the
@@ -24,6 +25,8 @@ package final class SQLiteRecordStore: RecordStore {
                 try Self.settle(database)
                 try Self.makeTables(database, creating: creating)
             }
+            checkpoints = try SQLiteCheckpoints(path: path)
+            queue.writeWithoutTransaction { [checkpoints] in checkpoints.watch($0) }
         } catch let error as RecordStoreError {
             throw error
         } catch {
@@ -32,7 +35,12 @@ package final class SQLiteRecordStore: RecordStore {
     }
 
     package func close() throws(RecordStoreError) {
-        do { try queue.close() } catch { throw Self.storeError(error) }
+        do {
+            try checkpoints.close()
+            try queue.close()
+        } catch {
+            throw Self.storeError(error)
+        }
     }
 
     /// Writes the store, as it is at one moment, into a new file, while others go on to write here. Erasure waits
@@ -110,6 +118,8 @@ package final class SQLiteRecordStore: RecordStore {
     /// database by then, and readers no longer look at the log (sqlite.org/walformat.html). If the power goes in
     /// between, the next start finds a log without a valid header, which is an empty one.
     package func eraseOldVersions() throws(RecordStoreError) {
+        // SQLite waits for readers, but not for another checkpoint.
+        checkpoints.wait()
         for _ in 0..<8 where try eraseLogOnce() { return }
         throw .unavailable("another process keeps writing to the vault's store, so old versions stay in its log")
     }

@@ -32,7 +32,7 @@ package final class Ledger: Sendable {
     /// elsewhere, and most of them join the batch.
     private static let gatheringBusy = Duration.milliseconds(30)
     private static let look = Duration.milliseconds(4)
-    private static let processors = ProcessInfo.processInfo.activeProcessorCount
+    private static let processors = Processors.count
     private static let batchCountMax = 256
     private static let waitingCountMax = 10_000
 
