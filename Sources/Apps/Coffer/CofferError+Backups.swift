@@ -69,7 +69,8 @@ extension CofferError {
             self.init(
                 .storeSignIn,
                 "\(place) does not accept this device's \(account?.what ?? "sign-in") (\(detail)). Earlier backups are untouched.",
-                advice: Self.remote(of: place)?.signInAdvice ?? "Run coffer store login\(variables ?? "").")
+                advice: Self.remote(of: place)?.signInAdvice
+                    ?? "Run \(account?.login ?? "coffer store login")\(variables ?? "").")
         case .failed(let detail):
             self.init(
                 .storeFailed, "\(place) failed: \(detail).",

@@ -231,6 +231,13 @@ struct ScriptedDrive {
         }
     }
 
+    @Test func `says that the folder is gone, and finds nothing lost for that`() async throws {
+        let drive = try Script([Script.error(404, "notFound"), Script.error(404, "notFound")])
+        let gone = "its folder in Google Drive is not there any more"
+        await #expect(throws: ObjectStoreError.failed(gone)) { _ = try await drive.store.list(.packs) }
+        await #expect(throws: ObjectStoreError.failed(gone)) { _ = try await drive.store.read(Script.name) }
+    }
+
     @Test func `takes the earliest of several, and the next where one is gone`() async throws {
         let files = [
             Script.file("B", [2], created: "2026-11-22T10:00:01.000Z"), Script.file("C", [3]), Script.file("A", [1]),

@@ -60,7 +60,7 @@ struct GoogleDriveAccess {
             throw CofferError(
                 .storeSignIn,
                 "The sign-in for \(address.text) that this device keeps is damaged. Nothing was read or written.",
-                advice: "Run coffer store login '\(address.text)' again. The backups are not affected.")
+                advice: "Run \(account.login) again. The backups are not affected.")
         }
         return grant
     }

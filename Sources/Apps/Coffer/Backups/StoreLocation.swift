@@ -51,6 +51,14 @@ enum StoreLocation {
 
     var isGoogleDrive: Bool { if case .gdrive = self { true } else { false } }
 
+    /// Whether the client of an earlier sign-in is there, and whole.
+    func knowsOAuthClient(in device: DeviceFolder) -> Bool {
+        guard case .gdrive(let address) = self, let access = try? GoogleDriveAccess(address, device) else {
+            return false
+        }
+        return (try? access.knownClient()) != nil
+    }
+
     /// - Parameters:
     ///   - device: knows who signs in at the store.
     ///   - capabilities: what this device has found out of it.

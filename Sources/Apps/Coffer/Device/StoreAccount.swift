@@ -1,4 +1,5 @@
 import Foundation
+import ObjectStores
 import Primitives
 
 /// How this device gets into a store: what a person is asked for, and under which names it is kept.
@@ -22,6 +23,12 @@ struct StoreAccount {
             let secret = Self.environment(environment.secret)
         else { return nil }
         return (name, SecretBytes(copying: Array(secret.utf8)))
+    }
+
+    /// The command that signs in, as a shell takes it.
+    var login: String {
+        let isPlain = store.utf8.allSatisfy { PercentEncoding.isUnreserved($0) || ":/[]".utf8.contains($0) }
+        return "coffer store login " + (isPlain ? store : "'\(store.replacing("'", with: "'\\''"))'")
     }
 
     /// Nil if it is empty.

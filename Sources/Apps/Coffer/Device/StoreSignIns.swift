@@ -52,13 +52,13 @@ struct StoreSignIns {
             throw CofferError(
                 .storeSignIn,
                 "This device has no \(account.what) for \(account.names[0]). Nothing was read or written.",
-                advice: "Run coffer store login \(account.store)\(variables).")
+                advice: "Run \(account.login)\(variables).")
         }
         let secret = try entry.storage.load(item: Self.item(name), fileName: Self.secretFile(name), from: folder)
         guard let secret else {
             throw CofferError(
                 .storeSignIn, "The \(account.what) for \(name) is not where this device keeps it any more.",
-                advice: "Run coffer store login \(account.store) again. The backups are not affected.")
+                advice: "Run \(account.login) again. The backups are not affected.")
         }
         return (entry.name, secret)
     }
@@ -153,7 +153,7 @@ extension Device {
         let (place, account) = try requireAccount(location)
         return StoreSignInForm(
             name: account.nameWords, secret: account.secretWords, isOAuthClient: place.isGoogleDrive,
-            isKnown: try StoreSignIns(folder).entries()[account.names[0]] != nil)
+            isKnown: place.knowsOAuthClient(in: folder))
     }
 
     /// Keeps what opens a store on this device, once the store has accepted it.

@@ -220,6 +220,8 @@ final class DriveCatalog: Sendable {
                 .init(url: "/drive/v3/files", query: items, answerBytesMax: 16 << 20))
         } catch  where token != nil && (error.kind == .permanent || error.kind == .missing) {
             return nil
+        } catch  where error.kind == .missing {
+            throw StoreFailure(.noPlace, "its folder in Google Drive is not there any more")
         }
         let page: DriveFileList = try DriveJSON.read(answer)
         return page.incompleteSearch == true ? nil : page
