@@ -10,7 +10,7 @@ import Synchronization
 final class LeavesAhead: Sendable {
     /// Below it a start takes a second or two.
     private static let slotCountMin: UInt64 = 500_000
-    private static let readers = 8
+    private static let readers = 32
     private static let pieceSlots: UInt64 = 20_000
 
     private let path: String
