@@ -128,6 +128,7 @@ let package = Package(
             "ObjectStores", in: "Backup",
             uses: [
                 "ByteCoding", "Primitives", "BackupFormat", "BackupEngine", "CCofferSystem", httpClient, nio, nioHTTP,
+                nioSSL,
             ]),
         room(
             "BackupSources", in: "Backup",

@@ -23,7 +23,7 @@ from trial import Trial
 MODULES = ("s3_servers", "webdav_servers", "rclone_remotes", "drive_servers")
 
 
-def webdav(start):
+def webdav(start, may_promise_less):
     """A starter of `(url, user, password, stop)` as one of `Running`."""
     def begin(folder):
         os.environ.setdefault("RCLONE", program("rclone"))
@@ -36,7 +36,8 @@ def webdav(start):
         path = f"/{path}" if path else ""
         return Running(
             store=lambda line, name: f"webdav:{line}{path}/{name}", stop=stop, address=f"{scheme}://{host}",
-            environment={"COFFER_WEBDAV_USER": user, "COFFER_WEBDAV_PASSWORD": password})
+            environment={"COFFER_WEBDAV_USER": user, "COFFER_WEBDAV_PASSWORD": password},
+            may_promise_less=frozenset(may_promise_less))
     return begin
 
 
@@ -49,7 +50,8 @@ def known_servers():
         module = importlib.import_module(name)
         for server, start in getattr(module, "SERVERS", {}).items():
             if name == "webdav_servers":
-                servers["rclone-webdav" if server == "rclone" else server] = webdav(start)
+                servers["rclone-webdav" if server == "rclone" else server] = webdav(
+                    start, module.MAY_PROMISE_LESS.get(server, ()))
             else:
                 servers[server] = start
     return servers

@@ -40,6 +40,7 @@ class Running:
     address: `http://HOST:PORT` of the server; None where no line can be put before it.
     environment: what signs in there.
     weaker: the groups in which it is known to promise less.
+    may_promise_less: the groups in which it depends on the moment.
     broken: the groups in which it is known to fail: bad citizens are here to show that they are found out.
     options: of `coffer store test`, `--quick` where the server is slow.
     busy: status and body of its busy answer.
@@ -52,6 +53,7 @@ class Running:
     address: str | None = None
     environment: dict = dataclasses.field(default_factory=dict)
     weaker: frozenset = frozenset()
+    may_promise_less: frozenset = frozenset()
     broken: frozenset = frozenset()
     options: tuple = ()
     busy: tuple = (503, b"")

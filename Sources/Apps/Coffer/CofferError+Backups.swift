@@ -70,7 +70,8 @@ extension CofferError {
                 .storeSignIn,
                 "\(place) does not accept this device's \(account?.what ?? "sign-in") (\(detail)). Earlier backups are untouched.",
                 advice: Self.remote(of: place)?.signInAdvice
-                    ?? "Run \(account?.login ?? "coffer store login")\(variables ?? "").")
+                    ?? "Run \(account?.login ?? "coffer store login")\(variables ?? "").\(account?.credentialsAdvice ?? "")"
+            )
         case .failed(let detail):
             self.init(
                 .storeFailed, "\(place) failed: \(detail).",

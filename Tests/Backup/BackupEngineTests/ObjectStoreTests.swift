@@ -14,6 +14,8 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case s3
     case provenS3 = "S3 that refuses to replace"
     case faultyS3 = "S3 on a bad line"
+    case webDAV = "WebDAV (wsgidav)"
+    case faultyWebDAV = "WebDAV (Apache) on a bad line"
     case rclone
     case rcloneBucket = "a bucket behind rclone"
     case faultyRclone = "rclone on a bad line"
@@ -21,6 +23,12 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case faultyGDrive = "Google Drive on a bad line"
 
     var testDescription: String { rawValue }
+
+    /// Whether it is known to promise less (`Docs/Stores.md`): servers of WebDAV look whether a name is free, and then rename.
+    func isWeaker(_ finding: StoreConformance.Finding) -> Bool {
+        guard case .weaker = finding.outcome, finding.group.number == 5 else { return false }
+        return self == .webDAV || self == .faultyWebDAV
+    }
 
     func make() throws -> (store: any ObjectStore, folder: TemporaryFolder) {
         let folder = try TemporaryFolder()
@@ -40,6 +48,12 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
         case .faultyGDrive:
             return (try DriveServer.store { FaultyTransport($0, seed: 1, busy: DriveServer.busy) }, folder)
         case .faultyS3: return (try S3Server.store { FaultyTransport($0, seed: 1) }, folder)
+        case .webDAV: return (try WebDAVServer.wsgidav.store(), folder)
+        case .faultyWebDAV:
+            let store = try WebDAVServer.apache.store {
+                FaultyTransport($0, seed: 1, busy: StoreAnswer(status: 423))
+            }
+            return (store, folder)
         case .rclone: return (try RcloneServer.common.get().store("disk:\(folder("store"))"), folder)
         case .rcloneBucket:
             return (try RcloneServer.common.get().store("bucket:coffer/\(UUID().uuidString.lowercased())"), folder)
@@ -62,7 +76,8 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
         let (store, _folder) = try kind.make()
         defer { withExtendedLifetime(_folder) {} }
         let findings = try await StoreConformance(store, extent: Self.extent).run([group])
-        #expect(findings.map(\.outcome) == [.passed])
+        for finding in findings where !kind.isWeaker(finding) { #expect(finding.outcome == .passed) }
+        #expect(findings.count == 1)
         for folder in ObjectName.Folder.allCases { #expect(try await store.list(folder) == []) }
         await #expect(throws: ObjectStoreError.notFound("coffer.json")) { _ = try await store.read(.header) }
     }
@@ -75,6 +90,7 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
         let pairs: [(any ObjectStore, any ObjectStore)] = [
             (FolderStore(path: folder("a")), FolderStore(path: folder("a"))),
             (try S3Server.store(prefix), try S3Server.store(prefix)),
+            (try WebDAVServer.apache.store(prefix), try WebDAVServer.apache.store(prefix)),
             (
                 try RcloneServer.common.get().store("disk:\(folder("b"))"),
                 try rclone.store(":local:\(folder("b"))")

@@ -7,16 +7,21 @@ enum StoreLocation {
     /// Perhaps with `file:` before it.
     case folder(path: String)
     case s3(S3Address)
+    case webDAV(WebDAVAddress)
     case rclone(RcloneAddress)
     case gdrive(DriveAddress)
 
     /// What begins so is no folder.
-    private static let kinds = [S3Address.scheme, RcloneAddress.scheme, DriveAddress.scheme]
-    private static let unsupportedKinds = ["webdav", "icloud", "http", "https"]
+    private static let kinds = [S3Address.scheme, WebDAVAddress.scheme, RcloneAddress.scheme, DriveAddress.scheme]
+    private static let unsupportedKinds = ["icloud", "http", "https"]
 
     init(_ text: String) throws(CofferError) {
         if text.hasPrefix(S3Address.scheme) {
             do { self = .s3(try S3Address(text)) } catch { throw CofferError(error) }
+            return
+        }
+        if text.hasPrefix(WebDAVAddress.scheme) {
+            do { self = .webDAV(try WebDAVAddress(text)) } catch { throw CofferError(error) }
             return
         }
         if text.hasPrefix(RcloneAddress.scheme) {
@@ -30,8 +35,9 @@ enum StoreLocation {
         if let kind = Self.unsupportedKinds.first(where: { text.hasPrefix("\($0):") }) {
             throw CofferError(
                 .unsupportedStore, "Stores of the kind \(kind): are not supported yet.",
-                advice: "Name a folder, for example one that your cloud's own program keeps in step, or a bucket: "
-                    + "s3:https://HOST/BUCKET/PREFIX.")
+                advice: "Name a folder, for example one that your cloud's own program keeps in step, a bucket "
+                    + "(s3:https://HOST/BUCKET/PREFIX), a folder on a server (webdav:https://HOST/PATH), or "
+                    + "what rclone reaches (rclone:REMOTE:PATH).")
         }
         let path = text.hasPrefix("file:") ? String(text.dropFirst("file:".count)) : text
         guard !path.isEmpty else {
@@ -45,6 +51,7 @@ enum StoreLocation {
         switch self {
         case .folder, .rclone: nil
         case .s3(let address): StoreAccount(address)
+        case .webDAV(let address): StoreAccount(address)
         case .gdrive(let address): StoreAccount(address)
         }
     }
@@ -71,6 +78,9 @@ enum StoreLocation {
             S3Store(
                 S3Client(address, try StoreSignIns(device).s3Credentials(for: address), now: secondsSince1970),
                 capabilities: capabilities ?? StoreCapabilities())
+        case .webDAV(let address):
+            WebDAVStore(
+                WebDAVClient(address, try StoreSignIns(device).webDAVCredentials(for: address), now: secondsSince1970))
         case .rclone(let address): try RcloneStore(opening: address)
         case .gdrive(let address): try GoogleDriveAccess(address, device).store()
         }
@@ -84,6 +94,9 @@ enum StoreLocation {
         case .folder(let path): FolderStore(path: path)
         case .s3(let address):
             S3Store(S3Client(address, try S3Credentials(signingIn: name, secret), now: secondsSince1970))
+        case .webDAV(let address):
+            WebDAVStore(
+                WebDAVClient(address, try WebDAVCredentials(signingIn: name, secret), now: secondsSince1970))
         case .rclone(let address): try RcloneStore(opening: address)
         case .gdrive:
             throw CofferError(
@@ -119,6 +132,7 @@ enum StoreLocation {
             switch try StoreLocation(text) {
             case .folder(let path): return path
             case .s3(let address): return address.text
+            case .webDAV(let address): return address.text
             case .rclone(let address): return address.text
             case .gdrive(let address): return address.text
             }

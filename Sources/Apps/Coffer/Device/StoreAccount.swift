@@ -16,6 +16,8 @@ struct StoreAccount {
     let environment: (name: String, secret: String)?
     /// What to look at where the store refuses.
     let deniedAdvice: String
+    /// What is often the matter where the secret is not accepted; may be empty.
+    var credentialsAdvice = ""
 
     /// The name and the secret, if both stand in the environment.
     var inEnvironment: (name: String, secret: SecretBytes)? {

@@ -212,7 +212,8 @@ extension Device {
         }
         guard let account = place.account else {
             throw CofferError(
-                .unsupportedStore, "A folder needs no sign-in.", advice: "Name a bucket: s3:https://HOST/BUCKET.")
+                .unsupportedStore, "A folder needs no sign-in.",
+                advice: "Name a bucket, s3:https://HOST/BUCKET, or a folder on a server, webdav:https://HOST/PATH.")
         }
         return (place, account)
     }

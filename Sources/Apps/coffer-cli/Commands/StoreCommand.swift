@@ -11,17 +11,17 @@ struct StoreCommand: AsyncParsableCommand {
             abstract: "Keep what opens a store on this device.",
             discussion: """
                 It is tried first. Its secret part goes to the keychain, or to a file that only you can read. In the environment take its \
-                place: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for a bucket.
+                place: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for a bucket, COFFER_WEBDAV_USER and COFFER_WEBDAV_PASSWORD for WebDAV.
 
                 For Google Drive it is your own OAuth client (Docs/Stores.md says how to get one), and then you allow it access in your \
                 browser. To sign in again no client is needed.
                 """)
 
-        @Argument(help: "The store: s3:https://HOST/BUCKET, gdrive:FOLDER.") var store: String
+        @Argument(help: "The store: s3:https://HOST/BUCKET, webdav:https://HOST/PATH, gdrive:FOLDER.") var store: String
         @Option(
             help: ArgumentHelp(
-                "A file of two lines: the name (a bucket's access key ID, an OAuth client's ID) and the secret; or the file of an OAuth client "
-                    + "from Google's console. Without it you are asked.",
+                "A file of two lines: the name (a user, a bucket's access key ID, an OAuth client's ID) and the secret; or the file of an "
+                    + "OAuth client from Google's console. Without it you are asked.",
                 valueName: "file"))
         var credentialsFile: String?
         @Flag(help: "Google Drive: allow it on another device, where this one has no browser.") var device = false
@@ -77,7 +77,7 @@ struct StoreCommand: AsyncParsableCommand {
     struct Logout: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Forget what opens a store.")
 
-        @Argument(help: "The store: s3:https://HOST/BUCKET, gdrive:FOLDER.") var store: String
+        @Argument(help: "The store: s3:https://HOST/BUCKET, webdav:https://HOST/PATH, gdrive:FOLDER.") var store: String
         @OptionGroup var common: CommonOptions
 
         func run() async throws {

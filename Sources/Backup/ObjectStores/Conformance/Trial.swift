@@ -43,7 +43,6 @@ final class Trial: Sendable {
         if names.contains(.header) { try await store.store.replace(.header, StoreConformance.mark) }
     }
 
-    /// Eight at a time: far away each waits for its answer.
     static func delete(_ names: [ObjectName], from store: any ObjectStore) async throws(ObjectStoreError) {
         try await each(names) { name throws(ObjectStoreError) in try await store.delete(name) }
     }
@@ -51,24 +50,7 @@ final class Trial: Sendable {
     static func each<Item: Sendable>(
         _ items: [Item], _ body: @escaping @Sendable (Item) async throws(ObjectStoreError) -> Void
     ) async throws(ObjectStoreError) {
-        let failure = await withTaskGroup(of: ObjectStoreError?.self) { group in
-            var rest = items[...]
-            var failure: ObjectStoreError?
-            func begin() {
-                guard failure == nil, let item = rest.popFirst() else { return }
-                group.addTask {
-                    do throws(ObjectStoreError) { try await body(item) } catch { return error }
-                    return nil
-                }
-            }
-            for _ in 0..<8 { begin() }
-            while let done = await group.next() {
-                failure = failure ?? done
-                begin()
-            }
-            return failure
-        }
-        if let failure { throw failure }
+        try await forEachTogether(items, body)
     }
 
     // MARK: What must hold

@@ -5,10 +5,15 @@ package final class Attempts: Sendable {
     /// One request and what its answer means.
     package struct Attempt: Sendable {
         package var request: StoreRequest
+        /// Or the first failure is the last word.
+        package var isTriedAgain: Bool
         package var judge: @Sendable (StoreAnswer) -> Verdict
 
-        package init(_ request: StoreRequest, judge: @escaping @Sendable (StoreAnswer) -> Verdict) {
+        package init(
+            _ request: StoreRequest, isTriedAgain: Bool = true, judge: @escaping @Sendable (StoreAnswer) -> Verdict
+        ) {
             self.request = request
+            self.isTriedAgain = isTriedAgain
             self.judge = judge
         }
     }
@@ -41,16 +46,17 @@ package final class Attempts: Sendable {
         self.backoff = backoff
     }
 
-    /// - Parameter attempt: made anew each time, since what it says of time, token or place may have changed.
+    /// - Parameter make: made anew each time, since what it says of time, token or place may have changed.
     /// - Returns: the first answer that is judged to be a success.
     package func answer(
-        to attempt: @Sendable () async throws(StoreFailure) -> Attempt
+        to make: @Sendable () async throws(StoreFailure) -> Attempt
     ) async throws(StoreFailure) -> StoreAnswer {
         var failures = 0
         var cures: Set<String> = []
         while true {
             let failure: StoreFailure
-            switch try await once(try await attempt()) {
+            let attempt = try await make()
+            switch try await once(attempt) {
             case .success(let answer): return answer
             case .failure(.plain(let plain)): failure = plain
             case .failure(.curable(let cured, let cure)):
@@ -62,12 +68,17 @@ package final class Attempts: Sendable {
             }
             failures += 1
             let triesMax = hasAnswered.withLock { $0 } ? backoff.triesMax : backoff.triesMaxUnanswered
-            guard failure.kind == .transient, failures < triesMax, !Task.isCancelled else { throw failure }
+            guard failure.kind == .transient, attempt.isTriedAgain, failures < triesMax, !Task.isCancelled else {
+                throw failure
+            }
             await backoff.wait(afterFailures: failures, asked: failure.retryAfter)
             // Who was told to stop while waiting does not begin again.
             guard !Task.isCancelled else { throw failure }
         }
     }
+
+    /// As long as before something is tried again.
+    package func pause(afterFailures failures: Int) async { await backoff.wait(afterFailures: failures, asked: nil) }
 
     private enum Outcome: Error {
         case plain(StoreFailure)

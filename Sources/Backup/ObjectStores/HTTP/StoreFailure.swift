@@ -14,6 +14,8 @@ package struct StoreFailure: Error, Equatable, Sendable {
         case denied
         /// The place that holds the objects is not there, or cannot be used as it is: the detail says all of it.
         case noPlace
+        /// The folder that it would lie in is not there.
+        case noParent
         /// It may go well if it is tried again.
         case transient
         case notImplemented
@@ -35,7 +37,12 @@ package struct StoreFailure: Error, Equatable, Sendable {
     package init(_ error: StoreTransportError) {
         switch error {
         case .broken(let words): self.init(.transient, words)
-        case .untrusted: self.init(.permanent, "its certificate is not trusted here")
+        case .untrusted:
+            self.init(
+                .permanent,
+                "its certificate is not trusted on this device (Docs/Stores.md says how to trust a server of your own)")
+        case .noCertificates(let file):
+            self.init(.permanent, "the file \(file), which SSL_CERT_FILE names, holds no certificates that can be read")
         case .tooLong: self.init(.permanent, "its answer is longer than any should be")
         }
     }
@@ -53,7 +60,7 @@ package struct StoreFailure: Error, Equatable, Sendable {
         case .credentials: .credentials(detail)
         case .denied: .denied("\(path.isEmpty ? place : path) (\(detail))")
         case .noPlace: .failed(detail)
-        case .transient, .notImplemented, .permanent: .failed(path.isEmpty ? detail : "\(path): \(detail)")
+        case .noParent, .transient, .notImplemented, .permanent: .failed(path.isEmpty ? detail : "\(path): \(detail)")
         }
     }
 }

@@ -66,6 +66,8 @@ package enum StoreTransportError: Error, Equatable, Sendable {
     case untrusted
     /// The answer is longer than any honest one.
     case tooLong
+    /// What this device was told to trust cannot be read: nothing was sent.
+    case noCertificates(file: String)
 }
 
 /// async-http-client. A connection on which nothing moves for as long as the stall limit is given up; how long a slow line takes is
@@ -88,6 +90,7 @@ package struct HTTPStoreTransport: StoreTransport {
     /// - Parameter stall: the client's own limit; nil for a transport that watches itself.
     package static func configuration(stall: TimeAmount?) -> HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration()
+        configuration.tlsConfiguration = OwnCertificates.tls
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 16
         configuration.redirectConfiguration = .disallow
@@ -108,6 +111,9 @@ package struct HTTPStoreTransport: StoreTransport {
     }
 
     package func send(_ request: StoreRequest) async throws(StoreTransportError) -> StoreAnswer {
+        if request.url.hasPrefix("https:"), let file = OwnCertificates.unreadableFile {
+            throw .noCertificates(file: file)
+        }
         do {
             guard let stall else { return try await exchange(request, LineWatch(.seconds(0))) }
             return try await watched(request, LineWatch(stall))

@@ -6,38 +6,12 @@ import TestSupport
 
 /// A real server of another make (moto), one for all tests of this process; it ends with it.
 enum S3Server {
-    struct NotRunning: Error {
-        let words = "the S3 server of the tests does not start: scripts/setup --tests installs it"
-    }
-
     /// `http://127.0.0.1:PORT`
-    static let address: Result<String, any Error> = Result { try start() }
-    /// Held open: the server ends when this is closed.
-    nonisolated(unsafe) private static var held: [Pipe] = []  // written once, by `address`
+    static var address: Result<String, any Error> { server.map(\.line) }
+    private static let server = Result { try PythonServer("EndToEnd/s3_server.py") }
 
     static let credentials = S3Credentials(
         accessKeyID: "AKIAIOSFODNN7EXAMPLE", secretKey: SecretBytes(copying: Array("a secret of tests".utf8)))
-
-    private static func start() throws -> String {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        let process = Process()
-        process.executableURL = root.appendingPathComponent(".build-tools/python/bin/python")
-        process.arguments = [root.appendingPathComponent("Tests/EndToEnd/s3_server.py").path]
-        let (input, output) = (Pipe(), Pipe())
-        process.standardInput = input
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        held = [input, output]
-        var line: [UInt8] = []
-        while line.last != 0x0a {
-            let part = output.fileHandleForReading.availableData
-            guard !part.isEmpty else { throw NotRunning() }
-            line += part
-        }
-        return String(decoding: line.dropLast(), as: UTF8.self)
-    }
 
     /// A store under a prefix of its own.
     static func store(

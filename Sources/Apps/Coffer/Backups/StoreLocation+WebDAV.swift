@@ -1,0 +1,53 @@
+import ObjectStores
+import Primitives
+
+extension StoreAccount {
+    init(_ address: WebDAVAddress) {
+        self.init(
+            names: address.accounts, store: address.text, what: "password",
+            nameWords: "User", secretWords: "Password",
+            environment: ("COFFER_WEBDAV_USER", "COFFER_WEBDAV_PASSWORD"),
+            deniedAdvice: "Check the path, and what this user may do there.",
+            credentialsAdvice: " Where a second factor is asked for (Nextcloud, ownCloud), make an app password.")
+    }
+}
+
+extension StoreSignIns {
+    /// From the environment, else as it was signed in, for this folder or one above it.
+    func webDAVCredentials(for address: WebDAVAddress) throws(CofferError) -> WebDAVCredentials {
+        let account = StoreAccount(address)
+        if let given = account.inEnvironment { return try WebDAVCredentials(signingIn: given.name, given.secret) }
+        let kept = try kept(for: account)
+        return try WebDAVCredentials(signingIn: kept.name, kept.secret)
+    }
+}
+
+extension WebDAVCredentials {
+    init(signingIn name: String, _ secret: SecretBytes) throws(CofferError) {
+        // A colon ends the name where it is sent (RFC 7617).
+        let isName =
+            (1...256).contains(name.utf8.count) && name.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f && $0 != 0x3a }
+        let isSecret = secret.withBytes { !$0.isEmpty && $0.allSatisfy { $0 >= 0x20 && $0 != 0x7f } }
+        guard isName, isSecret else {
+            throw CofferError(
+                .storeSignIn, "This is not the user and the password of a server. Nothing was kept.",
+                advice: "Neither is empty or has control characters, and the user has no colon.")
+        }
+        self.init(user: name, password: secret)
+    }
+}
+
+extension CofferError {
+    init(_ error: WebDAVAddress.Malformed) {
+        let words =
+            switch error {
+            case .url(let error): error.words
+            case .badPath:
+                "The path has an empty part, one that is . or .. alone, a control character, or a % that encodes nothing."
+            case .hasOptions: "The address has a ?, and there are no options."
+            }
+        self.init(
+            .unsupportedStore, words,
+            advice: "The form is webdav:https://HOST/PATH, as your server shows it (Docs/Stores.md).")
+    }
+}

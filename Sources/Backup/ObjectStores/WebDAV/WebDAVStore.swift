@@ -1,0 +1,229 @@
+package import BackupEngine
+package import BackupFormat
+import Synchronization
+
+/// A store in a folder of a WebDAV server: Nextcloud, ownCloud, Apache, a NAS.
+///
+/// An object is uploaded under a random name, its size is looked at, and it is moved to its name, which fails if the name is taken: so
+/// it is there whole or not at all on every server that was tried. Servers look and then rename, so that of two who create one name at
+/// the very same moment both may be told that they did, and the last one's stays (`Docs/Stores.md`). Names that Coffer creates are random.
+package final class WebDAVStore: ObjectStore {
+    private static let objectBytesMax = 1 << 30
+    private static let looksMax = 5
+
+    private let client: WebDAVClient
+    private let writer: WebDAVWriter
+
+    package init(_ client: WebDAVClient) {
+        self.client = client
+        writer = WebDAVWriter(client: client, folders: WebDAVFolders(client))
+    }
+
+    package var place: String { client.address.text }
+    /// Each lies in a file meanwhile. Servers at home are small.
+    package let uploadsAtOnce = 4
+
+    package func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
+        try await write(name, WebDAVWriter.Content(bytes), isNew: true)
+    }
+
+    package func begin(_ name: ObjectName) async throws(ObjectStoreError) -> any ObjectUpload {
+        try SpooledUpload { [self] bytes throws(ObjectStoreError) in
+            try await write(name, WebDAVWriter.Content(bytes), isNew: true)
+        }
+    }
+
+    package func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
+        try await write(name, WebDAVWriter.Content(bytes), isNew: false)
+    }
+
+    private func write(
+        _ name: ObjectName, _ content: WebDAVWriter.Content, isNew: Bool
+    ) async throws(ObjectStoreError) {
+        do { try await writer.write(name, content, isNew: isNew) } catch { throw storeError(error, name.path) }
+    }
+
+    package func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
+        try await lookingAgain(name) { () throws(ObjectStoreError) in
+            let request = WebDAVClient.Request(
+                method: "GET", name: name.path, answerBytesMax: Self.objectBytesMax)
+            let bytes = try await self.send(request).body
+            // Apache and rclone may give so much of the new one as the old one had: then its size is another one.
+            if name == .header, try await self.entry(name)?.byteCount ?? bytes.count != bytes.count {
+                throw .notFound(name.path)
+            }
+            return bytes
+        }
+    }
+
+    private func entry(_ name: ObjectName) async throws(ObjectStoreError) -> MultiStatus.Entry? {
+        do { return try await client.entry(name.path) } catch { throw storeError(error, name.path) }
+    }
+
+    /// Servers that replace by deleting and renaming have no header between the two: where there is a store it is looked for again.
+    private func lookingAgain<Found>(
+        _ name: ObjectName, _ look: () async throws(ObjectStoreError) -> Found
+    ) async throws(ObjectStoreError) -> Found {
+        for failures in 1..<Self.looksMax {
+            do { return try await look() } catch  where name == .header && error.isAbsence {
+                guard let root = try? await client.properties(of: "", depth: 1, ["resourcetype"]).entries,
+                    root.count > 1
+                else { throw error }
+                await client.pause(afterFailures: failures)
+            }
+        }
+        return try await look()
+    }
+
+    package func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
+        guard !range.isEmpty else {
+            guard try await size(of: name) >= range.upperBound else { throw .truncated(name.path) }
+            return []
+        }
+        let request = WebDAVClient.Request(
+            method: "GET", name: name.path, headers: [ContentRange.asking(for: range)],
+            answerBytesMax: max(range.count, StoreAnswer.slicedBytesMax))
+        return try await send(request).part(range, of: name.path)
+    }
+
+    package func size(of name: ObjectName) async throws(ObjectStoreError) -> Int {
+        try await lookingAgain(name) { () throws(ObjectStoreError) in
+            guard let entry = try await self.entry(name), !entry.isFolder else { throw .notFound(name.path) }
+            guard let size = entry.byteCount else { throw .failed("\(name.path): its size is not said") }
+            return size
+        }
+    }
+
+    package func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
+        let entries = try await entries("\(folder.rawValue)/")
+        let names = Mutex(Set(entries.compactMap { ObjectName(path: "\(folder.rawValue)/\($0.name)") }))
+        if folder == .packs {
+            try await forEachTogether(Self.packFolders(entries)) { folder throws(ObjectStoreError) in
+                let packs = try await self.entries(folder).compactMap { ObjectName(path: folder + $0.name) }
+                names.withLock { $0.formUnion(packs) }
+            }
+        }
+        return names.withLock { Array($0) }
+    }
+
+    package func delete(_ name: ObjectName) async throws(ObjectStoreError) {
+        do { _ = try await send(WebDAVClient.Request(method: "DELETE", name: name.path)) } catch .notFound {}
+    }
+
+    /// A file in the staging folder that nobody has written to since, by the server's clock.
+    package func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64 {
+        let staging = WebDAVFolders.staging
+        let (entries, answer): ([MultiStatus.Entry], StoreAnswer)
+        do { (entries, answer) = try await client.properties(of: staging, depth: 1) } catch {
+            if error.kind == .missing { return 0 }
+            throw storeError(error, staging)
+        }
+        let clockOffset = Self.clockOffset(answer, now: client.now())
+        var bytes: UInt64 = 0
+        for entry in entries where !entry.isFolder && Self.isStagingName(entry.name) {
+            let name = staging + entry.name
+            let modified: UInt64?
+            if let told = entry.modifiedSeconds { modified = told } else { modified = await lastModified(name) }
+            // Of what has no date nobody knows whether it is on its way.
+            guard modified.map({ $0.shifted(by: clockOffset) < seconds }) ?? (seconds == .max) else { continue }
+            if removing {
+                do { _ = try await send(WebDAVClient.Request(method: "DELETE", name: name)) } catch .notFound {}
+            }
+            bytes += UInt64(clamping: entry.byteCount ?? 0)
+        }
+        return bytes
+    }
+
+    /// RFC 4331; of the closest folder that is there already.
+    package func freeBytes() async -> UInt64? {
+        for depth in (0...client.address.folders.count).reversed() {
+            do {
+                let entries = try await client.properties(
+                    of: "", depth: 0, ["quota-available-bytes"], at: client.address.ancestorURL(depth)
+                ).entries
+                return entries.lazy.compactMap(\.availableBytes).first
+            } catch {
+                guard error.kind == .missing else { return nil }
+            }
+        }
+        return nil
+    }
+
+    /// A deletion takes what lies in a folder with it: only what is seen to be empty is deleted.
+    package func removeFolders() async {
+        defer { writer.folders.forget() }
+        guard let packs = try? await entries("packs/") else { return }
+        try? await forEachTogether(Self.packFolders(packs)) { await self.removeIfEmpty($0) }
+        for folder in ObjectName.Folder.allCases { await removeIfEmpty("\(folder.rawValue)/") }
+        await removeIfEmpty(WebDAVFolders.staging)
+        if !client.address.folders.isEmpty { await removeIfEmpty("") }
+    }
+
+    private func removeIfEmpty(_ folder: String) async {
+        guard let entries = try? await client.properties(of: folder, depth: 1).entries, entries.count == 1,
+            entries[0].isFolder
+        else { return }
+        _ = try? await client.send(WebDAVClient.Request(method: "DELETE", name: folder))
+    }
+
+    private static func packFolders(_ entries: [MultiStatus.Entry]) -> [String] {
+        Set(entries.filter { $0.isFolder && $0.name.utf8.count == 2 }.map { "packs/\($0.name)/" }).sorted()
+    }
+
+    // MARK: Requests
+
+    private func storeError(_ failure: StoreFailure, _ path: String) -> ObjectStoreError {
+        failure.storeError(path, in: "the folder")
+    }
+
+    private func send(_ request: WebDAVClient.Request) async throws(ObjectStoreError) -> StoreAnswer {
+        do { return try await client.send(request) } catch { throw storeError(error, request.name) }
+    }
+
+    /// What a folder holds, and the folder itself; one that is not there holds nothing.
+    private func entries(_ folder: String) async throws(ObjectStoreError) -> [MultiStatus.Entry] {
+        do { return try await client.properties(of: folder, depth: 1, ["resourcetype"]).entries } catch {
+            if error.kind == .missing { return [] }
+            throw storeError(error, folder)
+        }
+    }
+
+    // MARK: Times
+
+    private static func isStagingName(_ name: String) -> Bool {
+        name.utf8.count == 32
+            && name.utf8.allSatisfy {
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                    || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+            }
+    }
+
+    /// lighttpd's lists have no dates.
+    private func lastModified(_ name: String) async -> UInt64? {
+        let head = try? await client.send(WebDAVClient.Request(method: "HEAD", name: name))
+        return head?.header("last-modified").flatMap(HTTPTime.init(httpDate:))?.seconds
+    }
+
+    /// What is to be added to the server's times.
+    private static func clockOffset(_ answer: StoreAnswer, now: UInt64) -> Int64 {
+        guard let date = answer.header("date").flatMap(HTTPTime.init(httpDate:))?.seconds else { return 0 }
+        return Int64(clamping: now) - Int64(clamping: date)
+    }
+}
+
+extension ObjectStoreError {
+    /// Apache refuses what vanishes while it looks at it.
+    fileprivate var isAbsence: Bool {
+        switch self {
+        case .notFound, .denied: true
+        default: false
+        }
+    }
+}
+
+extension UInt64 {
+    fileprivate func shifted(by offset: Int64) -> UInt64 {
+        let sum = Int64(clamping: self).addingReportingOverflow(offset)
+        return sum.overflow ? (offset > 0 ? .max : 0) : UInt64(clamping: sum.partialValue)
+    }
+}

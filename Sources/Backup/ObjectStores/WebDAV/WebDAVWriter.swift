@@ -1,0 +1,174 @@
+import BackupEngine
+import BackupFormat
+import ByteCoding
+import Primitives
+import Synchronization
+
+/// Writes objects so that a name never holds half of one, on servers that write what comes straight into the file, and so that none is
+/// written over, on servers that know no conditions: a file of a random name, a look at its size, and a move.
+struct WebDAVWriter: Sendable {
+    /// An object's bytes, which can be sent again.
+    struct Content: Sendable {
+        let body: StoreBody
+        let byteCount: Int
+        let sha256: @Sendable () -> [UInt8]
+
+        init(_ bytes: [UInt8]) {
+            body = .bytes(bytes)
+            byteCount = bytes.count
+            sha256 = { Primitives.sha256(bytes) }
+        }
+
+        init(_ bytes: SpooledBytes) {
+            body = .spooled(bytes)
+            byteCount = bytes.byteCount
+            sha256 = { bytes.sha256 }
+        }
+    }
+
+    private static let triesMax = 3
+
+    let client: WebDAVClient
+    let folders: WebDAVFolders
+
+    /// - Parameter isNew: the name must be free.
+    func write(_ name: ObjectName, _ content: Content, isNew: Bool) async throws(StoreFailure) {
+        do {
+            try await writeOnce(name, content, isNew: isNew)
+        } catch  where error.kind == .noParent {
+            // Folders that were there before are not any more.
+            folders.forget()
+            try await writeOnce(name, content, isNew: isNew)
+        }
+    }
+
+    private func writeOnce(_ name: ObjectName, _ content: Content, isNew: Bool) async throws(StoreFailure) {
+        try await folders.prepare(for: name)
+        let staged = try await stage(content)
+        do throws(StoreFailure) {
+            try await publish(staged, as: name.path, content, isNew: isNew)
+            // Servers look and then rename. Where other devices may create the same name, what stays in the end counts.
+            if isNew, Self.isShared(name), try await !isSame(name.path, content) {
+                throw StoreFailure(.exists, "another one's")
+            }
+        } catch {
+            // A server that cannot be reached is not asked to tidy up; what stays is found by its age.
+            if error.kind != .transient { await remove([staged]) }
+            throw error
+        }
+    }
+
+    private static func isShared(_ name: ObjectName) -> Bool {
+        switch name {
+        case .header, .keyring: true
+        case .pack, .index, .snapshot, .removal: false
+        }
+    }
+
+    // MARK: Staging
+
+    /// Uploads under a name that nobody else knows.
+    ///
+    /// Each try has another name: what comes late of one that was given up must not get into the next.
+    /// - Returns: the name, under which all of it lies.
+    private func stage(_ content: Content) async throws(StoreFailure) -> String {
+        var kept: Int?
+        for _ in 1...Self.triesMax {
+            let names = StagingNames()
+            do {
+                _ = try await client.send {
+                    WebDAVClient.Request(
+                        method: "PUT", name: names.next(), headers: [("content-type", "application/octet-stream")],
+                        body: content.body)
+                }
+            } catch {
+                // Where there is no folder nothing is left, and who cannot be reached is not asked.
+                if error.kind != .transient, error.kind != .noParent { await remove(names.all) }
+                throw error
+            }
+            let all = names.all
+            await remove(all.dropLast())
+            guard let staged = all.last else { continue }
+            kept = try await client.entry(staged)?.byteCount
+            if kept == content.byteCount { return staged }
+            await remove([staged])
+        }
+        throw StoreFailure(
+            .permanent,
+            "the server keeps \(kept.map(String.init) ?? "none") of \(content.byteCount) bytes; it may be full")
+    }
+
+    private final class StagingNames: Sendable {
+        private let given = Mutex<[String]>([])
+        var all: [String] { given.withLock { $0 } }
+
+        func next() -> String {
+            var generator = SystemRandomNumberGenerator()
+            let name = WebDAVFolders.staging + Hex.encode(generator.bytes(16))
+            given.withLock { $0.append(name) }
+            return name
+        }
+    }
+
+    /// As far as it goes at the first try.
+    private func remove(_ names: some Sequence<String>) async {
+        for name in names {
+            _ = try? await client.send(WebDAVClient.Request(method: "DELETE", name: name, isTriedAgain: false))
+        }
+    }
+
+    // MARK: Moving
+
+    private func publish(
+        _ staged: String, as path: String, _ content: Content, isNew: Bool
+    ) async throws(StoreFailure) {
+        let sent = Mutex(0)
+        do {
+            _ = try await client.send {
+                sent.withLock { $0 += 1 }
+                return WebDAVClient.Request(
+                    method: "MOVE", name: staged,
+                    // A whole URL: Apache takes no path.
+                    headers: [("destination", client.address.url(path)), ("overwrite", isNew ? "F" : "T")])
+            }
+        } catch {
+            switch error.kind {
+            case .exists, .missing, .permanent:
+                try await settle(
+                    error, staged, path, content, isNew: isNew, wasSentBefore: sent.withLock { $0 } > 1)
+            default: throw error
+            }
+        }
+    }
+
+    /// What became of a move that is refused: one before it may have been done, and its answer lost.
+    private func settle(
+        _ error: StoreFailure, _ staged: String, _ path: String, _ content: Content, isNew: Bool, wasSentBefore: Bool
+    ) async throws(StoreFailure) {
+        let isStillStaged = try await client.entry(staged) != nil
+        let target = try await client.entry(path)
+        guard isStillStaged else {
+            // Only its own move takes it away, or somebody who tidies up.
+            guard let target, target.byteCount == content.byteCount else {
+                throw StoreFailure(.permanent, "what was uploaded was removed before it had its name")
+            }
+            return
+        }
+        guard let target else {
+            // Some servers say so of the folder that it would lie in.
+            throw error.kind == .missing ? StoreFailure(.noParent, error.detail) : error
+        }
+        guard isNew else { throw error }
+        if wasSentBefore, target.byteCount == content.byteCount, try await isSame(path, content) {
+            return await remove([staged])
+        }
+        throw StoreFailure(.exists, error.detail)
+    }
+
+    /// A server that copies and then deletes may have done the one and not the other.
+    private func isSame(_ path: String, _ content: Content) async throws(StoreFailure) -> Bool {
+        let answer = try await client.send(
+            WebDAVClient.Request(method: "GET", name: path, answerBytesMax: StoreAnswer.slicedBytesMax))
+        return sha256(answer.body) == content.sha256()
+    }
+}
