@@ -331,6 +331,23 @@ private struct Script {
         }
     }
 
+    @Test func `takes no place that is missing for an object that was lost`() async throws {
+        let nowhere = Script.said("{\"error\":\"directory not found\"}", 404)
+        for answers in [
+            [Script.nothing, nowhere, Script.missing],
+            [Script.nothing, Script.done, Script.size(1), nowhere, Script.size(1), Script.done],
+        ] {
+            await #expect { try await Script(answers).store.create(Self.name, [1]) } throws: { error in
+                guard case ObjectStoreError.failed(let words) = error else { return false }
+                return words.hasSuffix("the place that it goes to is not found")
+            }
+        }
+    }
+
+    @Test func `does not say that it refuses to write over an object`() throws {
+        #expect(try Script([]).store.probed() == StoreCapabilities(refusesToReplace: false))
+    }
+
     @Test func `says its room where the remote does`() async throws {
         func free(_ answer: Result<StoreAnswer, StoreTransportError>) async throws -> UInt64? {
             try await Script([answer], asksFeatures: false).store.freeBytes()

@@ -65,10 +65,12 @@ package actor RcloneProcess: RcloneService {
         let starting = starting ?? Task { await start() }
         self.starting = starting
         let result = await starting.value
-        self.starting = nil
-        let run = try result.get()
-        self.run = run
-        return run.endpoint
+        // Whoever waited longer finds a later one here, and leaves it alone.
+        if self.starting == starting {
+            self.starting = nil
+            run = try? result.get()
+        }
+        return try result.get().endpoint
     }
 
     /// The shell that watches over it, and what they say, while they run.

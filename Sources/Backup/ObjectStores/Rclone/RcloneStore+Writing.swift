@@ -76,9 +76,15 @@ extension RcloneStore {
     /// An upload is there when the remote says that it has as many bytes as were sent; what has others is deleted.
     func send(_ form: RcloneForm, _ body: StoreBody, byteCount: Int) async throws(ObjectStoreError) {
         for _ in 0..<Self.triesMax {
-            let item = try await asking(form.path) { () async throws(StoreFailure) -> RcloneItem? in
-                try await client.upload(form, body)
-                return try await look(at: form.path)
+            let item: RcloneItem?
+            do throws(ObjectStoreError) {
+                item = try await asking(form.path) { () async throws(StoreFailure) -> RcloneItem? in
+                    try await client.upload(form, body)
+                    return try await look(at: form.path)
+                }
+            } catch .notFound {
+                // A missing object is one that was lost; this one never was there.
+                throw .failed("\(form.path): the place that it goes to is not found")
             }
             if item?.size == byteCount { return }
             try await remove(form.path)
@@ -99,6 +105,7 @@ extension RcloneStore {
             // It may have been moved, and the answer lost. Of the second time a remote says what it likes, and some have deleted what
             // was at the place by then (WebDAV in Go). The name it had was ours alone.
             guard try await asking(from, { () async throws(StoreFailure) in try await look(at: from) }) == nil else {
+                if case .notFound = error { throw .failed("\(path): the place that it goes to is not found") }
                 throw error
             }
             let moved = try await asking(path) { () async throws(StoreFailure) in try await look(at: path) }

@@ -95,6 +95,9 @@ package final class RcloneStore: ObjectStore {
         try await remove(name.path)
     }
 
+    /// No remote refuses a name that is taken, whatever lies behind it.
+    package func probed() -> StoreCapabilities { StoreCapabilities(refusesToReplace: false) }
+
     package func removeFolders() async {
         for folder in ObjectName.Folder.allCases {
             _ = try? await client.call(
