@@ -35,9 +35,10 @@ struct WebDAVWriter: Sendable {
     func write(_ name: ObjectName, _ content: Content, isNew: Bool) async throws(StoreFailure) {
         do {
             try await writeOnce(name, content, isNew: isNew)
-        } catch  where error.kind == .noParent {
-            // Folders that were there before are not any more.
-            folders.forget()
+        } catch {
+            // Folders that were there before may not be any more; nginx says nothing but 500 then.
+            if error.kind != .exists { folders.forget() }
+            guard error.kind == .noParent else { throw error }
             try await writeOnce(name, content, isNew: isNew)
         }
     }
