@@ -12,6 +12,7 @@ struct WhatsAppInput: Equatable {
 
     private static let endings = [".crypt15", ".crypt14", ".crypt12"]
     private static let mediaEnding = ".mcrypt1"
+    private static let pieceBytes = 256 << 10
 
     init(path: String, relativePath: String) {
         systemPath = Array(path.utf8)
@@ -104,24 +105,15 @@ struct WhatsAppInput: Equatable {
         until isDone: () -> Bool = { false },
         _ consume: (UnsafeRawBufferPointer) throws(Failure) -> Void
     ) throws(WhatsAppReadError<Failure>) {
-        let file = open(systemPath.map { CChar(bitPattern: $0) } + [0], O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-        guard file >= 0 else { throw .unreadable(String(cString: strerror(errno))) }
-        defer { close(file) }
-        var status = stat()
-        guard fstat(file, &status) == 0, mode_t(status.st_mode) & mode_t(S_IFMT) == S_IFREG
-        else { throw .unreadable("it is no file") }
-        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 4_096)
-        defer { piece.deallocate() }
-        while true {
-            let got = Foundation.read(file, piece.baseAddress, piece.count)
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw .unreadable(String(cString: strerror(errno))) }
-            guard got > 0 else { return }
-            do throws(Failure) {
-                try consume(UnsafeRawBufferPointer(rebasing: piece[..<got]))
-            } catch { throw .consumer(error) }
-            if isDone() { return }
+        let file: GivenFile
+        do { file = try GivenFile(systemPath) } catch { throw .unreadable(error.words) }
+        let failure: GivenFile.Unreadable?
+        do throws(Failure) {
+            failure = try file.read(pieceBytes: Self.pieceBytes, until: isDone, consume)
+        } catch {
+            throw .consumer(error)
         }
+        if let failure { throw .unreadable(failure.words) }
     }
 }
 

@@ -56,7 +56,7 @@ package final class FolderTarget: RestoreTarget {
             throw .notEmpty
         }
         if isOwn { levels[0].wasMade = true }
-        removeAbandoned()
+        removeUnfinished()
     }
 
     deinit {
@@ -88,7 +88,7 @@ package final class FolderTarget: RestoreTarget {
         let wasMade = made || isOwn || inode.map { madeFolders.contains($0) } == true
         levels.append(Level(folder: opened, wasMade: wasMade))
         path.append(name)
-        if !made { removeAbandoned() }
+        if !made { removeUnfinished() }
     }
 
     package func leaveDirectory(_ metadata: Metadata?) throws(TargetError) {
@@ -105,23 +105,9 @@ package final class FolderTarget: RestoreTarget {
         if level.wasMade, let refused = apply(metadata, to: level.folder) { throw .attributes(refused) }
     }
 
-    /// Removes what a restore that was killed left half written; what one is writing just now is locked.
-    private func removeAbandoned() {
-        let copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard copy >= 0 else { return }
-        guard let stream = fdopendir(copy) else {
-            close(copy)
-            return
-        }
-        defer { closedir(stream) }
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            guard name.starts(with: Self.temporaryPrefix.utf8) else { continue }
-            let file = openat(folder, systemPath(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-            guard file >= 0 else { continue }
-            if flock(file, LOCK_EX | LOCK_NB) == 0 { unlinkat(folder, systemPath(name), 0) }
-            close(file)
-        }
+    /// Of a restore that was killed.
+    private func removeUnfinished() {
+        removeAbandoned(in: folder) { $0.starts(with: Self.temporaryPrefix.utf8) }
     }
 
     // MARK: Files

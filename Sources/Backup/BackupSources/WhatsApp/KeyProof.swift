@@ -21,19 +21,17 @@ package struct KeyProof {
         case whole
     }
 
-    private let handle: FileHandleOwner
+    private let file: GivenFile
     private let probe: HeadProbe
 
     package init(_ path: String) throws(Failure) {
-        guard let handle = FileHandleOwner(systemPath(Array(path.utf8)), followingLink: true),
-            let status = FileStatus.of(handle.file)
-        else { throw .unreadable(systemMessage()) }
-        guard status.type == S_IFREG else { throw .unreadable("it is no file") }
-        guard let head = try? handle.bytes(at: 0, count: HeadProbe.fileBytesMax) else {
+        let file: GivenFile
+        do { file = try GivenFile(Array(path.utf8)) } catch { throw .unreadable(error.words) }
+        guard let head = try? file.handle.bytes(at: 0, count: HeadProbe.fileBytesMax) else {
             throw .unreadable(systemMessage())
         }
         guard let probe = HeadProbe(start: head) else { throw .notABackup }
-        self.handle = handle
+        self.file = file
         self.probe = probe
     }
 
@@ -48,10 +46,10 @@ package struct KeyProof {
         } catch {
             throw .missingLibrary(error)
         }
-        let failure = try readWhole(handle.file, pieceBytes: Self.pieceBytes) { piece throws(Failure) in
+        let failure = try file.read(pieceBytes: Self.pieceBytes) { piece throws(Failure) in
             reader.feed(piece)
         }
-        if let failure { throw .unreadable(failure) }
+        if let failure { throw .unreadable(failure.words) }
         return reader.finish() ? .whole : fits ? .beginning : .none
     }
 }

@@ -28,10 +28,8 @@ package struct OpenedDump {
     package init(
         _ path: String, key: RootKey, into space: SealedSpace, contentBytesMax: UInt64
     ) throws(DumpError) {
-        guard let handle = FileHandleOwner(systemPath(Array(path.utf8)), followingLink: true),
-            let status = FileStatus.of(handle.file)
-        else { throw .unreadable(systemMessage()) }
-        guard status.type == S_IFREG else { throw .unreadable("it is no file") }
+        let file: GivenFile
+        do { file = try GivenFile(Array(path.utf8)) } catch { throw .unreadable(error.words) }
         let content = SealedFile(space)
         let reader: BackupReader
         do { reader = try BackupReader(key: key, contentBytesMax: contentBytesMax) } catch {
@@ -40,19 +38,19 @@ package struct OpenedDump {
         func take(_ bytes: UnsafeRawBufferPointer) throws(DumpError) {
             do { try content.append(bytes) } catch { throw .noScratch }
         }
-        let failure = try readWhole(handle.file, pieceBytes: Self.pieceBytes) { piece throws(DumpError) in
+        let failure = try file.read(pieceBytes: Self.pieceBytes) { piece throws(DumpError) in
             try reader.feed(piece, take)
             if reader.isRefused { throw .refused(try reader.finish(take)) }
         }
-        if let failure { throw .unreadable(failure) }
+        if let failure { throw .unreadable(failure.words) }
         reading = try reader.finish(take)
         guard reading.isWhole else { throw .refused(reading) }
         do { try content.endWriting() } catch { throw .noScratch }
         self.content = content
         hasMessages = reading.content == .sqlite && SchemaSearch.hasMessages(in: content)
         content.letGoOfBuffers()
-        modifiedSeconds = status.modified.seconds
-        modifiedNanoseconds = status.modified.nanoseconds
+        modifiedSeconds = file.status.modified.seconds
+        modifiedNanoseconds = file.status.modified.nanoseconds
     }
 }
 
