@@ -6,11 +6,12 @@
 # make fuzz-whatsapp MINUTES=30 [SEED=1]    WhatsApp's files, bent in every way
 # make test-clouds [CLOUDS=moto,apache]   every store on every real server that can be had here; writes Docs/Stores.md's table
 # make bench-backup [CORPUS=DIR] [BENCH_ROUNDS=3]   Coffer and its peers on a corpus of 2 GB (Docs/Performance.md); takes an hour
+# make bench-stores                     what a bucket costs beside a folder, and 100 ms of latency (Docs/Performance.md)
 # make bench-whatsapp [WHATSAPP_DB=FILE]            opening WhatsApp's files beside wa-crypt-tools (Docs/Performance.md)
 # make bench-vault [ACCOUNTS="10000 1000000"]       a vault under load, at each of these numbers of accounts (Docs/Performance.md)
 # One debug build serves all of them but the last four.
 
-.PHONY: demo test test-clouds check simulate chaos bench-backup bench-vault bench-whatsapp fuzz-whatsapp build setup setup-tests format release
+.PHONY: demo test test-clouds check simulate chaos bench-backup bench-stores bench-vault bench-whatsapp fuzz-whatsapp build setup setup-tests format release
 
 demo: setup
 	@scripts/with-tools sh -c '"$$SWIFT" build --quiet --product coffer && "$$SWIFT" build --quiet --product coffer-vault'
@@ -47,6 +48,13 @@ bench-backup:
 	@BENCH_PYTHON="$(CURDIR)/.build-tools/bench/bin/python" Benchmarks/build-corpus "$(CORPUS)"
 	@python3 Benchmarks/bench_backup.py "$(CORPUS)" --coffer .build/release/coffer --rounds $(BENCH_ROUNDS) \
 	    --peers .build-tools/bench/bin --write Docs/Performance.md
+
+bench-stores:
+	@scripts/setup --clouds
+	@scripts/setup --bench
+	@scripts/with-tools sh -c '"$$SWIFT" build --quiet -c release --static-swift-stdlib --product coffer'
+	@BENCH_PYTHON="$(CURDIR)/.build-tools/bench/bin/python" Benchmarks/build-corpus "$(CORPUS)"
+	@.build-tools/clouds/bin/python Benchmarks/bench_stores.py "$(CORPUS)/day1" --coffer .build/release/coffer --write Docs/Performance.md
 
 # A message database of the corpus; WHATSAPP_DB=FILE takes another one.
 WHATSAPP_DB ?= $(CORPUS)/day1/Databases/msgstore.db

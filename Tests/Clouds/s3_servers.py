@@ -45,7 +45,7 @@ def push(bucket, folder, store):
         bucket.put_object(Bucket=BUCKET, Key=prefix_of(store) + str(path.relative_to(folder)), Body=path.read_bytes())
 
 
-def running(address, stop, key_id=KEY_ID, secret=SECRET, weaker=(), note=""):
+def running(address, stop, key_id=KEY_ID, secret=SECRET, note="", **known):
     try:
         bucket = client(address, key_id, secret)
         bucket.create_bucket(Bucket=BUCKET)
@@ -54,8 +54,8 @@ def running(address, stop, key_id=KEY_ID, secret=SECRET, weaker=(), note=""):
         raise
     return Running(
         store=lambda line, name: f"s3:{line}/{BUCKET}/{name}", stop=stop, address=address,
-        environment={"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}, weaker=frozenset(weaker), busy=SLOW_DOWN,
-        fetch=functools.partial(fetch, bucket), push=functools.partial(push, bucket), note=note)
+        environment={"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}, busy=SLOW_DOWN,
+        fetch=functools.partial(fetch, bucket), push=functools.partial(push, bucket), note=note, **known)
 
 
 def simple(arguments, folder, environment=None, **details):
@@ -97,7 +97,7 @@ def ministack(folder):
 def rclone(folder):
     return simple(
         ["rclone", "serve", "s3", "--auth-key", f"{KEY_ID},{SECRET}", "--addr", "127.0.0.1:{port}", "{data}"], folder,
-        weaker={5}, note="1.75")
+        weaker={5}, unsteady={7, 10}, note="1.75")
 
 
 def nanio(folder):

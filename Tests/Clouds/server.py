@@ -21,7 +21,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".build-tools"
-COFFER = ROOT / ".build" / "debug" / "coffer"
+COFFER = pathlib.Path(os.environ.get("COFFER", ROOT / ".build" / "debug" / "coffer"))
 CLOUDS_BIN = TOOLS / "clouds" / "bin"
 
 sys.path.insert(0, str(ROOT / "Tests" / "EndToEnd"))
@@ -42,6 +42,7 @@ class Running:
     weaker: the groups in which it is known to promise less.
     may_promise_less: the groups in which it depends on the moment.
     broken: the groups in which it is known to fail: bad citizens are here to show that they are found out.
+    unsteady: the groups in which it fails now and then.
     options: of `coffer store test`, `--quick` where the server is slow.
     busy: status and body of its busy answer.
     fetch, push: another program reads a store into a folder, or writes a folder into a store; None where there is none.
@@ -55,6 +56,7 @@ class Running:
     weaker: frozenset = frozenset()
     may_promise_less: frozenset = frozenset()
     broken: frozenset = frozenset()
+    unsteady: frozenset = frozenset()
     options: tuple = ()
     busy: tuple = (503, b"")
     fetch: typing.Callable[[str, pathlib.Path], None] | None = None

@@ -87,7 +87,7 @@ class Trial:
         report = json.loads(self.coffer("store", "test", store, "--json", *self.running.options, expect=(0, 5)))
         for group in report["groups"]:
             self.marks[group["number"]] = MARKS[group["outcome"]]
-            if group["outcome"] == "failed" and group["number"] not in self.running.broken:
+            if group["outcome"] == "failed" and group["number"] not in {*self.running.broken, *self.running.unsteady}:
                 self.problems.append(f"{group['number']} {group['title']}: {group['words']}")
 
     def corpus_through_a_bad_line(self):

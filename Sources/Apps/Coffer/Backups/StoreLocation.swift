@@ -39,11 +39,30 @@ enum StoreLocation {
                     + "(s3:https://HOST/BUCKET/PREFIX), a folder on a server (webdav:https://HOST/PATH), or "
                     + "what rclone reaches (rclone:REMOTE:PATH).")
         }
+        if let kind = Self.unknownKind(text) {
+            throw CofferError(
+                .unsupportedStore, "\(kind): is no kind of store that Coffer knows. Nothing was made.",
+                advice:
+                    "Kinds are written in small letters, with nothing before them. A folder of that name is ./\(kind):…"
+            )
+        }
         let path = text.hasPrefix("file:") ? String(text.dropFirst("file:".count)) : text
         guard !path.isEmpty else {
             throw CofferError(.unsupportedStore, "The store has no name.", advice: "Name a folder.")
         }
         self = .folder(path: path)
+    }
+
+    /// What stands before the first colon, if it looks like a kind of store: a mistyped address, which may hold a secret, must not
+    /// become a folder's name.
+    private static func unknownKind(_ text: String) -> String? {
+        let kind = text.drop { $0.isWhitespace }.prefix {
+            $0.isASCII && ($0.isLetter || $0.isNumber || "+.-".contains($0))
+        }
+        guard (2...20).contains(kind.count), kind.first?.isLetter == true, kind.endIndex < text.endIndex,
+            text[kind.endIndex] == ":", text.startIndex < kind.startIndex || kind != "file"
+        else { return nil }
+        return String(kind)
     }
 
     /// Whose it is, and how this device gets in; nil where nobody signs in.

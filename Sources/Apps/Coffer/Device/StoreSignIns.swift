@@ -76,12 +76,15 @@ struct StoreSignIns {
     /// - Parameter account: what the secret belongs to.
     func save(_ name: String, _ secret: SecretBytes, for account: String) throws(CofferError) {
         var entries = try entries()
-        // Where the secret lay before, none is left.
-        try remove(account, from: &entries)
+        let before = entries[account]?.storage
         let storage = try KeyStorage.save(
             secret, item: Self.item(account), fileName: Self.secretFile(account), in: folder)
         entries[account] = Entry(name: name, storage: storage)
         try write(entries)
+        // Where the secret lay before, none is left.
+        if let before, before != storage {
+            before.delete(item: Self.item(account), fileName: Self.secretFile(account), from: folder)
+        }
     }
 
     /// Keeps another secret in the place of the one before.

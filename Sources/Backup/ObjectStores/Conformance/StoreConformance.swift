@@ -25,7 +25,7 @@ package struct StoreConformance: Sendable {
 
         package static let whole = Extent(
             sizes: [
-                0, 1, 255 << 10, 256 << 10, (256 << 10) + 1, 5 << 20, (5 << 20) + 1, 17 << 20,
+                0, 1, 255 << 10, 256 << 10, (256 << 10) + 1, 5 << 20, (5 << 20) + 1, 16 << 20,
             ], listedObjects: 2_500, races: 5)
         package static let quick = Extent(
             sizes: [0, 1, 255 << 10, 256 << 10, (256 << 10) + 1], listedObjects: 40, races: 2)

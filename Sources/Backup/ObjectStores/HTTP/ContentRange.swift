@@ -1,4 +1,5 @@
 package import BackupEngine
+import BackupFormat
 
 /// `bytes 0-9/100` (RFC 9110, section 14.4).
 package struct ContentRange: Equatable, Sendable {
@@ -25,8 +26,8 @@ package struct ContentRange: Equatable, Sendable {
 }
 
 extension StoreAnswer {
-    /// A full answer to a request for a part is cut to size up to here.
-    package static let slicedBytesMax = 64 << 20
+    /// A full answer to a request for a part is cut to size up to here: parts are asked for of packs alone.
+    package static let slicedBytesMax = ObjectCipher.objectBytes(plaintextBytes: packBytesMax)
 
     /// Whether less came than was asked for although the object goes on: that says nothing of the object.
     package func breaksOff(in range: Range<Int>) -> Bool {

@@ -10,7 +10,6 @@ final class Spool {
     private let file: SpoolFile
     private var byteCount = 0
     private var sha256 = SHA256Stream()
-    private var md5 = MD5()
 
     init() throws(ObjectStoreError) { file = try SpoolFile() }
 
@@ -20,11 +19,10 @@ final class Spool {
         }
         byteCount += bytes.count
         sha256.update(bytes)
-        md5.update(bytes)
     }
 
     func gathered() -> SpooledBytes {
-        SpooledBytes(file: file, byteCount: byteCount, sha256: sha256.digest(), md5: md5.digest())
+        SpooledBytes(file: file, byteCount: byteCount, sha256: sha256.digest())
     }
 }
 
@@ -55,13 +53,23 @@ package struct SpooledBytes: AsyncSequence, Sendable {
     package private(set) var byteCount: Int
     /// Of all of them, whatever is left out.
     package let sha256: [UInt8]
-    package let md5: [UInt8]
 
-    init(file: SpoolFile, byteCount: Int, sha256: [UInt8], md5: [UInt8]) {
+    init(file: SpoolFile, byteCount: Int, sha256: [UInt8]) {
         self.file = file
         self.byteCount = byteCount
         self.sha256 = sha256
-        self.md5 = md5
+    }
+
+    /// Read once more for it: few servers want it, and it would cost more than all else that an upload costs.
+    package var md5: [UInt8] {
+        var md5 = MD5()
+        var offset = 0
+        while offset < byteCount, let part = try? part(at: offset, count: Swift.min(Self.partBytes, byteCount - offset))
+        {
+            part.withUnsafeReadableBytes { md5.update($0) }
+            offset += part.readableBytes
+        }
+        return md5.digest()
     }
 
     /// Without the first ones, for an upload that goes on.

@@ -7,11 +7,10 @@ import Synchronization
 
 /// A store in a bucket of S3, or of a server that speaks its language.
 ///
-/// An object is one PUT, with its length, SHA-256 and MD5, so that a server shows it whole or not at all. `create` looks whether the
+/// An object is one PUT, with its length and SHA-256, small ones with their MD5 besides, so that a server shows it whole or not at all. `create` looks whether the
 /// name is taken, unless the server is known to obey `If-None-Match: *`, which is always sent: on servers that do, two writers of one
 /// name cannot both succeed; on others the last of two at the same moment wins (`Docs/Stores.md`). Names that Coffer creates are random.
 package final class S3Store: ObjectStore {
-    private static let objectBytesMax = 1 << 30
     private static let pagesMax = 100_000
     private static let uploadHeader = "x-amz-meta-coffer-upload"
 
@@ -20,6 +19,8 @@ package final class S3Store: ObjectStore {
     private let capabilities: StoreCapabilities
     /// The server said that it has no conditional requests.
     private let lacksConditions = Mutex(false)
+    /// The server refused a large object whose MD5 did not come with it. Its SHA-256 always does.
+    private let wantsMD5 = Mutex(false)
 
     /// - Parameters:
     ///   - capabilities: what was found out of this bucket: no name is looked for where the server itself refuses to replace.
@@ -37,21 +38,21 @@ package final class S3Store: ObjectStore {
     package let uploadsAtOnce = 8
 
     package func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try await put(name.path, .bytes(bytes), md5: Self.md5(bytes), isNew: true)
+        try await put(name.path, .bytes(bytes), isNew: true)
     }
 
     package func begin(_ name: ObjectName) async throws(ObjectStoreError) -> any ObjectUpload {
         try SpooledUpload { [self] bytes throws(ObjectStoreError) in
-            try await put(name.path, .spooled(bytes), md5: bytes.md5, isNew: true)
+            try await put(name.path, .spooled(bytes), isNew: true)
         }
     }
 
     package func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try await put(name.path, .bytes(bytes), md5: Self.md5(bytes), isNew: false)
+        try await put(name.path, .bytes(bytes), isNew: false)
     }
 
     package func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
-        try await send(S3Client.Request(method: "GET", name: name.path, answerBytesMax: Self.objectBytesMax)).body
+        try await send(S3Client.Request(method: "GET", name: name.path, answerBytesMax: name.bytesMax)).body
     }
 
     package func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
@@ -147,35 +148,38 @@ package final class S3Store: ObjectStore {
 
     /// - Parameter isNew: the name must be free.
     private func put(
-        _ path: String, _ body: StoreBody, md5: [UInt8], isNew: Bool
+        _ path: String, _ body: StoreBody, isNew: Bool
     ) async throws(ObjectStoreError) {
         if isNew, capabilities.refusesToReplace != true, try await head(path) != nil { throw .exists(path) }
         var generator = SystemRandomNumberGenerator()
         let mark = Hex.encode(generator.bytes(16))
         var request = S3Client.Request(method: "PUT", name: path, body: body)
-        request.headers = [
-            ("content-type", "application/octet-stream"), ("content-md5", Data(md5).base64EncodedString()),
-            (Self.uploadHeader, mark),
-        ]
+        request.headers = [("content-type", "application/octet-stream"), (Self.uploadHeader, mark)]
+        let hasMD5 = !body.isSpooled || wantsMD5.withLock { $0 }
+        if hasMD5 { request.headers.append(("content-md5", Data(body.md5).base64EncodedString())) }
         let isConditional = isNew && !lacksConditions.withLock { $0 }
         if isConditional { request.headers.append(("if-none-match", "*")) }
         do {
             _ = try await client.send(request)
         } catch  where isConditional && error.kind == .notImplemented {
             lacksConditions.withLock { $0 = true }
-            try await put(path, body, md5: md5, isNew: isNew)
+            try await put(path, body, isNew: isNew)
+        } catch  where !hasMD5 && error.kind == .permanent {
+            // A bucket that keeps objects for a time wants it; where it does not help, it says so again.
+            wantsMD5.withLock { $0 = true }
+            try await put(path, body, isNew: isNew)
         } catch  where isConditional && error.kind == .exists {
             // An answer that was lost, and the same upload sent again.
-            guard let head = try await head(path), Self.isUpload(mark, md5, head) else { throw .exists(path) }
+            guard let head = try await head(path), Self.isUpload(mark, body, head) else { throw .exists(path) }
         } catch {
             throw error.storeError(path, in: bucket)
         }
     }
 
     /// Some servers keep no headers of ours; then the content decides.
-    private static func isUpload(_ mark: String, _ md5: [UInt8], _ head: StoreAnswer) -> Bool {
+    private static func isUpload(_ mark: String, _ body: StoreBody, _ head: StoreAnswer) -> Bool {
         if let kept = head.header(uploadHeader) { return kept == mark }
-        return head.header("etag") == "\"\(Hex.encode(md5))\""
+        return head.header("etag") == "\"\(Hex.encode(body.md5))\""
     }
 
     // MARK: What the server does
@@ -212,7 +216,7 @@ package final class S3Store: ObjectStore {
         let bytes = Array("a test".utf8)
         let request = S3Client.Request(
             method: "PUT", name: path,
-            headers: [("content-md5", Data(Self.md5(bytes)).base64EncodedString()), ("if-none-match", "*")],
+            headers: [("content-md5", Data(StoreBody.bytes(bytes).md5).base64EncodedString()), ("if-none-match", "*")],
             body: .bytes(bytes))
         do {
             _ = try await client.send(request)
@@ -225,10 +229,21 @@ package final class S3Store: ObjectStore {
             throw error.storeError(path, in: bucket)
         }
     }
+}
 
-    private static func md5(_ bytes: [UInt8]) -> [UInt8] {
-        var md5 = MD5()
-        md5.update(bytes)
-        return md5.digest()
+extension StoreBody {
+    fileprivate var isSpooled: Bool { if case .spooled = self { true } else { false } }
+
+    fileprivate var md5: [UInt8] {
+        switch self {
+        case .none: []
+        case .bytes(let bytes):
+            bytes.withUnsafeBytes { bytes in
+                var md5 = MD5()
+                md5.update(bytes)
+                return md5.digest()
+            }
+        case .spooled(let spooled): spooled.md5
+        }
     }
 }
