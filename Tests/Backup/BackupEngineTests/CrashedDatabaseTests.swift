@@ -2,6 +2,7 @@ import BackupEngine
 import BackupFormat
 import Foundation
 import ObjectStores
+import TestSupport
 import Testing
 
 @testable import BackupSources
@@ -128,14 +129,15 @@ private let spill = """
             unlink(folder("a.db-shm"))
             let name = mode == "WAL" ? "a.db-wal" : "a.db-journal"
             let companion = try folder.read(name)
-            var generator = SystemRandomNumberGenerator()
-            for _ in 0..<25 {
+            // 558 cuts the journal in its first sector.
+            for seed in Array(UInt64(0)..<24) + [558] {
+                var generator = SeededGenerator(seed: seed)
                 var torn = Array(companion[..<Int.random(in: 0...companion.count, using: &generator)])
                 if !torn.isEmpty, Bool.random(using: &generator) {
                     torn[Int.random(in: 0..<torn.count, using: &generator)] ^= 0x40
                 }
                 try folder.write(torn, to: name)
-                #expect(try image(of: folder("a.db")) == recovered(folder("a.db")))
+                #expect(try image(of: folder("a.db")) == recovered(folder("a.db")), "\(mode), seed \(seed)")
             }
         }
     }

@@ -50,7 +50,8 @@ import Testing
         let address = listener.address
         listener.stop()
         await #expect(throws: StoreTransportError.broken("no connection")) {
-            _ = try await HTTPStoreTransport().send(StoreRequest(method: "GET", url: address, answerBytesMax: 10))
+            _ = try await Self.transport(stall: .seconds(600)).send(
+                StoreRequest(method: "GET", url: address, answerBytesMax: 10))
         }
     }
 
@@ -65,7 +66,7 @@ import Testing
         }
         server.start()
         await #expect(throws: StoreTransportError.tooLong) {
-            _ = try await HTTPStoreTransport().send(
+            _ = try await Self.transport(stall: .seconds(600)).send(
                 StoreRequest(method: "GET", url: listener.address, answerBytesMax: 10))
         }
     }

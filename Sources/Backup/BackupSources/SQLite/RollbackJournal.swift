@@ -7,6 +7,8 @@ struct RollbackJournal {
     static let magic: [UInt8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]
     private static let headerBytes = 28
     private static let untilEnd: UInt32 = 0xffff_ffff
+    /// A header fills a sector; of what size, SQLite takes from the file system before it has read the first one.
+    private static let firstSectorBytes = 512
 
     /// The page size before the transaction; a VACUUM that was cut may have changed it.
     let pageBytes: Int
@@ -18,12 +20,15 @@ struct RollbackJournal {
     /// nil if the journal rolls nothing back: it is empty, its header was zeroed by a commit, or the transaction spanned
     /// several databases and was committed when its super-journal went.
     init?(_ file: FileHandleOwner) throws(SourceError) {
-        guard let first = try Header(file, at: 0), try !Self.wasCommitted(file) else { return nil }
+        guard let first = try Header(file, at: 0, sectorBytes: Self.firstSectorBytes), try !Self.wasCommitted(file)
+        else { return nil }
         pageBytes = first.pageBytes
         pageCount = first.pageCount
         var offset: UInt64 = 0
-        while let header = try Header(file, at: offset), header.pageBytes == pageBytes {
-            let sector = UInt64(header.sectorBytes)
+        var sectorBytes = Self.firstSectorBytes
+        while let header = try Header(file, at: offset, sectorBytes: sectorBytes), header.pageBytes == pageBytes {
+            sectorBytes = header.sectorBytes
+            let sector = UInt64(sectorBytes)
             offset += sector
             guard try records(of: header, file, &offset) else { break }
             // The next segment begins at the next sector.
@@ -38,16 +43,20 @@ struct RollbackJournal {
         let sectorBytes: Int
         let pageBytes: Int
 
-        init?(_ file: FileHandleOwner, at offset: UInt64) throws(SourceError) {
+        /// Nil also if the file ends before its sector does: it was not written whole, and nothing rests on it.
+        init?(_ file: FileHandleOwner, at offset: UInt64, sectorBytes: Int) throws(SourceError) {
+            guard let status = FileStatus.of(file.file), offset + UInt64(sectorBytes) <= status.bytes else {
+                return nil
+            }
             let header = try file.bytes(at: offset, count: RollbackJournal.headerBytes)
             guard header.count == RollbackJournal.headerBytes, header.starts(with: RollbackJournal.magic)
             else { return nil }
             recordCount = header.bigEndian(at: 8)
             nonce = header.bigEndian(at: 12)
             pageCount = header.bigEndian(at: 16)
-            sectorBytes = Int(header.bigEndian(at: 20))
+            self.sectorBytes = Int(header.bigEndian(at: 20))
             pageBytes = Int(header.bigEndian(at: 24))
-            guard (32...65_536).contains(sectorBytes), sectorBytes & (sectorBytes - 1) == 0,
+            guard (32...65_536).contains(self.sectorBytes), self.sectorBytes & (self.sectorBytes - 1) == 0,
                 (512...65_536).contains(pageBytes), pageBytes & (pageBytes - 1) == 0
             else { return nil }
         }
