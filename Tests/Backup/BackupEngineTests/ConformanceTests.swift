@@ -156,6 +156,7 @@ final class BentStore: ObjectStore {
     private let callsLeft = Mutex(Int.max)
     private let unlisted = Mutex<ObjectName?>(nil)
     private let lost = Mutex<UInt64>(0)
+    private let readCount = Mutex(0)
 
     init(_ bend: Bend, _ inner: MemoryStore = MemoryStore()) {
         self.bend = bend
@@ -198,14 +199,17 @@ final class BentStore: ObjectStore {
     func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
         try call()
         if bend == .replacesInTwoSteps {
+            let before = readCount.withLock { $0 }
             try await inner.replace(name, Array(bytes.prefix(bytes.count / 2)))
-            for _ in 0..<100 { await Task.yield() }
+            // Until somebody has read the half, if there is anybody.
+            for _ in 0..<20_000 where readCount.withLock({ $0 }) < before + 2 { await Task.yield() }
         }
         try await inner.replace(name, bytes)
     }
 
     func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
         try call()
+        readCount.withLock { $0 += 1 }
         return try await inner.read(name)
     }
 

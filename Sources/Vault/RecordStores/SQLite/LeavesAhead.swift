@@ -10,7 +10,7 @@ import Synchronization
 final class LeavesAhead: Sendable {
     /// Below it a start takes a second or two.
     private static let slotCountMin: UInt64 = 500_000
-    private static let readers = 32
+    private static let readers = 16
     private static let pieceSlots: UInt64 = 20_000
 
     private let path: String
@@ -22,8 +22,14 @@ final class LeavesAhead: Sendable {
         self.path = path
         self.slotCount = slotCount
         guard slotCount >= Self.slotCountMin else { return }
-        let queue = DispatchQueue(label: "coffer.vault.leaves-ahead", attributes: .concurrent)
-        for _ in 0..<Self.readers { queue.async(group: group) { try? self.read() } }
+        for _ in 0..<Self.readers {
+            group.enter()
+            // Threads, for they wait: a queue of Dispatch begins with as many as there are processors.
+            Thread { [self, group] in
+                try? read()
+                group.leave()
+            }.start()
+        }
     }
 
     /// Returns when nothing of it is at work any more.
