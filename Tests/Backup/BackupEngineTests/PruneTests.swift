@@ -51,6 +51,15 @@ private func packs(_ store: MemoryStore) -> Set<ObjectName> {
         return wing
     }
 
+    @Test func `of a store that shows no snapshot removes no pack`() async throws {
+        let wing = try await wing()
+        let before = packs(store)
+        for name in store.names { if case .snapshot = name { store.contents[name] = nil } }
+        await #expect(throws: PruneError.self) { try await wing.prune(keepLast: 2, graceSeconds: 0) }
+        await #expect(throws: PruneError.self) { try await wing.prune(keepLast: 2, graceSeconds: 0, days: 3) }
+        #expect(packs(store) == before)
+    }
+
     @Test func `removes snapshots at once, and what they alone needed after the grace`() async throws {
         let wing = try await wing()
         let before = packs(store)

@@ -122,6 +122,10 @@ package struct Prune {
     private mutating func removeGarbage(needing snapshots: [Snapshot]) async throws(PruneError) {
         let loaded: LoadedIndex
         do { loaded = try await repository.loadIndex(removals, leavingOut: []) } catch { throw .store(error) }
+        // One answer "there is no such folder" to the list of snapshots would make every pack garbage.
+        guard !snapshots.isEmpty || loaded.index.packs.isEmpty else {
+            throw .store(.failed("it shows no snapshot, but packs that some may need, so none was removed"))
+        }
         var needed = NeededChunks(ChunkReader(repository, loaded.index))
         for snapshot in snapshots { try await add(snapshot, to: &needed) }
         var use: PackUse
