@@ -36,6 +36,7 @@ let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let jwt = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
@@ -127,7 +128,8 @@ let package = Package(
         room(
             "ObjectStores", in: "Backup",
             uses: [
-                "ByteCoding", "Primitives", "BackupFormat", "BackupEngine", "CCofferSystem", httpClient, nio, nioHTTP,
+                "ByteCoding", "Primitives", "BackupFormat", "BackupEngine", "CCofferSystem", httpClient, nio, nioPosix,
+                nioHTTP,
                 nioSSL,
             ]),
         room(
@@ -179,7 +181,7 @@ let package = Package(
             "BackupEngineTests", in: "Backup",
             uses: [
                 "ByteCoding", "Primitives", "BackupFormat", "Crypt15", "BackupEngine", "ObjectStores", "BackupSources",
-                "TestSupport", grdb, httpClient, nio,
+                "TestSupport", grdb, httpClient, nio, nioPosix,
             ]),
         tests(
             "CofferTests", in: "Apps",

@@ -1,6 +1,10 @@
 import Foundation
-import ObjectStores
+import NIOCore
+import NIOPosix
+import Synchronization
 import Testing
+
+@testable import ObjectStores
 
 @Suite struct `A line to a store` {
     static func transport(stall: Duration) -> HTTPStoreTransport { HTTPStoreTransport(stall: stall) }
@@ -51,6 +55,21 @@ import Testing
             StoreRequest(
                 method: "PUT", url: "\(listener.address)/x", body: .bytes([UInt8](repeating: 1, count: bytes)),
                 answerBytesMax: 10))
+    }
+
+    /// Else it would be read as fast as the disk gives it, far ahead of the line.
+    @Test func `is given the next part of a body when it has taken the one before`() async throws {
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let body = ByteBuffer(repeating: 1, count: 200 * WatchedParts.partBytes)
+        var parts = WatchedParts(.bytes(body), LineWatch(.seconds(60)), loop).makeAsyncIterator()
+        let taken = Mutex(0)
+        for number in 1...200 {
+            // As the client does with a part.
+            loop.execute { taken.withLock { $0 += 1 } }
+            #expect(try await parts.next()?.readableBytes == WatchedParts.partBytes)
+            #expect(taken.withLock { $0 } == number)
+        }
+        #expect(try await parts.next() == nil)
     }
 
     @Test func `that does not come about says so`() async throws {

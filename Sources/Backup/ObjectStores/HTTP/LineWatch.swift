@@ -36,7 +36,7 @@ final class LineWatch: Sendable {
     }
 }
 
-/// A body that is taken part by part, each noted.
+/// A body that is taken part by part, each noted, and none before the line has taken the ones before.
 struct WatchedParts: AsyncSequence, Sendable {
     enum Content: Sendable {
         case bytes(ByteBuffer)
@@ -47,10 +47,13 @@ struct WatchedParts: AsyncSequence, Sendable {
     static let partBytes = 128 << 10
     private let content: Content
     private let watch: LineWatch
+    private let loop: any EventLoop
 
-    init(_ content: Content, _ watch: LineWatch) {
+    /// - Parameter loop: the client's only one.
+    init(_ content: Content, _ watch: LineWatch, _ loop: any EventLoop) {
         self.content = content
         self.watch = watch
+        self.loop = loop
     }
 
     struct AsyncIterator: AsyncIteratorProtocol {
@@ -59,6 +62,9 @@ struct WatchedParts: AsyncSequence, Sendable {
 
         mutating func next() async throws -> ByteBuffer? {
             parts.watch.moved()
+            // The client hands parts to its event loop and learns only there that the line is full: without this turn of the loop
+            // it takes megabytes that cannot be sent.
+            try await parts.loop.submit {}.get()
             guard let part = try parts.part(at: offset) else {
                 parts.watch.isHandedOver(offset)
                 return nil

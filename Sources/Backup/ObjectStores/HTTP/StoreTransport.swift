@@ -2,6 +2,7 @@ package import AsyncHTTPClient
 import Foundation
 package import NIOCore
 import NIOHTTP1
+import NIOPosix
 
 /// How stores that are reached by HTTP send one request and get one answer: over the network, or from a test.
 package protocol StoreTransport: Sendable {
@@ -79,13 +80,16 @@ package struct HTTPStoreTransport: StoreTransport {
     private static let stallLimit = Duration.seconds(60)
     /// What the system takes of a connection before it is sent. Eight of them fill a line of 200 Mbit/s over 100 ms.
     private static let sendBufferBytes = 256 << 10
+    /// More is not set aside before it came, whatever is announced: a frame and its tag are less.
+    private static let reservedBytesMax = 2 << 20
     private let client: HTTPClient
     /// Nil if the client's own limits hold.
     private let stall: Duration?
 
-    /// One client for the whole program, never shut down.
+    /// One client for the whole program, never shut down, and one event loop, which carries more than any line.
     private static let shared = HTTPClient(
-        eventLoopGroupProvider: .singleton, configuration: configuration(stall: nil))
+        eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton.any()),
+        configuration: configuration(stall: nil))
 
     /// - Parameter stall: the client's own limit; nil for a transport that watches itself.
     package static func configuration(stall: TimeAmount?) -> HTTPClient.Configuration {
@@ -147,15 +151,17 @@ package struct HTTPStoreTransport: StoreTransport {
         case .none: break
         case .bytes(let bytes):
             outgoing.body = .stream(
-                WatchedParts(.bytes(ByteBuffer(bytes: bytes)), watch), length: .known(Int64(bytes.count)))
+                parts(.bytes(ByteBuffer(bytes: bytes)), watch), length: .known(Int64(bytes.count)))
         case .spooled(let spooled):
-            outgoing.body = .stream(WatchedParts(.spooled(spooled), watch), length: .known(Int64(spooled.byteCount)))
+            outgoing.body = .stream(parts(.spooled(spooled), watch), length: .known(Int64(spooled.byteCount)))
         }
         let response = try await client.execute(outgoing, deadline: .distantFuture)
         watch.moved()
         var body: [UInt8] = []
         let announced = response.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
-        if request.method != "HEAD" { body.reserveCapacity(min(max(announced, 0), request.answerBytesMax, 1 << 20)) }
+        if request.method != "HEAD" {
+            body.reserveCapacity(min(max(announced, 0), request.answerBytesMax, Self.reservedBytesMax))
+        }
         for try await part in response.body {
             watch.moved()
             guard body.count + part.readableBytes <= request.answerBytesMax else { throw StoreTransportError.tooLong }
@@ -163,6 +169,10 @@ package struct HTTPStoreTransport: StoreTransport {
         }
         return StoreAnswer(
             status: Int(response.status.code), headers: response.headers.map { ($0.name, $0.value) }, body: body)
+    }
+
+    private func parts(_ content: WatchedParts.Content, _ watch: LineWatch) -> WatchedParts {
+        WatchedParts(content, watch, client.eventLoopGroup.any())
     }
 
     private static let unreachable = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, ETIMEDOUT]
