@@ -5,6 +5,8 @@ import random
 import stat
 import unittest
 
+import boto3
+import botocore.exceptions
 import s3_server
 from fault_proxy import FaultProxy
 from session import Session
@@ -64,6 +66,31 @@ class S3(Session):
         self.coffer("disable", "--delete-store", "--yes")
         self.assertEqual(self.objects(store), [])
 
+    def test_a_bucket_with_object_lock_gives_back_what_was_deleted(self):
+        bucket = boto3.client(
+            "s3", endpoint_url=self.address, aws_access_key_id=KEY_ID, aws_secret_access_key=SECRET,
+            region_name="us-east-1")
+        bucket.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+        bucket.put_object_lock_configuration(Bucket="locked", ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 30}}})
+        source, store = self.make_notes(), f"s3:{self.address}/locked/phone"
+        kept = "keeps old versions"
+        self.assertIn(kept, self.coffer("enable", source, "--to", store, "--key-file", "digits"))
+        self.coffer("backup")
+        (source / "note 1.txt").write_text("another\n")
+        self.coffer("backup")
+        self.assertIn(kept, self.coffer("prune", "--keep-last", "1", "--grace", "0"))
+        self.assertIn(kept, self.coffer("disable", "--delete-store", "--yes"))
+        self.error("restore", "--from", store, "--key-file", "digits", "Restored", expect=20)
+        versions = bucket.list_object_versions(Bucket="locked", Prefix="phone/")
+        for version in versions["Versions"]:
+            with self.assertRaises(botocore.exceptions.ClientError):
+                bucket.delete_object(Bucket="locked", Key=version["Key"], VersionId=version["VersionId"])
+        for marker in versions["DeleteMarkers"]:
+            bucket.delete_object(Bucket="locked", Key=marker["Key"], VersionId=marker["VersionId"])
+        self.coffer("restore", "--from", store, "--key-file", "digits", "Restored")
+        self.compare(source, self.folder / "Restored")
+
     def test_moving_from_a_folder_to_a_bucket_and_refusing_what_is_there(self):
         source, store = self.make_notes(), self.store()
         self.coffer("enable", source, "--to", "cloud", "--key-file", "digits")
@@ -71,7 +98,7 @@ class S3(Session):
         self.coffer("move", "--to", store + "/")
         self.assertEqual(self.coffer_json("status")["store"], store)
         settings = json.loads((self.folder / "homes/phone/state/coffer/settings.json").read_text())
-        self.assertEqual(settings["capabilities"], {"refusesToReplace": True})
+        self.assertEqual(settings["capabilities"], {"refusesToReplace": True, "keepsDeleted": False})
         self.assertEqual([name for name in self.objects(store) if "coffer-probe" in name], [])
         self.error("move", "--to", store, expect=28)
         self.error("enable", source, "--to", store, "--key-file", "other", device="tablet", expect=28)

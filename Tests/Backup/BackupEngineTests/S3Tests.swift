@@ -238,7 +238,8 @@ import Testing
             ))
         #expect(try await found([Self.answer(200)]) == (false, ends))
         #expect(try await found([Self.error(501, "NotImplemented")]) == (false, ends))
-        #expect(try await S3Server.store().probed() == StoreCapabilities(refusesToReplace: true))
+        #expect(
+            try await S3Server.store().probed() == StoreCapabilities(refusesToReplace: true, keepsDeleted: false))
     }
 
     @Test func `looks first where a server knows no conditions`() async throws {

@@ -20,6 +20,8 @@ public struct OpenedBackup: Sendable {
     var heads: HeadSource?
     /// What this device backs up, as it stands in snapshots; nil where it is another one's store.
     var ownSource: String?
+    /// What is deleted from the store stays as an old version, as far as this device knows.
+    var keepsDeleted = false
 
     init(store: any ObjectStore, key: BackupKey) async throws(CofferError) {
         let repository: Repository

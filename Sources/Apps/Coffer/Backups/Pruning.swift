@@ -42,14 +42,17 @@ public struct PruneSummary: Sendable, Equatable, Codable {
     public let waitingBytes: UInt64
     public let waitingUntil: UInt64?
     public let repackedBytes: UInt64
+    /// What else to know, a sentence each.
+    public let notes: [String]
 
-    init(_ report: PruneReport) {
+    init(_ report: PruneReport, notes: [String]) {
         kept = report.kept.map { Int($0.number) }
         removed = report.removed.map { Int($0.number) }
         freedBytes = report.freedBytes
         waitingBytes = report.waitingBytes
         waitingUntil = report.waitingUntilSeconds
         repackedBytes = report.repackedBytes
+        self.notes = notes
     }
 }
 
@@ -74,10 +77,10 @@ extension OpenedBackup {
             graceSeconds: UInt64(clamping: min(graceHours, 1 << 20)) * 3600,
             wastePercentMax: wastePercentMax, isTrial: isTrial)
         do {
-            return PruneSummary(
-                try await Prune.run(
-                    repository, keeping: { rules.kept(of: $0, calendar: Calendar(identifier: .iso8601)) },
-                    options: options, now: secondsSince1970(), generator: SystemRandomNumberGenerator()))
+            let report = try await Prune.run(
+                repository, keeping: { rules.kept(of: $0, calendar: Calendar(identifier: .iso8601)) },
+                options: options, now: secondsSince1970(), generator: SystemRandomNumberGenerator())
+            return PruneSummary(report, notes: keepsDeleted ? [StoreLocation.keepsDeletedNote] : [])
         } catch {
             throw CofferError(error, place: place)
         }

@@ -11,6 +11,13 @@ extension StoreAccount {
     }
 }
 
+extension StoreLocation {
+    /// Who deletes for room or for privacy must know.
+    static let keepsDeletedNote =
+        "The bucket keeps old versions: what Coffer deletes there stays as one, and takes room, until the bucket's own rules "
+        + "remove it."
+}
+
 extension StoreSignIns {
     /// From the environment, as other programs have it, else as it was signed in.
     func s3Credentials(for address: S3Address) throws(CofferError) -> S3Credentials {

@@ -121,6 +121,7 @@ public struct Device: Sendable {
         if continuing { try await continueFleetChange(settings, backup) }
         backup.heads = headSource(settings, key)
         backup.ownSource = settings.source
+        backup.keepsDeleted = settings.capabilities?.keepsDeleted == true
         guard backup.repository.header.store.hex == settings.storeID else {
             throw CofferError(
                 .wrongKey, "\(settings.store) holds another backup than the one that this device made.",

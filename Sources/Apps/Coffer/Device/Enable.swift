@@ -35,6 +35,7 @@ extension Device {
         settings.capabilities = try? await store.probed()
         try folder.save(settings)
         return notes + GoogleDriveAccess.notes(for: location, in: folder)
+            + (settings.capabilities?.keepsDeleted == true ? [StoreLocation.keepsDeletedNote] : [])
     }
 
     private func protect(

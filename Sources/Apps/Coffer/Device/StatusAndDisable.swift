@@ -121,7 +121,8 @@ extension Device {
         forget(settings)
         folder.deleteCopies()
         folder.delete(DeviceFolder.lockName)
-        return notes
+        let isKept = deleteStore && settings.capabilities?.keepsDeleted == true
+        return notes + (isKept ? [StoreLocation.keepsDeletedNote] : [])
     }
 
     private func eraseShares(

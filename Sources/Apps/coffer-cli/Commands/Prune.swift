@@ -52,5 +52,6 @@ struct Prune: AsyncParsableCommand {
             let when = dryRun ? "after the grace" : "by a prune after \(Words.time(until))"
             Output.line("\(Words.bytes(summary.waitingBytes)) more will be freed \(when).")
         }
+        summary.notes.forEach { Output.line($0) }
     }
 }

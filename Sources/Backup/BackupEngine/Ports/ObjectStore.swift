@@ -110,8 +110,13 @@ package struct StoreCapabilities: Codable, Equatable, Sendable {
     /// Whether the server itself refuses to write over an object that `create` meets, whoever writes at the same moment. Nil if that
     /// was not tried: then nothing is taken for granted.
     package var refusesToReplace: Bool?
+    /// Whether what is deleted stays as an old version, until the store's own rules remove it.
+    package var keepsDeleted: Bool?
 
-    package init(refusesToReplace: Bool? = nil) { self.refusesToReplace = refusesToReplace }
+    package init(refusesToReplace: Bool? = nil, keepsDeleted: Bool? = nil) {
+        self.refusesToReplace = refusesToReplace
+        self.keepsDeleted = keepsDeleted
+    }
 }
 
 /// What went wrong in a store, and so what is safe to do next. Details are the system's own words, without contents.

@@ -196,8 +196,12 @@ package final class S3Store: ObjectStore {
         } catch {
             found = .failure(error)
         }
-        for path in [inTurn, atOnce] { _ = try? await client.send(S3Client.Request(method: "DELETE", name: path)) }
-        return StoreCapabilities(refusesToReplace: try found.get())
+        var keepsDeleted: Bool?
+        for path in [inTurn, atOnce] {
+            guard let answer = try? await client.send(S3Client.Request(method: "DELETE", name: path)) else { continue }
+            keepsDeleted = answer.header("x-amz-delete-marker") == "true"
+        }
+        return StoreCapabilities(refusesToReplace: try found.get(), keepsDeleted: keepsDeleted)
     }
 
     private func refusesToReplace(_ inTurn: String, _ atOnce: String) async throws(ObjectStoreError) -> Bool {
