@@ -15,9 +15,10 @@ import unittest
 
 import test_drive_clients
 from server import ROOT, program
+from table import moment, write_rows
 
 BEGIN, END = "<!-- drive-clients: begin -->", "<!-- drive-clients: end -->"
-HEADER = ["| client | version | what it did | |", "|---|---|---|---|"]
+HEADER = ["| client | version | what it did | | tried |", "|---|---|---|---|---|"]
 
 
 def version(client):
@@ -33,7 +34,7 @@ def classes():
     return [one for one in vars(test_drive_clients).values() if isinstance(one, type) and hasattr(one, "client")]
 
 
-def attempt(kind):
+def attempt(kind, when):
     """The row of one client, or None if it is not here; and whether it did what it should."""
     result = unittest.TestResult()
     tests = unittest.defaultTestLoader.loadTestsFromTestCase(kind)
@@ -47,25 +48,18 @@ def attempt(kind):
     for test, words in wrong:
         print(f"    {test.id()}: {words}", flush=True)
     mark = "✗" if wrong else "✓"
-    return f"| {kind.client} | {version(kind.client)} | {kind.did} | {mark} |", not wrong
-
-
-def write_table(page, rows):
-    text = page.read_text()
-    before, rest = text.split(BEGIN, 1)
-    old, after = rest.split(END, 1)
-    kept = {line.split("|")[1].strip(): line for line in old.splitlines() if line.startswith("| ") and line not in HEADER}
-    kept |= {row.split("|")[1].strip(): row for row in rows}
-    page.write_text("\n".join([before + BEGIN, *HEADER, *kept.values(), END]) + after)
+    return f"| {kind.client} | {version(kind.client)} | {kind.did} | {mark} | {when} |", not wrong
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", type=pathlib.Path, help="the page whose table is brought up to date")
     options = parser.parse_args()
-    found = [attempt(kind) for kind in classes()]
+    when = moment(ROOT)
+    found = [attempt(kind, when) for kind in classes()]
     if options.write:
-        write_table(ROOT / options.write, [row for row, _ in found if row])
+        rows = {kind.client: row for kind, (row, _) in zip(classes(), found) if row}
+        write_rows(ROOT / options.write, (BEGIN, END), HEADER, rows, [kind.client for kind in classes()])
     sys.exit(0 if all(is_good for _, is_good in found) else 1)
 
 

@@ -16,7 +16,7 @@ import sys
 import threading
 import urllib.request
 
-from server import ROOT, Running, free_port, program, spawn, stopper, wait_until_answers
+from server import ROOT, Running, Wrong, free_port, package_version, program, spawn, stopper, wait_until_answers
 
 sys.path.insert(0, str(ROOT / "Tests/Support"))
 
@@ -24,7 +24,6 @@ import drive_emulator  # noqa: E402
 from drive_emulator.client import FOLDER, TV, Client  # noqa: E402
 from drive_client import drive  # noqa: E402
 from drive_on_gcs import DriveOnGCS  # noqa: E402
-from trial import Wrong  # noqa: E402
 
 # Which device opens which store in a trial; each signs in for itself.
 OPENED = [("phone", "contract"), ("phone", "corpus"), ("new-phone", "corpus"), ("fourth", "pushed")]
@@ -48,7 +47,7 @@ def emulator_on_gcs(folder):
         for one in (front.stop, server.stop, stop_gcs):
             one()
 
-    begun = running(front.address, Client(server.address), folder, stop, "2026.7.19; uploads in pieces")
+    begun = running(front.address, Client(server.address), folder, stop, f"{package_version('gcp-storage-emulator')}; uploads in pieces")
     begun.fetch = functools.partial(fetch_what_went_on, front, begun.fetch)
     return begun
 

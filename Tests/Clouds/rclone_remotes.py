@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 
-from server import ROOT, TOOLS, Missing, Running, free_port, program, spawn, stopper, wait_until_answers
+from server import ROOT, TOOLS, Missing, Running, Wrong, free_port, program, said_version, spawn, stopper, wait_until_answers
 
 USER, PASSWORD = "me", "a password of tests"
 KEY_ID, SECRET = "AKIAEXAMPLE0", "secretsecret0"
+COPY_SECONDS_MAX = 300
 
 
 def rclone():
@@ -56,20 +57,16 @@ class Configuration:
     def copy(self, source, target):
         subprocess.run(
             [rclone(), "copy", str(source), str(target)], env=os.environ | self.environment, check=True,
-            stdin=subprocess.DEVNULL, capture_output=True)
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=COPY_SECONDS_MAX)
 
 
 def running(configuration, root, address=None, stop=lambda: None, options=()):
     """A server at an address, or what needs none, with the place of all stores in it."""
     return Running(
         store=lambda line, name: f"rclone:{configuration.remote(line)}:{root}/{name}", stop=stop, address=address,
-        environment=configuration.environment, options=options, note=version(),
+        environment=configuration.environment, options=options, note=said_version(rclone(), "version"),
         fetch=lambda store, folder: configuration.copy(store.removeprefix("rclone:"), folder),
         push=lambda folder, store: configuration.copy(folder, store.removeprefix("rclone:")))
-
-
-def version():
-    return subprocess.run([rclone(), "version"], capture_output=True, text=True).stdout.split("\n")[0].removeprefix("rclone v")
 
 
 def disk(folder):
@@ -95,7 +92,7 @@ def serving(kind, *arguments, root="stores", options, extent=()):
         address = f"http://127.0.0.1:{port}"
         try:
             wait_until_answers(address, process)
-        except Missing:
+        except BaseException:
             stopper(process)()
             raise
         return running(Configuration(folder, options), root, address, stopper(process), extent)
@@ -127,7 +124,7 @@ def sftp(folder):
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
                 stopper(process)()
-                raise Missing("rclone serve sftp does not answer")
+                raise Wrong("rclone serve sftp does not answer")
             time.sleep(0.1)
     return running(Configuration(folder, lambda _: options), "stores", stop=stopper(process))
 

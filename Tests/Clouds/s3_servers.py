@@ -4,8 +4,10 @@ import functools
 import os
 import pathlib
 import subprocess
+import time
 
-from server import CLOUDS_BIN, ROOT, TOOLS, Missing, Running, free_port, program, spawn, stopper, wait_until_answers
+from server import (
+    ROOT, TOOLS, Missing, Running, Wrong, free_port, package_version, program, said_version, spawn, stopper, wait_until_answers)
 
 KEY_ID = "AKIAEXAMPLE0"
 SECRET = "secretsecret0"
@@ -23,6 +25,7 @@ def client(address, key_id=KEY_ID, secret=SECRET):
     return boto3.client(
         "s3", endpoint_url=address, aws_access_key_id=key_id, aws_secret_access_key=secret, region_name="us-east-1",
         config=Config(
+            connect_timeout=10, read_timeout=60, retries={"max_attempts": 3},
             s3={"addressing_style": "path"}, request_checksum_calculation="when_required",
             response_checksum_validation="when_required"))
 
@@ -78,53 +81,55 @@ def moto(folder):
     python = TOOLS / "python" / "bin" / "python"
     if not python.exists():
         raise Missing("moto is not installed (scripts/setup --tests)")
+    version = package_version("moto", python)
     process = subprocess.Popen(
         [str(python), str(ROOT / "Tests/EndToEnd/s3_server.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     address = process.stdout.readline().strip()
     if not address:
-        raise Missing("moto does not start")
+        process.wait(10)
+        raise Wrong("moto does not start")
 
     def stop():
         process.stdin.close()
         process.wait(10)
-    return running(address, stop, note="5.2.1")
+    return running(address, stop, note=version)
 
 
 def ministack(folder):
-    return simple(["ministack"], folder, {"GATEWAY_PORT": "{port}"}, note="1.5.33")
+    return simple(["ministack"], folder, {"GATEWAY_PORT": "{port}"}, note=package_version("ministack"))
 
 
 def rclone(folder):
     return simple(
         ["rclone", "serve", "s3", "--auth-key", f"{KEY_ID},{SECRET}", "--addr", "127.0.0.1:{port}", "{data}"], folder,
-        weaker={5}, unsteady={7, 10}, note="1.75")
+        weaker={5}, unsteady={7, 10}, note=said_version(program("rclone"), "version"))
 
 
 def nanio(folder):
     return simple(
         ["nanio", "serve", "--data-dir", "{data}", "--host", "127.0.0.1", "--port", "{port}"], folder,
-        {"NANIO_ACCESS_KEY": KEY_ID, "NANIO_SECRET_KEY": SECRET}, weaker={5}, broken={3, 6}, note="0.1.7")
+        {"NANIO_ACCESS_KEY": KEY_ID, "NANIO_SECRET_KEY": SECRET}, weaker={5}, broken={3, 6}, note=package_version("nanio"))
 
 
 def localbucket(folder):
-    return simple(["localbucket", "{data}", "--port", "{port}"], folder, note="1.2.1")
+    return simple(["localbucket", "{data}", "--port", "{port}"], folder, note=package_version("localbucket"))
 
 
 def pys3local(folder):
     return simple(
         ["pys3local", "serve", "--path", "{data}", "--listen", "127.0.0.1:{port}", "--access-key-id", KEY_ID,
-         "--secret-access-key", SECRET, "--allow-bucket-creation"], folder, weaker={5}, broken={4}, note="0.2.1")
+         "--secret-access-key", SECRET, "--allow-bucket-creation"], folder, weaker={5}, broken={4}, note=package_version("pys3local"))
 
 
 def script(name, folder, ports):
-    """A server of several programs, started by a shell script; all of them are in its process group."""
-    process = spawn(["bash", pathlib.Path(__file__).with_name(name)], folder, {"D": str(folder), **ports})
-    return process
+    """A server of several programs, started by a shell script."""
+    return spawn(["bash", pathlib.Path(__file__).with_name(name)], folder, {"D": str(folder), **ports})
 
 
 def openstack_swift(folder):
     program("swift-proxy-server")
     program("memcached")
+    version = package_version("swift", "/usr/bin/python3")
     names = ("PROXY", "ACCOUNT", "CONTAINER", "OBJECT", "MEMCACHED")
     ports = {f"{name}_PORT": str(free_port()) for name in names}
     process = script("start-openstack-swift", folder, ports)
@@ -134,7 +139,7 @@ def openstack_swift(folder):
     except BaseException:
         stopper(process)()
         raise
-    return running(address, stopper(process), "test:tester", "testing", weaker={5}, note="2.30.1")
+    return running(address, stopper(process), "test:tester", "testing", weaker={5}, note=version)
 
 
 def ceph_rgw(folder):
@@ -146,16 +151,15 @@ def ceph_rgw(folder):
     try:
         # The user is made after the server answers: the script then writes this file.
         wait_until_answers(address, process, 120)
-        for _ in range(600):
-            if (folder / "ready").exists():
-                break
-            subprocess.run(["sleep", "0.1"], check=True)
-        else:
-            raise Missing("Ceph's user cannot be made")
+        deadline = time.monotonic() + 60
+        while not (folder / "ready").exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise Wrong("Ceph's user cannot be made")
+            time.sleep(0.1)
     except BaseException:
         stopper(process)()
         raise
-    return running(address, stopper(process), note="16.2.15")
+    return running(address, stopper(process), note=said_version("radosgw", "--version"))
 
 
 SERVERS = {

@@ -1,21 +1,18 @@
 """WebDAV servers of other people's making, each on a free port of this machine, in a folder that a test gives.
 
-    url, user, password, stop = start_wsgidav(folder)          or (None, the reason, None, None)
+    url, user, password, stop = start_wsgidav(folder)          or (None, the reason, None, None) where it is not installed
 
     python webdav_servers.py wsgidav FOLDER     prints its address, user and password in one line, and ends when its input does
 
-Each ends with whoever started it, also if that is killed.
+Each ends with whoever started it, also if that is killed. One that does not come to answer is an error (`Wrong`).
 """
 
 import base64
-import ctypes
 import importlib.util
 import json
 import os
 import pathlib
 import shutil
-import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -24,41 +21,23 @@ import time
 import urllib.error
 import urllib.request
 
+from server import Wrong, free_port, package_version, said_version, spawn, stopper
+
 USER, PASSWORD = "u", "p"
-START_SECONDS = 20
+START_SECONDS = 60
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def end_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def run(command, url, folder, log, **options):
+def run(command, url, folder, log, environment=None):
     """Starts a server and waits until it answers; the four things that each starter gives."""
-    with open(log, "wb") as output:
-        process = subprocess.Popen(
-            [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            preexec_fn=end_with_parent, **options)
-
-    def stop():
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
+    log = pathlib.Path(log)
+    process = spawn(command, log.parent, environment, log.name)
+    stop = stopper(process)
     deadline = time.monotonic() + START_SECONDS
     while not answers(url):
         if process.poll() is not None or time.monotonic() > deadline:
             stop()
-            words = pathlib.Path(log).read_text(errors="replace").strip().split("\n")[-1]
-            return None, f"{command[0]} does not start: {words}", None, None
+            words = log.read_text(errors="replace").strip().split("\n")[-1]
+            raise Wrong(f"{command[0]} does not start: {words}")
         time.sleep(0.05)
     return url, USER, PASSWORD, stop
 
@@ -279,7 +258,7 @@ def start_asgi_webdav(folder):
         "provider_mapping": [{"prefix": "/", "uri": f"file://{data}"}]}))
     return run(
         [python, "-m", "asgi_webdav", "-c", own / "asgi.json", "-H", "127.0.0.1", "-P", port],
-        f"http://127.0.0.1:{port}/", folder, own / "output", cwd=own)
+        f"http://127.0.0.1:{port}/", folder, own / "output")
 
 
 def start_rclone(folder):
@@ -288,11 +267,11 @@ def start_rclone(folder):
         return missing
     data, own = rooms(folder)
     port = free_port()
-    environment = os.environ | {
+    environment = {
         "RCLONE_USER": USER, "RCLONE_PASS": PASSWORD, "RCLONE_CONFIG": str(own / "rclone.conf")}
     return run(
         [os.environ.get("RCLONE") or "rclone", "serve", "webdav", "--addr", f"127.0.0.1:{port}", data],
-        f"http://127.0.0.1:{port}/", folder, own / "output", env=environment)
+        f"http://127.0.0.1:{port}/", folder, own / "output", environment)
 
 
 def start_copyparty(folder):
@@ -304,7 +283,7 @@ def start_copyparty(folder):
     return run(
         [python, "-m", "copyparty", "-i", "127.0.0.1", "-p", port, "-a", f"{USER}:{PASSWORD}",
          "-v", f"{data}::A,{USER}", "--daw", "--dav-auth", "-q", "--hist", own / "hist"],
-        f"http://127.0.0.1:{port}/", folder, own / "output", cwd=own, env=os.environ | {"XDG_CONFIG_HOME": str(own)})
+        f"http://127.0.0.1:{port}/", folder, own / "output", {"XDG_CONFIG_HOME": str(own)})
 
 
 SERVERS = {
@@ -315,6 +294,17 @@ SERVERS = {
 
 # Groups of the contract in which a server may promise less, as two requests fall (5: a look, and then a renaming).
 MAY_PROMISE_LESS = {name: {5} for name in SERVERS}
+
+
+def version(name):
+    """Of a server of `SERVERS`, asked of it or of its package."""
+    packages = {"wsgidav": "wsgidav", "wsgidav-digest": "wsgidav", "asgi-webdav": "asgiwebdav", "copyparty": "copyparty"}
+    if name in packages:
+        python, _ = python_with(packages[name].replace("asgiwebdav", "asgi_webdav"))
+        return package_version(packages[name], python)
+    if name == "rclone":
+        return said_version(os.environ.get("RCLONE") or "rclone", "version")
+    return said_version(program({"apache-digest": "apache2", "apache": "apache2"}.get(name, name)), "-v")
 
 
 def main():

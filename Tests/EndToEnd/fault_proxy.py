@@ -77,19 +77,19 @@ class Handler(BaseHTTPRequestHandler):
         body = self.body()
         if body is None:
             return self.hang_up()
-        fault = self.server.see(self.command, self.path, dict(self.headers))
+        self.fault = self.server.see(self.command, self.path, dict(self.headers))
         if self.server.delay:
             time.sleep(self.server.delay)
-        if fault == "busy":
+        if self.fault == "busy":
             status, content = self.server.busy() if callable(self.server.busy) else self.server.busy
             return self.answer(status, [], content)
         status, headers, content = self.ask(body)
-        if fault == "lost":
+        if self.fault == "lost":
             return self.hang_up()
-        if fault == "stall":
+        if self.fault == "stall":
             self.connection.recv(1)
             return self.hang_up()
-        self.answer(status, headers, content, cut=fault == "cut")
+        self.answer(status, headers, content, cut=self.fault == "cut")
 
     def body(self):
         if "chunked" not in self.headers.get("transfer-encoding", "").lower():
@@ -107,19 +107,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def ask(self, body):
         """What the server says; redirections are answers like any others."""
-        upstream = http.client.HTTPConnection(self.server.upstream.hostname, self.server.upstream.port)
-        upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-        for name, value in self.headers.items():
-            if name.lower() not in ("content-length", "transfer-encoding", "connection", "expect"):
-                upstream.putheader(name, value)
-        if body or self.command in ("PUT", "POST", "PATCH") or "content-length" in self.headers:
-            upstream.putheader("Content-Length", str(len(body)))
+        has_body = body or self.command in ("PUT", "POST", "PATCH") or "content-length" in self.headers
+        upstream = self.upstream(len(body) if has_body else None)
         try:
             upstream.endheaders(body)
             reply = upstream.getresponse()
             return reply.status, reply.getheaders(), reply.read()
         finally:
             upstream.close()
+
+    def upstream(self, length):
+        """A line to the server on which the request stands, but for its body."""
+        upstream = http.client.HTTPConnection(self.server.upstream.hostname, self.server.upstream.port)
+        upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in ("content-length", "transfer-encoding", "connection", "expect"):
+                upstream.putheader(name, value)
+        if length is not None:
+            upstream.putheader("Content-Length", str(length))
+        return upstream
 
     def answer(self, status, headers, content, cut=False):
         bodyless = self.command == "HEAD" or status in (204, 304)
