@@ -13,6 +13,8 @@ from server import ROOT, TOOLS, Missing, Running, Wrong, free_port, program, sai
 USER, PASSWORD = "me", "a password of tests"
 KEY_ID, SECRET = "AKIAEXAMPLE0", "secretsecret0"
 COPY_SECONDS_MAX = 300
+# Where lists have no pages.
+QUICK = ("--quick",)
 
 
 def rclone():
@@ -70,7 +72,7 @@ def running(configuration, root, address=None, stop=lambda: None, options=()):
 
 
 def disk(folder):
-    return running(Configuration(folder, lambda _: {"type": "local"}), folder / "data")
+    return running(Configuration(folder, lambda _: {"type": "local"}), folder / "data", options=QUICK)
 
 
 def over_disk(**options):
@@ -79,7 +81,7 @@ def over_disk(**options):
         data = folder / "data"
         data.mkdir(parents=True)
         secret = {"password": obscured(PASSWORD)} if options["type"] == "crypt" else {}
-        return running(Configuration(folder, lambda _: options | secret | {"remote": str(data)}), "stores")
+        return running(Configuration(folder, lambda _: options | secret | {"remote": str(data)}), "stores", options=QUICK)
     return start
 
 
@@ -100,7 +102,7 @@ def serving(kind, *arguments, root="stores", options, extent=()):
 
 
 def webdav(address):
-    # rclone lets 10 ms pass between its requests there: 2,500 objects would take minutes.
+    # rclone lets 10 ms pass between its requests there.
     return {"type": "webdav", "url": address, "vendor": "other", "user": USER, "pass": obscured(PASSWORD)}
 
 
@@ -126,7 +128,7 @@ def sftp(folder):
                 stopper(process)()
                 raise Wrong("rclone serve sftp does not answer")
             time.sleep(0.1)
-    return running(Configuration(folder, lambda _: options), "stores", stop=stopper(process))
+    return running(Configuration(folder, lambda _: options), "stores", stop=stopper(process), options=QUICK)
 
 
 def drive(folder):
@@ -151,14 +153,14 @@ def drive(folder):
     options = {"type": "drive", "scope": "drive.file", "token": json.dumps(token), "pacer_min_sleep": "1ms", **DESKTOP}
     configuration = Configuration(
         folder, lambda _: options, HTTPS_PROXY=proxy.address, RCLONE_CA_CERT=proxy.authority)
-    return running(configuration, "stores", stop=stop, options=("--quick",))
+    return running(configuration, "stores", stop=stop, options=QUICK)
 
 
 SERVERS = {
     "rclone over disk": disk,
     "rclone over crypt": over_disk(type="crypt"),
     "rclone over chunker": over_disk(type="chunker", chunk_size="5M"),
-    "rclone over webdav": serving("webdav", "--user", USER, "--pass", PASSWORD, options=webdav, extent=("--quick",)),
+    "rclone over webdav": serving("webdav", "--user", USER, "--pass", PASSWORD, options=webdav, extent=QUICK),
     "rclone over s3": serving("s3", "--auth-key", f"{KEY_ID},{SECRET}", root="coffer", options=s3),
     "rclone over sftp": sftp,
     "rclone over drive": drive,
