@@ -145,7 +145,8 @@ extension CofferError {
                 .noStore, "There is no Coffer backup in \(place).",
                 advice: "Check the place. A backup's folder contains a file coffer.json."
                     + ((try? StoreLocation(place))?.isGoogleDrive == true
-                        ? " Drive shows it only to the OAuth client that made it, or another one of its project." : ""))
+                        ? " Drive shows it only to the OAuth client that made it, or another one of its project, and if it was made minutes "
+                            + "ago, perhaps not yet: then wait a little, and do not run coffer enable again." : ""))
         case .damagedHeader:
             self.init(
                 .damagedHeader, "\(place)/coffer.json is damaged or was not written by Coffer. Nothing was changed.",

@@ -134,6 +134,7 @@ import Testing
                 "RCLONE_IGNORE_EXISTING": "true", "RCLONE_EXCLUDE": "*", "RCLONE_MAX_SIZE": "1",
                 "RCLONE_SUFFIX": ".old",
                 "RCLONE_DUMP": "headers,auth", "RCLONE_LOG_FILE": "/nowhere/log", "RCLONE_ASK_PASSWORD": "true",
+                "RCLONE_HASH_FILTER": "0/2", "RCLONE_SOME_LATER_FILTER": "x", "RCLONE_NO_TRAVERSE": "true",
                 "RCLONE_CONFIG_MINE_TYPE": "local",
             ])
         let place = "mine:\(server.home.path)/store"
@@ -143,6 +144,22 @@ import Testing
         #expect(try server.home.read("store/coffer.json") == [2, 3])
         #expect(try names(in: Array(server.home("store").utf8)).count == 1)
         #expect(try await FolderStore(path: server.home("store")).read(.header) == [2, 3])
+        for number in UInt8(1)...8 { try await store.create(.index(`Every store`.id(number)), [number]) }
+        #expect(try await store.list(.index).count == 8)
+    }
+
+    @Test func `is given the variables that lead to a remote, and no others of its own`() {
+        let kept = [
+            "HOME", "HTTPS_PROXY", "RCLONE_CONFIG", "RCLONE_CONFIG_PASS", "RCLONE_CONFIG_BOX_TYPE",
+            "RCLONE_PASSWORD_COMMAND",
+            "RCLONE_S3_REGION", "RCLONE_BWLIMIT", "RCLONE_CA_CERT", "RCLONE_LOW_LEVEL_RETRIES", "RCLONE_HTTP_PROXY",
+        ]
+        let left = [
+            "RCLONE_HASH_FILTER", "RCLONE_FILES_FROM", "RCLONE_LOCAL", "RCLONE_DRY_RUN", "RCLONE_ANYTHING", "RCLONE_",
+            "RCLONE_METADATA_EXCLUDE", "RCLONE_MEMPROFILE", "RCLONE_CONFIGURATION", "RCLONE_RC_SERVE",
+        ]
+        let given = RcloneRun.environment(Dictionary(uniqueKeysWithValues: (kept + left).map { ($0, "x") }))
+        #expect(Set(given.keys) == Set(kept))
     }
 
     @Test func `shows its password to nobody`() async throws {

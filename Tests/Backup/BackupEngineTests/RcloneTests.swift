@@ -110,11 +110,14 @@ import Testing
 private struct Script {
     let store: RcloneStore
     let transport: ScriptedTransport
+    let clock = StandingClock()
 
     struct Service: RcloneService {
         func endpoint() async throws(StoreFailure) -> RcloneEndpoint {
             RcloneEndpoint(url: "http+unix://%2Fs", authorization: "Basic x")
         }
+
+        func lastWords() async -> String { ": nothing" }
     }
 
     /// - Parameter asksFeatures: whether what the remote can do is asked first.
@@ -125,8 +128,8 @@ private struct Script {
         transport = ScriptedTransport((asksFeatures ? [features] : []) + answers)
         store = RcloneStore(
             RcloneClient(
-                try RcloneAddress("rclone:box:a b/c"), Service(), transport: transport, clock: StandingClock().waiting,
-                dice: { _ in 0 }))
+                try RcloneAddress("rclone:box:a b/c"), Service(), transport: transport, clock: clock.waiting,
+                dice: { $0 }))
     }
 
     static func said(_ body: String, _ status: Int = 200) -> Result<StoreAnswer, StoreTransportError> {
@@ -140,6 +143,15 @@ private struct Script {
     static let done = said("{}\n")
     static let nothing = said("{\"item\":null}")
     static let missing = said("{\"error\":\"object not found\",\"status\":404}", 404)
+
+    /// A folder's list, with paths from the place on.
+    static func list(_ paths: [String]) -> Result<StoreAnswer, StoreTransportError> {
+        let items = paths.map { "{\"Path\":\"\($0)\",\"Name\":\"x\",\"Size\":-1,\"ModTime\":\"\",\"IsDir\":true}" }
+        return said("{\"list\":[\(items.joined(separator: ","))]}")
+    }
+
+    static let nowhere = said("{\"error\":\"error in ListJSON: directory not found\",\"status\":404}", 404)
+    static let notThere = [missing, list(["packs"])]
 
     /// `stat`, `GET`
     var operations: [String] {
@@ -206,9 +218,32 @@ private struct Script {
             }
         }
         #expect(never.operations.last == "deletefile")
-        let gone = [Script.done, Script.nothing, Script.missing]
-        let lost = try Script([Script.nothing] + gone + gone + gone, moves: false)
-        await #expect(throws: ObjectStoreError.self) { try await lost.store.create(Self.name, []) }
+        for answer in [Script.nothing, Script.missing] {
+            let gone = [Script.done, answer, answer]
+            let lost = try Script([Script.nothing] + gone + gone + gone, moves: false)
+            await #expect(throws: ObjectStoreError.failed("\(Self.name.path): it arrives cut, each time")) {
+                try await lost.store.create(Self.name, [])
+            }
+            #expect(!lost.operations.contains("deletefile"))
+        }
+    }
+
+    @Test func `under its own name deletes what is cut, and nothing else`() async throws {
+        let cut = try Script(
+            [Script.nothing, Script.done, Script.size(2), Script.size(2), Script.done, Script.done, Script.size(3)],
+            moves: false)
+        try await cut.store.create(Self.name, [1, 2, 3])
+        #expect(
+            cut.operations == ["fsinfo", "stat", "uploadfile", "stat", "stat", "deletefile", "uploadfile", "stat"])
+        let late = try Script(
+            [Script.nothing, Script.done, Script.nothing, Script.size(3)], moves: false)
+        try await late.store.create(Self.name, [1, 2, 3])
+        let other = try Script(
+            [Script.nothing, Script.done, Script.size(9), Script.size(9)], moves: false)
+        await #expect(throws: ObjectStoreError.exists(Self.name.path)) {
+            try await other.store.create(Self.name, [1, 2, 3])
+        }
+        #expect(!other.operations.contains("deletefile"))
     }
 
     @Test func `a move whose answer was lost is no failure, and one that lost the file is`() async throws {
@@ -240,32 +275,91 @@ private struct Script {
         #expect(refused.operations.last == "deletefile")
     }
 
-    @Test func `replaces the header so that a new one is complete before the old one goes`() async throws {
-        let script = try Script([
-            Script.done, Script.size(1), Script.missing, Script.done, Script.done, Script.done,
-        ])
+    @Test func `replaces the header so that a whole one has a name at each moment`() async throws {
+        let script = try Script(
+            [Script.size(1), Script.done, Script.size(1)] + Script.notThere + [
+                Script.done, Script.done, Script.size(1), Script.done, Script.done, Script.size(1), Script.done,
+            ])
         try await script.store.replace(.header, [1])
         #expect(
             script.operations == [
-                "fsinfo", "uploadfile", "stat", "deletefile", "movefile", "deletefile", "movefile",
+                "fsinfo", "stat", "uploadfile", "stat", "deletefile", "list", "movefile", "uploadfile", "stat",
+                "deletefile", "movefile", "stat", "deletefile",
             ])
-        #expect([3, 5].map { script.field("remote", $0) } == ["coffer.json.next", "coffer.json"])
-        #expect([4, 6].map { script.field("dstRemote", $0) } == ["coffer.json.next", "coffer.json"])
+        #expect(
+            [4, 9, 11, 12].map { script.field("remote", $0) } == [
+                "coffer.json.next", "coffer.json", "coffer.json", "coffer.json.next",
+            ])
+        #expect([6, 10].map { script.field("dstRemote", $0) } == ["coffer.json.next", "coffer.json"])
+        #expect([6, 10].allSatisfy { script.field("srcRemote", $0)?.hasPrefix(".writing-") == true })
+    }
+
+    @Test func `keeps the next header where the last move is lost`() async throws {
+        let forbidden = Script.said("{\"error\":\"copy call failed: Forbidden: 403 Forbidden\"}", 500)
+        let begin =
+            [Script.size(1), Script.done, Script.size(1)] + Script.notThere + [
+                Script.done, Script.done, Script.size(1), Script.done,
+            ]
+        let lost = [forbidden, Script.nothing, Script.nothing]
+        let again = try Script(
+            begin + lost + [Script.done, Script.size(1)] + Script.notThere + [Script.done, Script.size(1), Script.done])
+        try await again.store.replace(.header, [1])
+        #expect(again.operations.filter { $0 == "uploadfile" }.count == 3)
+        let resent = [Script.done, Script.size(1)] + Script.notThere + lost
+        let never = try Script(begin + lost + resent + resent + [Script.missing])
+        await #expect { try await never.store.replace(.header, [1]) } throws: { "\($0)".contains("each time") }
+        let after = (10..<never.operations.count).filter {
+            never.field("remote", $0) == "coffer.json.next" || never.field("srcRemote", $0) == "coffer.json.next"
+        }
+        #expect(after == [], "nothing touches it any more")
+    }
+
+    @Test func `replaces the header of a bucket, and deletes nothing there`() async throws {
         let direct = try Script([Script.done, Script.size(1)], moves: false)
         try await direct.store.replace(.header, [1])
         #expect(direct.operations == ["fsinfo", "uploadfile", "stat"])
+        let late = try Script(
+            [Script.done, Script.size(2), Script.size(2), Script.done, Script.nothing, Script.size(1)], moves: false)
+        try await late.store.replace(.header, [1])
+        #expect(late.operations == ["fsinfo", "uploadfile", "stat", "stat", "uploadfile", "stat", "stat"])
+        let other = [Script.done, Script.size(2), Script.size(2)]
+        let never = try Script(other + other + other, moves: false)
+        await #expect { try await never.store.replace(.header, [1]) } throws: { "\($0)".hasPrefix("failed") }
+        #expect(!never.operations.contains("deletefile"))
     }
 
-    @Test func `finishes a replacement that was cut, before anything is said of the header`() async throws {
+    @Test func `reads a header whose replacement was cut, and moves nothing for that`() async throws {
         let features = Script.said("{\"Features\":{\"Move\":true,\"More\":1}}")
         let new = StoreAnswer(status: 200, headers: [("Content-Length", "3")], body: Array("new".utf8))
-        let cut = try Script(
-            [Script.missing, features, Script.size(3), Script.done, .success(new)], asksFeatures: false)
+        let root = Script.list(["coffer.json.next", "packs"])
+        let cut = try Script([Script.missing, root, features, .success(new)], asksFeatures: false)
         #expect(try await cut.store.read(.header) == Array("new".utf8))
-        let taken = try Script([Script.nothing, Script.size(3), Script.done, Script.size(3)])
+        #expect(cut.operations == ["GET", "list", "fsinfo", "GET"])
+        let taken = try Script([Script.nothing, root, Script.size(3)])
         await #expect(throws: ObjectStoreError.exists("coffer.json")) { try await taken.store.create(.header, [1]) }
-        let none = try Script([Script.nothing, Script.nothing, Script.done, Script.size(1), Script.done])
+        // The writer was done between two looks.
+        let done = try Script(
+            [
+                Script.nothing, Script.list([]), features, Script.nothing, Script.list(["coffer.json"]), Script.nothing,
+                Script.list(["coffer.json"]), Script.size(7),
+            ], asksFeatures: false)
+        #expect(try await done.store.size(of: .header) == 7)
+        let none = try Script(
+            [Script.nothing, Script.list([]), Script.nothing, Script.list([]), Script.nothing, Script.list([])]
+                + [Script.done, Script.size(1), Script.done])
         try await none.store.create(.header, [1])
+    }
+
+    @Test func `gives a header its name back before it is replaced`() async throws {
+        let old = StoreAnswer(status: 200, headers: [("Content-Length", "3")], body: Array("old".utf8))
+        let root = Script.list(["coffer.json.next", "packs"])
+        let script = try Script([
+            Script.nothing, root, Script.size(3), .success(old), Script.done, Script.size(3), Script.done,
+        ])
+        await #expect(throws: ObjectStoreError.self) { try await script.store.replace(.header, [1]) }
+        #expect(
+            script.operations.prefix(8) == ["fsinfo", "stat", "list", "stat", "GET", "uploadfile", "stat", "movefile"])
+        #expect(script.field("dstRemote", 7) == "coffer.json")
     }
 
     @Test func `tells a part behind the end from what cannot be opened just now`() async throws {
@@ -285,12 +379,68 @@ private struct Script {
             await #expect(throws: ObjectStoreError.truncated(Self.name.path)) { _ = try await read(answers) }
         }
         await #expect(throws: ObjectStoreError.notFound(Self.name.path)) {
-            _ = try await read([unopened, Script.nothing])
+            _ = try await read([unopened, Script.nothing, Script.list([])])
         }
-        let there = [unopened, Script.size(6)]
-        await #expect(throws: ObjectStoreError.failed("\(Self.name.path): rclone cannot open it")) {
-            _ = try await read(there + there + there)
+        let there = (0..<9).flatMap { _ in [unopened, Script.size(6)] }
+        let busy = try Script(there.dropLast(2) + [part("45", "bytes 4-5/6")], asksFeatures: false)
+        #expect(try await busy.store.read(Self.name, 4..<6) == Array("45".utf8))
+        #expect(busy.clock.now > 5_000_000_000, "it was not asked at once each time")
+        let never = try Script(there + there, asksFeatures: false)
+        await #expect(throws: ObjectStoreError.failed("\(Self.name.path): rclone cannot open it: nothing")) {
+            _ = try await never.store.read(Self.name, 4..<6)
         }
+        // Less than was asked for of something longer.
+        #expect(
+            try await read([part("4", "bytes 4-4/100"), part("45", "bytes 4-5/100")]) == Array("45".utf8))
+    }
+
+    @Test func `takes no folder for empty that the place's list names`() async throws {
+        let name = ObjectName.snapshot(SnapshotName(number: 1, id: `Every store`.id(1)))
+        let (stray, found) = ([Script.nowhere, Script.list(["snapshots"])], Script.list([name.path]))
+        let again = try Script(stray + [found], asksFeatures: false)
+        #expect(try await again.store.list(.snapshots) == [name])
+        let never = try Script(stray + stray + stray, asksFeatures: false)
+        await #expect { _ = try await never.store.list(.snapshots) } throws: { "\($0)".hasPrefix("failed") }
+        let empty = try Script([Script.nowhere, Script.list(["packs"])], asksFeatures: false)
+        #expect(try await empty.store.list(.snapshots) == [])
+        // Nothing at all was ever there; and a place that was there is not.
+        let new = try Script([Script.nowhere, Script.nowhere, Script.nowhere], asksFeatures: false)
+        #expect(try await new.store.list(.snapshots) == [])
+        let lost = try Script([Script.size(1), Script.nowhere, Script.nowhere], asksFeatures: false)
+        _ = try await lost.store.size(of: Self.name)
+        await #expect(throws: ObjectStoreError.failed("rclone:box:a b/c is not there any more, or not just now")) {
+            _ = try await lost.store.list(.snapshots)
+        }
+    }
+
+    @Test func `takes no object for lost that its folder's list names`() async throws {
+        let (folder, there) = (Script.list([Self.name.path]), Script.size(3))
+        let found = try Script([Script.nothing, folder, there], asksFeatures: false)
+        #expect(try await found.store.size(of: Self.name) == 3)
+        #expect(found.field("remote", 1) == "packs/01")
+        let stray = [Script.nothing, folder]
+        let never = try Script(stray + stray + stray, asksFeatures: false)
+        await #expect { _ = try await never.store.size(of: Self.name) } throws: { "\($0)".hasPrefix("failed") }
+        // Up to the folder that answers.
+        let gone = try Script([Script.nothing, Script.nowhere, Script.list([])], asksFeatures: false)
+        await #expect(throws: ObjectStoreError.notFound(Self.name.path)) {
+            _ = try await gone.store.size(of: Self.name)
+        }
+        let up = try Script([Script.nothing, Script.nowhere, Script.list(["packs/01"]), there], asksFeatures: false)
+        #expect(try await up.store.size(of: Self.name) == 3)
+        let kept = try Script([Script.missing, folder, Script.done], asksFeatures: false)
+        try await kept.store.delete(Self.name)
+        #expect(kept.operations == ["deletefile", "list", "deletefile"])
+        let header = try Script([Script.nothing, Script.list(["coffer.json"]), Script.size(5)])
+        await #expect(throws: ObjectStoreError.exists("coffer.json")) { try await header.store.create(.header, [1]) }
+    }
+
+    @Test func `takes no more into memory than an object has`() async throws {
+        let script = try Script([], asksFeatures: false)
+        _ = try? await script.store.read(.header)
+        _ = try? await script.store.list(.packs)
+        #expect(script.transport.requests.first?.answerBytesMax == 1 << 20)
+        #expect(script.transport.requests.last?.answerBytesMax == 64 << 20)
     }
 
     @Test func `asks three times where nothing went well yet, and more often later`() async throws {
@@ -322,6 +472,22 @@ private struct Script {
         #expect(try await script.store.abandoned(before: 1_767_225_601, removing: true) == 110)
         #expect([2, 3].map { script.field("remote", $0) } == [".writing-a", ".writing-b"])
         #expect(try await Script([list]).store.abandoned(before: 1_767_225_601, removing: false) == 110)
+        // A header that has both names, and one that has the other alone.
+        let (header, next) = (
+            file("coffer.json", "2025-01-01T00:00:00Z", 3), file("coffer.json.next", "2025-01-01T00:00:00Z", 3)
+        )
+        let both = try Script([Script.said("{\"list\":[\(header),\(next)]}"), Script.done])
+        #expect(try await both.store.abandoned(before: 1_767_225_601, removing: true) == 3)
+        #expect(both.field("remote", 2) == "coffer.json.next")
+        let whole = StoreAnswer(status: 200, headers: [("Content-Length", "3")], body: [1, 2, 3])
+        let cut = try Script([
+            Script.said("{\"list\":[\(next)]}"), Script.nothing, Script.list(["coffer.json.next"]), Script.size(3),
+            .success(whole), Script.done, Script.size(3), Script.done,
+        ])
+        #expect(try await cut.store.abandoned(before: 1_767_225_601, removing: true) == 0)
+        #expect(cut.operations.suffix(2) == ["stat", "movefile"])
+        let young = try Script([Script.said("{\"list\":[\(next)]}")])
+        #expect(try await young.store.abandoned(before: 1_600_000_000, removing: true) == 0)
     }
 
     @Test func `takes nothing for whole whose length was not said`() async throws {
@@ -332,10 +498,9 @@ private struct Script {
     }
 
     @Test func `takes no place that is missing for an object that was lost`() async throws {
-        let nowhere = Script.said("{\"error\":\"directory not found\"}", 404)
         for answers in [
-            [Script.nothing, nowhere, Script.missing],
-            [Script.nothing, Script.done, Script.size(1), nowhere, Script.size(1), Script.done],
+            [Script.nothing, Script.nowhere, Script.missing],
+            [Script.nothing, Script.done, Script.size(1), Script.nowhere, Script.size(1), Script.done],
         ] {
             await #expect { try await Script(answers).store.create(Self.name, [1]) } throws: { error in
                 guard case ObjectStoreError.failed(let words) = error else { return false }

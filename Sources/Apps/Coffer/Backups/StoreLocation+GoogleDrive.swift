@@ -117,21 +117,6 @@ struct GoogleDriveAccess {
     }
 }
 
-/// A file in the device's folder.
-struct DeviceDriveNotes: DriveNotes {
-    private let folder: DeviceFolder
-    private let fileName: String
-
-    init(folder: DeviceFolder, account: String) {
-        self.folder = folder
-        fileName = "gdrive-\(Hex.encode(Array(sha256(Array(account.utf8)).prefix(8)))).json"
-    }
-
-    func read() -> [UInt8]? { (try? folder.read(fileName)) ?? nil }
-    func write(_ bytes: [UInt8]) { try? folder.write(fileName, bytes) }
-    func delete() { folder.delete(fileName) }
-}
-
 extension CofferError {
     init(_ error: DriveAddress.Malformed) {
         self.init(

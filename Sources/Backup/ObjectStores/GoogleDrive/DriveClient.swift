@@ -14,6 +14,10 @@ package final class DriveClient: Sendable {
         var answerBytesMax = 1 << 20
         /// Besides successes.
         var alsoAccepting: Set<Int> = []
+        /// Which part is asked for; nil for all.
+        var range: Range<Int>?
+        /// Or the first failure is the last word.
+        var isTriedAgain = true
     }
 
     /// About what Drive takes of an account; a few at once, as a new store has them.
@@ -52,9 +56,13 @@ package final class DriveClient: Sendable {
             let token = try await self.tokens.current()
             var call = try await call()
             if insists.withLock({ $0 }) { call.query.append(("acknowledgeAbuse", "true")) }
-            let accepted = call.alsoAccepting
-            return Attempts.Attempt(self.request(call, token)) { answer in
-                if (200...299).contains(answer.status) || accepted.contains(answer.status) { return .done }
+            let (accepted, range) = (call.alsoAccepting, call.range)
+            return Attempts.Attempt(self.request(call, token), isTriedAgain: call.isTriedAgain) { answer in
+                if (200...299).contains(answer.status) {
+                    guard let range, answer.breaksOff(in: range) else { return .done }
+                    return .failed(StoreFailure(.transient, "a shorter part was sent than was asked for"))
+                }
+                if accepted.contains(answer.status) { return .done }
                 let failure = DriveErrors.failure(answer)
                 if answer.status == 401 {
                     return .curable(failure, .init("token") { await self.tokens.replace(token) })
@@ -72,7 +80,8 @@ package final class DriveClient: Sendable {
         let query = GoogleOAuth.form(call.query)
         return StoreRequest(
             method: call.method, url: query.isEmpty ? url : "\(url)?\(query)",
-            headers: call.headers + [("authorization", "Bearer \(token.text)")], body: call.body,
+            headers: call.headers + (call.range.map { [ContentRange.asking(for: $0)] } ?? [])
+                + [("authorization", "Bearer \(token.text)")], body: call.body,
             answerBytesMax: call.answerBytesMax)
     }
 

@@ -33,38 +33,41 @@ enum DriveContent: Sendable {
             do {
                 for try await part in spooled { bytes += part.readableBytesView }
             } catch {
-                throw StoreFailure(.permanent, "temporary files on this device cannot be read")
+                throw Self.unreadable
             }
             return bytes
         }
     }
 
-    func proof() -> Proof {
+    /// Whether Drive has all of it, as it was sent, in a file. Size alone proves nothing.
+    func isWhole(in file: DriveFile) async throws(StoreFailure) -> Bool {
+        guard file.byteCount == byteCount else { return false }
+        if let given = file.sha256Checksum { return given.lowercased() == Hex.encode(sha256) }
+        guard let given = file.md5Checksum else { return false }
+        return given.lowercased() == Hex.encode(try await md5())
+    }
+
+    private var sha256: [UInt8] {
         switch self {
-        case .bytes(let bytes):
-            Proof(byteCount: bytes.count, sha256: Hex.encode(Primitives.sha256(bytes)), md5: md5(bytes))
-        case .spooled(let spooled):
-            Proof(byteCount: spooled.byteCount, sha256: Hex.encode(spooled.sha256), md5: Hex.encode(spooled.md5))
+        case .bytes(let bytes): Primitives.sha256(bytes)
+        case .spooled(let spooled): spooled.sha256
         }
     }
 
-    private func md5(_ bytes: [UInt8]) -> String {
+    /// Read once more for it, where Drive tells no other.
+    private func md5() async throws(StoreFailure) -> [UInt8] {
         var md5 = MD5()
-        md5.update(bytes)
-        return Hex.encode(md5.digest())
-    }
-
-    /// What Drive must say of a file that has this content.
-    struct Proof: Equatable, Sendable {
-        let byteCount: Int
-        let sha256: String
-        let md5: String
-
-        /// Size alone proves nothing.
-        func holds(for file: DriveFile) -> Bool {
-            guard file.byteCount == byteCount else { return false }
-            if let given = file.sha256Checksum { return given.lowercased() == sha256 }
-            return file.md5Checksum?.lowercased() == md5
+        switch self {
+        case .bytes(let bytes): md5.update(bytes)
+        case .spooled(let spooled):
+            do {
+                for try await part in spooled { part.withUnsafeReadableBytes { md5.update($0) } }
+            } catch {
+                throw Self.unreadable
+            }
         }
+        return md5.digest()
     }
+
+    private static let unreadable = StoreFailure(.permanent, "temporary files on this device cannot be read")
 }

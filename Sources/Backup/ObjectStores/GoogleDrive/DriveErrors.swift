@@ -25,7 +25,8 @@ package enum DriveErrors {
         switch status {
         case 401: return (.credentials, nil)
         case 403: return (.denied, nil)
-        case 404, 410: return (.missing, nil)
+        // Without Drive's own word it may be anything between us and Drive that does not find anything.
+        case 404, 410: return (.transient, nil)
         case 416: return (.rangeInvalid, nil)
         case 408, 429, 500...599: return (.transient, nil)
         default: return (.permanent, nil)

@@ -6,10 +6,15 @@ final class DriveFolder: Sendable {
     private let catalog: DriveCatalog
     private let uploads: DriveUploads
     private let locks: NameLocks
+    private let backoff: Backoff
     private let found = Mutex<String?>(nil)
 
-    init(_ address: DriveAddress, _ catalog: DriveCatalog, _ uploads: DriveUploads, _ locks: NameLocks) {
+    init(
+        _ address: DriveAddress, _ catalog: DriveCatalog, _ uploads: DriveUploads, _ locks: NameLocks,
+        _ backoff: Backoff
+    ) {
         self.address = address
+        self.backoff = backoff
         self.catalog = catalog
         self.uploads = uploads
         self.locks = locks
@@ -38,23 +43,43 @@ final class DriveFolder: Sendable {
         }
     }
 
-    private func search() async throws(StoreFailure) -> String? {
-        if let known = catalog.knownFolder {
-            do throws(StoreFailure) {
-                let folder = try await uploads.file(known)
-                guard folder.trashed != true else { throw inTrash }
-                return folder.id
-            } catch  where error.kind == .missing {
-                catalog.isFolder(nil)
-            }
+    /// Throws if it is not there any more, or in the trash: then nothing can be said of what lies in it.
+    func requireThere() async throws(StoreFailure) {
+        guard let id = found.withLock({ $0 }) else { return }
+        do throws(StoreFailure) {
+            guard try await uploads.file(id).trashed != true else { throw inTrash }
+        } catch  where error.kind == .missing {
+            throw StoreFailure(.noPlace, "its folder in Google Drive is not there any more")
         }
-        let folders = try await catalog.folders(named: address.folder)
+    }
+
+    private func search() async throws(StoreFailure) -> String? {
+        if let known = catalog.knownFolder, let folder = try await file(known) {
+            guard folder.trashed != true else { throw inTrash }
+            return folder.id
+        }
+        var folders = try await catalog.folders(named: address.folder)
+        if folders.isEmpty {
+            // Lists lag, and may forget.
+            await backoff.wait(afterFailures: 1, asked: nil)
+            folders = try await catalog.folders(named: address.folder)
+        }
         let live = folders.filter { $0.trashed != true }
         guard let first = live.first else {
             guard folders.isEmpty else { throw inTrash }
             return nil
         }
-        return live.count == 1 ? first.id : try await theOneInUse(live)
+        let chosen = live.count == 1 ? first.id : try await theOneInUse(live)
+        if let chosen { catalog.isFolder(chosen) }
+        return chosen
+    }
+
+    /// Nil if Drive says twice that it is not there.
+    private func file(_ id: String) async throws(StoreFailure) -> DriveFile? {
+        do throws(StoreFailure) { return try await uploads.file(id) } catch  where error.kind == .missing {}
+        await backoff.wait(afterFailures: 1, asked: nil)
+        do throws(StoreFailure) { return try await uploads.file(id) } catch  where error.kind == .missing {}
+        return nil
     }
 
     /// Several folders may have one name; backups may be in one of them.

@@ -10,6 +10,14 @@ package struct DriveJournal: Codable, Equatable, Sendable {
         case begun
         case there
         case gone
+
+        fileprivate var turn: Int {
+            switch self {
+            case .begun: 0
+            case .there: 1
+            case .gone: 2
+            }
+        }
     }
 
     struct Write: Codable, Equatable, Sendable {
@@ -19,12 +27,17 @@ package struct DriveJournal: Codable, Equatable, Sendable {
         /// Since 1970.
         var seconds: UInt64
         var state: State
+
+        /// Or the same; within one second what ends a file's life comes last.
+        func isLater(than other: Write) -> Bool { (seconds, state.turn) >= (other.seconds, other.state.turn) }
     }
 
     /// Lists lag for seconds.
     static let keptSeconds: UInt64 = 180
 
     var folder: String?
+    /// The file that is the header; kept without an end.
+    var header: String?
     private(set) var writes: [Write] = []
 
     init() {}
@@ -47,7 +60,17 @@ package struct DriveJournal: Codable, Equatable, Sendable {
         writes.append(Write(id: id, name: name, seconds: now, state: state))
     }
 
-    mutating func forget(id: String) { writes.removeAll { $0.id == id } }
+    /// With what another program of this device knows; of one file the later word counts.
+    mutating func merge(_ other: DriveJournal, atSeconds now: UInt64) {
+        folder = folder ?? other.folder
+        for write in other.writes where !writes.contains(where: { $0.id == write.id && $0.isLater(than: write) }) {
+            writes.removeAll { $0.id == write.id }
+            writes.append(write)
+        }
+        forget(before: now)
+        header = header ?? other.header
+        if writes.contains(where: { $0.id == header && $0.state == .gone }) { header = nil }
+    }
 
     /// A clock that was set back must not keep them for ever.
     private mutating func forget(before now: UInt64) {
@@ -64,5 +87,6 @@ package struct DriveJournal: Codable, Equatable, Sendable {
 /// a journal that is lost.
 package protocol DriveNotes: Sendable {
     func read() -> [UInt8]?
-    func write(_ bytes: [UInt8])
+    /// Keeps what a change makes of what is kept now, which another program may have written; one change at a time.
+    func change(_ change: ([UInt8]?) -> [UInt8])
 }

@@ -100,6 +100,10 @@ enum DriveQuery {
 
     static func files(in folder: String) -> String { "\(quoted(folder)) in parents and trashed = false" }
 
+    static func filesAndTrash(named name: String, in folder: String) -> String {
+        "name = \(quoted(name)) and \(quoted(folder)) in parents"
+    }
+
     static func folders(named name: String) -> String {
         "name = \(quoted(name)) and mimeType = \(quoted(DriveFile.folderType))"
     }

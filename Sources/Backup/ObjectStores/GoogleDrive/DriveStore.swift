@@ -8,13 +8,16 @@ import Primitives
 /// `create` looks whether the name is taken. Two devices that create one name at the same moment may both believe they did, and then
 /// the earlier file is the object on every device; names that both may choose are looked for again afterwards (`Docs/Stores.md`).
 package final class DriveStore: ObjectStore {
-    private static let objectBytesMax = 1 << 30
+    private static let replacementsMax = 3
+    private static let looksAfterStop = 3
 
     private let address: DriveAddress
     private let client: DriveClient
     private let catalog: DriveCatalog
     private let uploads: DriveUploads
     private let folder: DriveFolder
+    private let objects: DriveObjects
+    private let backoff: Backoff
     private let locks = NameLocks()
 
     /// - Parameters:
@@ -31,7 +34,9 @@ package final class DriveStore: ObjectStore {
         catalog = DriveCatalog(
             client, space: address.spaceName, filesPerList: filesPerList, notes: notes, backoff: backoff, now: now)
         uploads = DriveUploads(client: client)
-        folder = DriveFolder(address, catalog, uploads, locks)
+        folder = DriveFolder(address, catalog, uploads, locks, backoff)
+        objects = DriveObjects(catalog: catalog, uploads: uploads, folder: folder, backoff: backoff)
+        self.backoff = backoff
     }
 
     package var place: String { address.text }
@@ -52,30 +57,19 @@ package final class DriveStore: ObjectStore {
         try await locks.holding(name.path) { () throws(ObjectStoreError) in
             try await self.words(name.path) { () throws(StoreFailure) in
                 let folder = try await self.folder.idMaking()
-                guard try await !self.isTaken(name.path, in: folder) else { throw StoreFailure(.exists, "") }
-                let made = try await self.upload(name.path, content, to: folder)
-                if !name.isRandom { try await self.requireFirst(made, name.path, in: folder) }
+                guard try await !self.objects.isTaken(name.path, isRandom: name.isRandom, in: folder) else {
+                    throw StoreFailure(.exists, "")
+                }
+                try await self.make(name, content, in: folder)
             }
         }
     }
 
-    private func isTaken(_ path: String, in folder: String) async throws(StoreFailure) -> Bool {
-        for file in catalog.known(path) where try await current(file, path) != nil { return true }
-        // Lists may still have what is deleted.
-        for file in try await catalog.search(for: path, in: folder) where try await current(file, path) != nil {
-            return true
-        }
-        return false
-    }
-
-    /// What Drive says of it now; nil if it is not there any more.
-    private func current(_ file: DriveFile, _ path: String) async throws(StoreFailure) -> DriveFile? {
-        do {
-            let current = try await uploads.file(file.id)
-            if current.trashed != true { return current }
-        } catch  where error.kind == .missing {}
-        catalog.isMissing(file.id, path)
-        return nil
+    private func make(
+        _ name: ObjectName, _ content: DriveContent, in folder: String
+    ) async throws(StoreFailure) {
+        let made = try await upload(name.path, content, to: folder)
+        if !name.isRandom { try await requireFirst(made, name.path, in: folder) }
     }
 
     private func upload(
@@ -88,7 +82,7 @@ package final class DriveStore: ObjectStore {
             catalog.isThere(made, path)
             return made
         } catch {
-            catalog.isUncertain(id)
+            if Task.isCancelled { await takeBack(id, path) } else { catalog.isUncertain(id) }
             guard error.kind != .missing else {
                 throw StoreFailure(.noPlace, "its folder in Google Drive is not there any more")
             }
@@ -96,34 +90,68 @@ package final class DriveStore: ObjectStore {
         }
     }
 
+    /// Of an upload that was stopped all may have arrived, and become a file after that. Nobody else has its id: by that it is hidden
+    /// here for as long as lists lag, and deleted as soon as it is seen.
+    private func takeBack(_ id: String, _ path: String) async {
+        catalog.isGone(id, path)
+        let (uploads, backoff) = (uploads, backoff)
+        await AfterStop.run {
+            for look in 1...Self.looksAfterStop {
+                guard await !uploads.deleteOnce(id), look < Self.looksAfterStop else { return }
+                await backoff.wait(afterFailures: look, asked: nil)
+            }
+        }
+    }
+
     /// Whoever comes second gives way.
     private func requireFirst(_ made: DriveFile, _ path: String, in folder: String) async throws(StoreFailure) {
         let files = try await catalog.search(for: path, in: folder)
         guard let first = files.first, first.id != made.id else { return }
-        try await uploads.delete(made.id)
-        catalog.isGone(made.id, path)
+        try await objects.delete(made.id, path)
         throw StoreFailure(.exists, "")
     }
 
+    /// Writes into the file that is the object, until it is that one still. A file that was there a moment ago is not made again:
+    /// then there were two, and the old one the object on every other device.
     package func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
         try await locks.holding(name.path) { () throws(ObjectStoreError) in
             try await self.words(name.path) { () throws(StoreFailure) in
                 let folder = try await self.folder.idMaking()
-                let isReplaced: Bool? = try await self.first(name.path, in: folder) { (file) throws(StoreFailure) in
-                    try await self.uploads.replace(file.id, .bytes(bytes))
-                    return true
+                var isKnown = !self.catalog.known(name.path).isEmpty || self.catalog.knows(name)
+                var written: String?
+                for _ in 0..<Self.replacementsMax {
+                    let object = try await self.objects.current(name.path, in: folder)
+                    if let object, object.id == written { return }
+                    guard let object else {
+                        guard !isKnown else { throw Self.lost }
+                        return try await self.make(name, .bytes(bytes), in: folder)
+                    }
+                    isKnown = true
+                    try await self.write(bytes, into: object, name)
+                    written = object.id
                 }
-                if isReplaced == nil { _ = try await self.upload(name.path, .bytes(bytes), to: folder) }
+                throw StoreFailure(.permanent, "other devices write it at the same moment")
             }
         }
+    }
+
+    private static let lost = StoreFailure(
+        .permanent, "Drive does not find it any more, though it was there a moment ago; nothing was written")
+
+    private func write(_ bytes: [UInt8], into object: DriveFile, _ name: ObjectName) async throws(StoreFailure) {
+        let isWritten: Bool? = try await objects.using(object, name.path) { (file) throws(StoreFailure) in
+            try await self.uploads.replace(file.id, .bytes(bytes))
+            return true
+        }
+        guard isWritten != nil else { throw Self.lost }
+        catalog.isObject(object, name)
     }
 
     package func delete(_ name: ObjectName) async throws(ObjectStoreError) {
         try await words(name.path) { () throws(StoreFailure) in
             guard let folder = try await self.folder.id() else { return }
             for file in try await self.catalog.allFiles(named: name.path, in: folder) {
-                try await self.uploads.delete(file.id)
-                self.catalog.isGone(file.id, name.path)
+                try await self.objects.delete(file.id, name.path)
             }
         }
     }
@@ -132,11 +160,11 @@ package final class DriveStore: ObjectStore {
         try await words("") { () throws(StoreFailure) in
             guard let folder = try await self.folder.id() else { return 0 }
             var bytes: UInt64 = 0
-            for (path, file) in try await self.catalog.spareCopies(before: seconds, in: folder) {
+            for (path, file, first) in try await self.catalog.spareCopies(before: seconds, in: folder) {
+                // What lists say of the first alone deletes nothing.
+                guard (try await self.objects.using(first, path, self.objects.described)) != nil else { continue }
                 bytes += UInt64(file.byteCount ?? 0)
-                guard removing else { continue }
-                try await self.uploads.delete(file.id)
-                self.catalog.isGone(file.id, path)
+                if removing { try await self.objects.delete(file.id, path) }
             }
             return bytes
         }
@@ -145,7 +173,7 @@ package final class DriveStore: ObjectStore {
     // MARK: Reading
 
     package func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
-        try await answer(name, range: nil, answerBytesMax: Self.objectBytesMax).body
+        try await answer(name, range: nil, answerBytesMax: name.bytesMax).body
     }
 
     package func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
@@ -162,18 +190,18 @@ package final class DriveStore: ObjectStore {
         _ name: ObjectName, range: Range<Int>?, answerBytesMax: Int
     ) async throws(ObjectStoreError) -> StoreAnswer {
         try await found(name) { (file) throws(StoreFailure) in
-            var call = DriveClient.Call(
-                url: "/drive/v3/files/\(PercentEncoding.encoded(file.id))", query: [("alt", "media")],
-                answerBytesMax: answerBytesMax)
-            if let range { call.headers = [ContentRange.asking(for: range)] }
-            return try await self.client.send(call)
+            try await self.client.send(
+                DriveClient.Call(
+                    url: "/drive/v3/files/\(PercentEncoding.encoded(file.id))", query: [("alt", "media")],
+                    answerBytesMax: answerBytesMax, range: range))
         }
     }
 
     package func size(of name: ObjectName) async throws(ObjectStoreError) -> Int {
         try await found(name) { (file) throws(StoreFailure) in
-            guard let current = try await self.current(file, name.path) else { throw StoreFailure(.missing, "") }
-            guard let size = current.byteCount else { throw StoreFailure(.permanent, "its size is not said") }
+            guard let size = try await self.objects.described(file).byteCount else {
+                throw StoreFailure(.permanent, "its size is not said")
+            }
             return size
         }
     }
@@ -181,9 +209,10 @@ package final class DriveStore: ObjectStore {
     package func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
         try await words("") { () throws(StoreFailure) in
             guard let id = try await self.folder.id() else { return [] }
+            let names = try await self.catalog.names(in: id)
+            if names.isEmpty { try await self.folder.requireThere() }
             let prefix = "\(folder.rawValue)/"
-            return try await self.catalog.names(in: id).filter { $0.hasPrefix(prefix) }
-                .compactMap { ObjectName(path: $0) }
+            return names.filter { $0.hasPrefix(prefix) }.compactMap { ObjectName(path: $0) }
         }
     }
 
@@ -204,43 +233,19 @@ package final class DriveStore: ObjectStore {
     ) async throws(ObjectStoreError) -> Result {
         let result: Result? = try await words(name.path) { () throws(StoreFailure) in
             guard let folder = try await self.folder.id() else { return nil }
-            return try await self.first(name.path, in: folder, use)
+            return try await self.objects.first(name.path, in: folder) { (file) throws(StoreFailure) in
+                let result = try await use(file)
+                self.catalog.isObject(file, name)
+                return result
+            }
         }
         guard let result else { throw .notFound(name.path) }
         return result
-    }
-
-    /// Uses the first file of that name that is really there; nil if there is none.
-    private func first<Result>(
-        _ path: String, in folder: String, _ use: (DriveFile) async throws(StoreFailure) -> Result
-    ) async throws(StoreFailure) -> Result? {
-        if let result = try await first(catalog.known(path), path, use) { return result }
-        // What is known may be outdated.
-        return try await first(catalog.search(for: path, in: folder), path, use)
-    }
-
-    private func first<Result>(
-        _ files: [DriveFile], _ path: String, _ use: (DriveFile) async throws(StoreFailure) -> Result
-    ) async throws(StoreFailure) -> Result? {
-        for file in files {
-            do { return try await use(file) } catch  where error.kind == .missing { catalog.isMissing(file.id, path) }
-        }
-        return nil
     }
 
     private func words<Result>(
         _ path: String, _ body: () async throws(StoreFailure) -> Result
     ) async throws(ObjectStoreError) -> Result {
         do { return try await body() } catch { throw error.storeError(path, in: "the folder \(address.folder)") }
-    }
-}
-
-extension ObjectName {
-    /// Whether nobody else can have chosen it.
-    fileprivate var isRandom: Bool {
-        switch self {
-        case .header, .keyring: false
-        case .pack, .index, .snapshot, .removal: true
-        }
     }
 }

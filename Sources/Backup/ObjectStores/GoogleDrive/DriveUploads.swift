@@ -9,6 +9,8 @@ struct DriveUploads: Sendable {
     private static let inOneRequestBytesMax = 5 << 20
     static let path = "/upload/drive/v3/files"
     private static let type = "application/octet-stream"
+    /// Of the place of an upload, whoever says it: beginning again costs no more than time.
+    private static let placeIsGone: Set<Int> = [404, 410]
 
     let client: DriveClient
 
@@ -17,7 +19,6 @@ struct DriveUploads: Sendable {
     /// - Parameter file: its id was chosen before, so that a request whose answer was lost makes no second one.
     /// - Returns: what Drive says of it; throws `.exists` if the id is taken by another content.
     func create(_ file: DriveNewFile, _ content: DriveContent) async throws(StoreFailure) -> DriveFile {
-        let proof = content.proof()
         var made: DriveFile?
         do {
             made = try await client.whileBusy { () throws(StoreFailure) in
@@ -27,9 +28,12 @@ struct DriveUploads: Sendable {
         } catch  where error.kind == .exists {
             // Its id is ours: an earlier request made it, and its answer was lost.
         }
-        if let made, proof.holds(for: made) { return made }
-        let found = try await self.file(file.id)
-        guard proof.holds(for: found) else {
+        if let made, try await content.isWhole(in: made) { return made }
+        let found: DriveFile
+        do { found = try await self.file(file.id) } catch  where error.kind == .missing {
+            throw StoreFailure(.permanent, "what was sent was deleted again")
+        }
+        guard try await content.isWhole(in: found) else {
             guard made != nil else { throw StoreFailure(.exists, "another content has this id") }
             // Nothing may stand under the name that was altered on its way.
             _ = try? await delete(file.id)
@@ -48,9 +52,8 @@ struct DriveUploads: Sendable {
                     query: [("uploadType", "media"), ("fields", DriveFile.fields)],
                     headers: [("content-type", Self.type)], body: body))
         }
-        let proof = content.proof()
-        if proof.holds(for: try DriveJSON.read(answer)) { return }
-        guard proof.holds(for: try await file(id)) else { throw Self.altered }
+        if try await content.isWhole(in: try DriveJSON.read(answer)) { return }
+        guard try await content.isWhole(in: try await file(id)) else { throw Self.altered }
     }
 
     private static let altered = StoreFailure(.permanent, "what Drive has of it is not what was sent")
@@ -61,12 +64,18 @@ struct DriveUploads: Sendable {
                 .init(url: "/drive/v3/files/\(PercentEncoding.encoded(id))", query: [("fields", DriveFile.fields)])))
     }
 
-    /// For good, not into the trash.
+    /// For good, not into the trash. Throws `.missing` if it is not there, perhaps since an answer was lost.
     func delete(_ id: String) async throws(StoreFailure) {
-        do {
-            _ = try await client.send(
-                .init(method: "DELETE", url: "/drive/v3/files/\(PercentEncoding.encoded(id))"))
-        } catch  where error.kind == .missing {}
+        _ = try await client.send(.init(method: "DELETE", url: "/drive/v3/files/\(PercentEncoding.encoded(id))"))
+    }
+
+    /// The same, tried once, whatever comes of it.
+    ///
+    /// - Returns: whether there was something to delete.
+    func deleteOnce(_ id: String) async -> Bool {
+        let answer = try? await client.send(
+            .init(method: "DELETE", url: "/drive/v3/files/\(PercentEncoding.encoded(id))", isTriedAgain: false))
+        return answer != nil
     }
 
     func makeFolder(_ folder: DriveNewFile) async throws(StoreFailure) -> DriveFile {
@@ -120,7 +129,11 @@ struct DriveUploads: Sendable {
             let answer: StoreAnswer
             do {
                 answer = isBeginning ? try await begin(file, content) : try await goOn(underWay, content)
-            } catch  where !isBeginning && (error.kind == .missing || error.kind == .permanent) {
+            } catch  where !isBeginning && error.kind == .permanent {
+                underWay.upload.withLock { $0.isGone() }
+                continue
+            }
+            if !isBeginning, Self.placeIsGone.contains(answer.status) {
                 underWay.upload.withLock { $0.isGone() }
                 continue
             }
@@ -166,7 +179,7 @@ struct DriveUploads: Sendable {
             guard let place, let range else { throw StoreFailure(.permanent, "an upload without a place") }
             var call = DriveClient.Call(method: "PUT", url: place.url, headers: [("content-range", range)])
             if case .send(let offset) = step { call.body = content.body(from: offset) }
-            call.alsoAccepting = [308]
+            call.alsoAccepting = Self.placeIsGone.union([308])
             return call
         }
     }

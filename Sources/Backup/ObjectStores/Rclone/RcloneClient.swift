@@ -15,6 +15,7 @@ package final class RcloneClient: Sendable {
     private let attempts: Attempts
     private let firstAttempts: Attempts
     private let hasSucceeded = Mutex(false)
+    private let backoff: Backoff
 
     package init(
         _ address: RcloneAddress, _ service: any RcloneService, transport: any StoreTransport = RcloneClient.transport,
@@ -22,7 +23,8 @@ package final class RcloneClient: Sendable {
     ) {
         self.address = address
         self.service = service
-        attempts = Attempts(transport: transport, backoff: Backoff(clock: clock, dice: dice))
+        backoff = Backoff(clock: clock, dice: dice)
+        attempts = Attempts(transport: transport, backoff: backoff)
         firstAttempts = Attempts(
             transport: transport, backoff: Backoff(triesMax: Self.firstTriesMax, clock: clock, dice: dice))
     }
@@ -59,6 +61,12 @@ package final class RcloneClient: Sendable {
         }.body
     }
 
+    /// As long as before something is tried again.
+    func pause(afterFailures failures: Int) async { await backoff.wait(afterFailures: failures, asked: nil) }
+
+    /// What rclone said last, if it said anything, behind a colon.
+    func lastWords() async -> String { await service.lastWords() }
+
     /// Writes an object, over the old one if there is one.
     func upload(_ form: RcloneForm, _ body: StoreBody) async throws(StoreFailure) {
         let query = "fs=\(PercentEncoding.encoded(address.place))&remote=\(PercentEncoding.encoded(form.folder))"
@@ -75,7 +83,7 @@ package final class RcloneClient: Sendable {
     ) async throws(StoreFailure) -> StoreAnswer {
         let parts = "[\(address.place)]/\(path)".split(separator: "/", omittingEmptySubsequences: false)
         let encoded = parts.map { PercentEncoding.encoded(String($0)) }.joined(separator: "/")
-        return try await send { endpoint in
+        return try await send(range: range) { endpoint in
             StoreRequest(
                 method: "GET", url: "\(endpoint.url)/\(encoded)",
                 headers: range.map { [ContentRange.asking(for: $0)] } ?? [],
@@ -84,7 +92,7 @@ package final class RcloneClient: Sendable {
     }
 
     private func send(
-        answerBytesMax: Int = RcloneClient.answerBytesMax,
+        answerBytesMax: Int = RcloneClient.answerBytesMax, range: Range<Int>? = nil,
         _ request: @escaping @Sendable (RcloneEndpoint) -> StoreRequest
     ) async throws(StoreFailure) -> StoreAnswer {
         let attempts = hasSucceeded.withLock { $0 } ? attempts : firstAttempts
@@ -95,7 +103,9 @@ package final class RcloneClient: Sendable {
             var request = request(endpoint)
             request.headers += endpoint.headers
             return Attempts.Attempt(request) { answer in
-                (200...299).contains(answer.status) ? .done : .failed(RcloneFailure.failure(answer))
+                guard (200...299).contains(answer.status) else { return .failed(RcloneFailure.failure(answer)) }
+                guard let range, answer.breaksOff(in: range) else { return .done }
+                return .failed(StoreFailure(.transient, "a shorter part was sent than was asked for"))
             }
         }
         hasSucceeded.withLock { $0 = true }

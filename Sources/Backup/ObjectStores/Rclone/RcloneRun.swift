@@ -85,20 +85,8 @@ final class RcloneRun: Sendable {
         ]
     }
 
-    /// What this begins with would change what is done, or what is said of it; what belongs to remotes stays.
-    private static let changing = [
-        "RC_", "DRY_RUN", "INTERACTIVE", "BACKUP_DIR", "SUFFIX", "IGNORE_", "INCLUDE", "EXCLUDE", "FILTER",
-        "FILES_FROM",
-        "MAX_", "MIN_", "LOG_", "USE_JSON_LOG", "SYSLOG", "VERBOSE", "QUIET", "DUMP", "IMMUTABLE", "COMPARE_DEST",
-        "COPY_DEST", "NAME_TRANSFORM", "NO_CHECK_DEST", "METADATA", "SIZE_ONLY", "STREAMING_UPLOAD_CUTOFF",
-        "BUFFER_SIZE",
-        "STATS", "ASK_PASSWORD", "PROGRESS", "ERROR_ON_NO_TRANSFER",
-    ]
-
     static func environment(_ environment: [String: String]) -> [String: String] {
-        environment.filter { name, _ in
-            !name.hasPrefix("RCLONE_") || !changing.contains { name.dropFirst("RCLONE_".count).hasPrefix($0) }
-        }
+        environment.filter { name, _ in !name.hasPrefix("RCLONE_") || RcloneVariables.isLetThrough(name) }
     }
 
     /// A new folder that only this user enters.

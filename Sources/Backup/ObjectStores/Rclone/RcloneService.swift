@@ -20,4 +20,10 @@ package struct RcloneEndpoint: Sendable, CustomStringConvertible {
 package protocol RcloneService: Sendable {
     /// Starts it if it does not run (any more).
     func endpoint() async throws(StoreFailure) -> RcloneEndpoint
+    /// What it said last, if it said anything, behind a colon: for people.
+    func lastWords() async -> String
+}
+
+extension RcloneService {
+    package func lastWords() async -> String { "" }
 }

@@ -11,19 +11,21 @@ import Synchronization
 /// to its name, so that no half of one ever stands there; elsewhere (buckets) a remote shows an upload when it has all of it, and the
 /// size is looked at afterwards. No remote refuses a name that is taken: `create` looks first (`Docs/Stores.md`).
 package final class RcloneStore: ObjectStore {
-    private static let objectBytesMax = 1 << 30
-    /// A list of 100,000 objects takes 14 MB.
-    private static let listBytesMax = 1 << 29
+    /// A list of 100,000 objects takes 17 MB, and up to 95 MB in memory for a moment.
+    static let listBytesMax = 64 << 20
     static let triesMax = 3
+    private static let openingsMax = 9
     /// What `FolderStore` calls its own, too: one store may be reached both ways.
     static let temporaryPrefix = ".writing-"
-    /// A new header that is complete, while the old one is taken away.
+    /// A new header that is complete, for as long as it is not sure that the one under its own name is.
     static let nextHeader = "\(ObjectName.header.path).next"
 
     let client: RcloneClient
     let names = NamesInUse()
     /// Once it is known.
     let moves = Mutex<Bool?>(nil)
+    /// Whether anything was ever seen in the place: then it is there.
+    let hasSeen = Mutex(false)
 
     package init(_ client: RcloneClient) { self.client = client }
 
@@ -40,24 +42,9 @@ package final class RcloneStore: ObjectStore {
         try RcloneUpload(store: self, name: name, form: try await form(for: name))
     }
 
-    package func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        let form = try await form(for: name)
-        let body = StoreBody.bytes(form.head + bytes + form.tail)
-        try await names.alone(with: name.path) { () async throws(ObjectStoreError) in
-            guard form.path != name.path else { return try await send(form, body, byteCount: bytes.count) }
-            try await sendAside(form, body, byteCount: bytes.count) { () async throws(ObjectStoreError) in
-                // rclone moves nothing over a file that it thinks the same, by size alone on some remotes.
-                try await remove(Self.nextHeader)
-                guard try await move(form.path, to: Self.nextHeader, byteCount: bytes.count) else { return false }
-                try await remove(name.path)
-                return try await move(Self.nextHeader, to: name.path, byteCount: bytes.count)
-            }
-        }
-    }
-
     package func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
-        let answer = try await opened(name, upTo: 0) { () async throws(StoreFailure) in
-            try await client.download(name.path, answerBytesMax: Self.objectBytesMax)
+        let answer = try await opened(name, upTo: 0) { (path) async throws(StoreFailure) in
+            try await client.download(path, answerBytesMax: name.bytesMax)
         }
         // One that breaks off would end as if it were complete.
         guard answer.header("content-length") != nil else { throw .failed("\(name.path): its length is not said") }
@@ -69,8 +56,8 @@ package final class RcloneStore: ObjectStore {
             guard try await size(of: name) >= range.upperBound else { throw .truncated(name.path) }
             return []
         }
-        let answer = try await opened(name, upTo: range.upperBound) { () async throws(StoreFailure) in
-            try await client.download(name.path, range, answerBytesMax: max(range.count, StoreAnswer.slicedBytesMax))
+        let answer = try await opened(name, upTo: range.upperBound) { (path) async throws(StoreFailure) in
+            try await client.download(path, range, answerBytesMax: max(range.count, StoreAnswer.slicedBytesMax))
         }
         // What begins behind the end is answered with a part that ends before it begins (`bytes 10-5/6`).
         if let total = answer.header("content-range")?.split(separator: "/").last.flatMap({ Int($0) }),
@@ -82,7 +69,7 @@ package final class RcloneStore: ObjectStore {
     }
 
     package func size(of name: ObjectName) async throws(ObjectStoreError) -> Int {
-        try await whole(name) { () async throws(StoreFailure) in try await sizeNow(of: name) }
+        try await whole(name, sizeNow)
     }
 
     package func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
@@ -91,8 +78,10 @@ package final class RcloneStore: ObjectStore {
     }
 
     package func delete(_ name: ObjectName) async throws(ObjectStoreError) {
-        if name == .header, try await movesFiles() { try await remove(Self.nextHeader) }
-        try await remove(name.path)
+        if name == .header, try await movesFiles() { try await removeSurely(Self.nextHeader) }
+        try await removeSurely(name.path)
+        // The last of a store that is deleted; some remotes have no folder without files.
+        if name == .header { hasSeen.withLock { $0 = false } }
     }
 
     /// No remote refuses a name that is taken, whatever lies behind it.
@@ -103,16 +92,22 @@ package final class RcloneStore: ObjectStore {
             _ = try? await client.call(
                 "operations/rmdirs", RcloneClient.Input(fs: client.address.place, remote: folder.rawValue))
         }
+        hasSeen.withLock { $0 = false }
         _ = try? await client.call("operations/rmdir", RcloneClient.Input(fs: client.address.place, remote: ""))
     }
 
-    /// Files under temporary names at the top of the place.
+    /// Files under temporary names at the top of the place, and a header that was to be replaced.
     package func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64 {
         guard try await movesFiles() else { return 0 }
         var bytes: UInt64 = 0
-        for item in try await items("", RcloneClient.Input.Options(noModTime: false))
-        where item.path.hasPrefix(Self.temporaryPrefix) {
+        let items = try await items("", RcloneClient.Input.Options(noModTime: false))
+        let hasHeader = items.contains { $0.path == ObjectName.header.path }
+        for item in items where item.path.hasPrefix(Self.temporaryPrefix) || item.path == Self.nextHeader {
             guard let modified = item.modifiedSeconds, modified < seconds else { continue }
+            guard hasHeader || item.path != Self.nextHeader else {
+                if removing { try await names.alone(with: ObjectName.header.path, finishReplacement) }
+                continue
+            }
             if removing { try await remove(item.path) }
             bytes += UInt64(clamping: item.size)
         }
@@ -129,100 +124,19 @@ package final class RcloneStore: ObjectStore {
         return about.free.flatMap { UInt64(exactly: $0) }
     }
 
-    // MARK: Looking
-
-    /// Nil if no file has this name.
-    func look(at path: String) async throws(StoreFailure) -> RcloneItem? {
-        struct Answer: Decodable {
-            let item: RcloneItem?
-        }
-        let bytes = try await client.call(
-            "operations/stat",
-            RcloneClient.Input(fs: client.address.place, remote: path, opt: RcloneClient.Input.Options()))
-        guard let answer = try? JSONDecoder().decode(Answer.self, from: Data(bytes)) else {
-            throw StoreFailure(.permanent, "rclone answers something else than was asked")
-        }
-        guard let item = answer.item else { return nil }
-        guard item.size >= 0 else { throw StoreFailure(.permanent, "its size is not said") }
-        return item
-    }
-
-    /// The files in a folder; one that is not there holds none.
-    private func items(
-        _ folder: String, _ options: RcloneClient.Input.Options
-    ) async throws(ObjectStoreError) -> [RcloneItem] {
-        struct Answer: Decodable {
-            let list: [RcloneItem]
-        }
-        let bytes: [UInt8]
-        do throws(ObjectStoreError) {
-            bytes = try await asking(folder) { () async throws(StoreFailure) in
-                try await client.call(
-                    "operations/list",
-                    RcloneClient.Input(fs: client.address.place, remote: folder, opt: options),
-                    answerBytesMax: Self.listBytesMax)
-            }
-        } catch .notFound {
-            return []
-        }
-        guard let answer = try? JSONDecoder().decode(Answer.self, from: Data(bytes)) else {
-            throw .failed("its list of objects is none")
-        }
-        return answer.list
-    }
-
-    /// What rclone cannot open is shorter, is gone, or opens the next time.
+    /// What rclone cannot open is shorter, is gone, or opens the next time: it says the same of all of them.
     private func opened(
-        _ name: ObjectName, upTo end: Int, _ download: () async throws(StoreFailure) -> StoreAnswer
+        _ name: ObjectName, upTo end: Int, _ download: (String) async throws(StoreFailure) -> StoreAnswer
     ) async throws(ObjectStoreError) -> StoreAnswer {
-        for _ in 0..<Self.triesMax {
+        for opening in 1...Self.openingsMax {
             do throws(ObjectStoreError) {
                 return try await whole(name, download)
             } catch .truncated {
                 guard try await size(of: name) >= end else { throw .truncated(name.path) }
             }
+            guard opening < Self.openingsMax, !Task.isCancelled else { break }
+            await client.pause(afterFailures: opening)
         }
-        throw .failed("\(name.path): rclone cannot open it")
-    }
-
-    func sizeNow(of name: ObjectName) async throws(StoreFailure) -> Int {
-        guard let item = try await look(at: name.path) else { throw StoreFailure(.missing, "") }
-        return item.size
-    }
-
-    /// The header may be replaced just now, for which it is away for a moment, or change between its size and its bytes.
-    private func whole<Found>(
-        _ name: ObjectName, _ ask: () async throws(StoreFailure) -> Found
-    ) async throws(ObjectStoreError) -> Found {
-        guard name == .header else { return try await asking(name.path, ask) }
-        return try await names.alone(with: name.path) { () async throws(ObjectStoreError) in
-            try await finishingReplacement(of: name, ask)
-        }
-    }
-
-    /// A header that is missing may be one that was being replaced when the writer ended: the new one is complete then.
-    func finishingReplacement<Found>(
-        of name: ObjectName, _ ask: () async throws(StoreFailure) -> Found
-    ) async throws(ObjectStoreError) -> Found {
-        do throws(ObjectStoreError) {
-            return try await asking(name.path, ask)
-        } catch .notFound where name == .header {
-            guard try await movesFiles(),
-                let next = try await asking(
-                    name.path, { () async throws(StoreFailure) in try await look(at: Self.nextHeader) })
-            else { throw .notFound(name.path) }
-            guard try await move(Self.nextHeader, to: name.path, byteCount: next.size) else {
-                throw .notFound(name.path)
-            }
-            return try await asking(name.path, ask)
-        }
-    }
-
-    func asking<Found>(
-        _ path: String, _ ask: () async throws(StoreFailure) -> Found
-    ) async throws(ObjectStoreError) -> Found {
-        do { return try await ask() } catch {
-            throw error.storeError(path, in: "the remote \(client.address.remoteName)")
-        }
+        throw .failed("\(name.path): rclone cannot open it\(await client.lastWords())")
     }
 }

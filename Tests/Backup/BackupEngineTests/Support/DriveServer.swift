@@ -116,6 +116,7 @@ final class MemoryNotes: DriveNotes {
     init(_ text: String? = nil) { bytes = Mutex(text.map { Array($0.utf8) }) }
 
     func read() -> [UInt8]? { bytes.withLock { $0 } }
+    func change(_ change: ([UInt8]?) -> [UInt8]) { bytes.withLock { $0 = change($0) } }
     func write(_ bytes: [UInt8]) { self.bytes.withLock { $0 = bytes } }
     func forget() { bytes.withLock { $0 = nil } }
 }
