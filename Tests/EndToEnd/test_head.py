@@ -1,5 +1,6 @@
 """Stores that show an older state, or another one, than the last backup: found out by what the vaults keep."""
 
+import json
 import shutil
 import subprocess
 
@@ -218,11 +219,13 @@ class Heads(Store, FleetSession):
             for device, source in (("phone", notes), ("tablet", other)):
                 self.change(source, f"{device} {round}")
                 running.append(subprocess.Popen(
-                    [str(BINARIES / "coffer"), "backup"], env=self.environment(device), cwd=self.folder,
+                    [str(BINARIES / "coffer"), "backup", "--json"], env=self.environment(device), cwd=self.folder,
                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
             for process in running:
                 said, _ = process.communicate(timeout=120)
                 self.assertEqual(process.returncode, 0, said)
+                # Else the vaults do not know it, and cannot miss it.
+                self.assertGreaterEqual(json.loads(said)["vaults"]["acknowledged"], 3, said)
         self.assertEqual(len(self.snapshots()), 10)
         self.coffer("verify", "--deep")
         said = self.coffer(*self.restore_arguments("R"), device="new-phone")

@@ -20,9 +20,6 @@ package struct FleetHeads: Sendable {
 }
 
 extension FleetClient {
-    /// Two devices at once make each other look again; three devices would have to be unlucky.
-    private static let headRoundsMax = 3
-
     /// Asks every vault that holds a registration of this K for its head, and thaws those that came back from a backup as
     /// `history` does. Never charged.
     package func heads(backupKey: SecretBytes) async -> FleetHeads {
@@ -48,7 +45,7 @@ extension FleetClient {
         var seen = await heads(backupKey: backupKey)
         var acknowledged: [Fleet.Vault] = []
         var problems: [VaultReport] = []
-        for round in 1...Self.headRoundsMax {
+        for round in 1...Self.roundsMax {
             problems += seen.problems
             let lacking = seen.answers.filter { answer in !(answer.kept.map { isAsNew($0.head) } ?? false) }
             acknowledged += seen.answers.map(\.vault).filter { vault in !lacking.contains { $0.vault == vault } }
@@ -57,13 +54,14 @@ extension FleetClient {
                 do throws(VaultProblem) {
                     guard case .headSet = try answer.accepted() else { throw .misbehaves(.garbage) }
                     acknowledged.append(vault)
-                } catch .refused(.staleSerial(let current)) where round < Self.headRoundsMax {
+                } catch .refused(.staleSerial(let current)) where round < Self.roundsMax {
                     // Another device was there meanwhile, perhaps with a newer one.
                     let known = lacking.first { $0.vault == vault }
                     if let known { moved.append((vault, current, known.registrationID)) }
                 } catch { problems.append(VaultReport(vault: vault, problem: error)) }
             }
             guard !moved.isEmpty else { break }
+            await pause(round)
             seen = FleetHeads()
             await getHeads(at: moved, backupKey, into: &seen)
         }

@@ -11,17 +11,20 @@ package struct FleetClient: Sendable {
     package let name: AccountName
     let channel: VaultChannel
     private let grace: VaultGrace?
+    let pause: VaultPause
 
     /// `fleet` must be pinned by the app, given by the person or authenticated under K, unless it is only used to
     /// recover or to show the status. Without a `deadline`, the transport's own time-outs hold; without a `grace`,
-    /// every vault is waited for until its deadline.
+    /// every vault is waited for until its deadline. Without a `pause`, devices that meet may go on meeting.
     package init(
         fleet: Fleet, name: AccountName, transport: any VaultTransport, tokens: @escaping VaultTokens,
-        deadline: VaultDeadline? = nil, grace: VaultGrace? = nil, now: @escaping @Sendable () -> Timestamp
+        deadline: VaultDeadline? = nil, grace: VaultGrace? = nil, pause: @escaping VaultPause = { _ in },
+        now: @escaping @Sendable () -> Timestamp
     ) {
         self.fleet = fleet
         self.name = name
         self.grace = grace
+        self.pause = pause
         channel = VaultChannel(
             fleetID: fleet.id, transport: transport, tokens: tokens, deadline: deadline, now: now)
     }

@@ -26,6 +26,9 @@ package typealias VaultDeadline = @Sendable (Fleet.Vault) async -> Void
 /// Returns when the others need no longer be waited for, called once enough vaults have answered.
 package typealias VaultGrace = @Sendable () async -> Void
 
+/// Lets another device go first that is at the same vaults, from the first time (1) on each time longer, and by chance.
+package typealias VaultPause = @Sendable (_ round: Int) async -> Void
+
 /// What is wrong with one vault, for this client, now.
 package enum VaultProblem: Error, Equatable, Sendable {
     case unreachable(String)

@@ -75,6 +75,17 @@ import Testing
         }
     }
 
+    /// Each of the first messages meets another device that has just looked, so that its serial is behind.
+    @Test func `a device that meets another one again and again has its say in the end`() async throws {
+        let (fleet, client) = try await registered()
+        let pauses = Mutex<[Int]>([])
+        let between = Meanwhile(fleet, after: 5, times: 15) { await _ = client.heads(backupKey: backupKey) }
+        let unlucky = try fleet.client(transport: between, pause: { round in pauses.withLock { $0.append(round) } })
+        #expect(await set(7, unlucky) == [1, 2, 3, 4, 5])
+        #expect(await seen(client) == [7, 7, 7, 7, 7])
+        #expect(pauses.withLock { !$0.isEmpty && $0.allSatisfy((1...7).contains) })
+    }
+
     /// t − 1 = 2 of five serve the head before the last though they acknowledged the last, and stand where it hurts
     /// most: among those that both devices reach, which are as few as can be.
     @Test(arguments: [(5, 3, true), (4, 4, true), (3, 5, true), (4, 3, false), (3, 4, false), (2, 5, false)])
@@ -125,10 +136,12 @@ import Testing
 private final class Meanwhile: VaultTransport {
     private let fleet: RealFleet
     private let left: Mutex<Int>
+    private let times: Int
     private let action: @Sendable () async -> Void
 
-    init(_ fleet: RealFleet, after count: Int, _ action: @escaping @Sendable () async -> Void) {
+    init(_ fleet: RealFleet, after count: Int, times: Int = 1, _ action: @escaping @Sendable () async -> Void) {
         self.fleet = fleet
+        self.times = times
         self.action = action
         left = Mutex(count)
     }
@@ -140,7 +153,7 @@ private final class Meanwhile: VaultTransport {
     func send(_ message: [UInt8], to vault: Fleet.Vault) async throws(VaultTransportError) -> [UInt8] {
         let isTime = left.withLock { left in
             left -= 1
-            return left == -1
+            return (-times..<0).contains(left)
         }
         if isTime { await action() }
         return try await fleet.send(message, to: vault)

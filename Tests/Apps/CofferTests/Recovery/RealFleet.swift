@@ -144,9 +144,10 @@ final class RealFleet: VaultTransport {
         return reply
     }
 
-    func client(account: String = "alice", fleet: Fleet? = nil, transport: (any VaultTransport)? = nil) throws
-        -> FleetClient
-    {
+    func client(
+        account: String = "alice", fleet: Fleet? = nil, transport: (any VaultTransport)? = nil,
+        pause: @escaping VaultPause = { _ in }
+    ) throws -> FleetClient {
         let (issuer, clock) = (issuer, clock)
         return FleetClient(
             fleet: fleet ?? self.fleet, name: try AccountName(tenant: "chat", account: account),
@@ -158,6 +159,7 @@ final class RealFleet: VaultTransport {
                         issuedSeconds: clock.now.wallSeconds, lifetimeSeconds: 3600
                     ).utf8)
             },
+            pause: pause,
             now: { Timestamp(unixSeconds: clock.now.wallSeconds) })
     }
 }
