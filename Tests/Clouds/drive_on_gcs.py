@@ -11,6 +11,7 @@ which says what Drive says of a new file.
 import http.client
 import json
 import secrets
+import sys
 import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,13 +48,22 @@ class DriveOnGCS(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
+    def handle_error(self, request, client_address):
+        # Whoever hangs up is no news here.
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def exchange(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            # Whoever was killed meanwhile has sent a part, which is none of these pieces.
+            return self.hang_up()
         path, query = urllib.parse.urlsplit(self.path).path, dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
         if query.get("upload_id") in self.server.sessions:
             return self.go_on(self.server.sessions[query["upload_id"]], body)
@@ -121,7 +131,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def hang_up(self):
         self.close_connection = True
-        self.connection.shutdown(2)
+        try:
+            self.connection.shutdown(2)
+        except OSError:
+            pass
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = exchange
 
