@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -46,6 +47,31 @@ class Session(unittest.TestCase):
     def coffer_json(self, *arguments, device="phone", expect=0):
         done = self.coffer(*arguments, "--json", device=device, expect=expect)
         return json.loads(done)
+
+    def start(self, *arguments, device="phone"):
+        """A command that waits for a person, and what it says on its way."""
+        program = subprocess.Popen(
+            [str(BINARIES / "coffer"), *map(str, arguments)], env=self.environment(device), cwd=self.folder,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self.addCleanup(program.wait)
+        self.addCleanup(program.kill)
+        self.addCleanup(program.stdout.close)
+        self.addCleanup(program.stderr.close)
+        return program
+
+    def said(self, program, pattern):
+        """The first part of its words that looks so."""
+        for line in program.stderr:
+            self.printed.append(line)
+            if found := re.search(pattern, line):
+                return found[0]
+        self.fail(f"it never said {pattern}: {self.printed[-5:]}")
+
+    def end(self, program, expect=0):
+        out, err = program.communicate(timeout=60)
+        self.printed += [out, err]
+        self.assertEqual(program.returncode, expect, out + err)
+        return out + err
 
     def error(self, *arguments, expect, device="phone"):
         """The error that a command reports; it has a message and an advice."""

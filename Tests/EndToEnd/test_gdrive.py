@@ -8,14 +8,13 @@ import random
 import re
 import socket
 import stat
-import subprocess
 import sys
 import unittest
 import urllib.error
 import urllib.request
 
 import fault_proxy
-from session import BINARIES, ROOT, Session
+from session import ROOT, Session
 
 sys.path.insert(0, str(ROOT / "Tests/Support"))
 import drive_emulator.server  # noqa: E402
@@ -50,31 +49,6 @@ class Drive(Session):
 
     def client_file(self, client=DESKTOP):
         return self.secret_file(f"client {client[0][13:15]}", f"{client[0]}\n{client[1]}\n")
-
-    def start(self, *arguments, device="phone"):
-        """A command that waits for a person, and what it says on its way."""
-        program = subprocess.Popen(
-            [str(BINARIES / "coffer"), *map(str, arguments)], env=self.environment(device), cwd=self.folder,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-        self.addCleanup(program.wait)
-        self.addCleanup(program.kill)
-        self.addCleanup(program.stdout.close)
-        self.addCleanup(program.stderr.close)
-        return program
-
-    def said(self, program, pattern):
-        """The first part of its words that looks so."""
-        for line in program.stderr:
-            self.printed.append(line)
-            if found := re.search(pattern, line):
-                return found[0]
-        self.fail(f"it never said {pattern}: {self.printed[-5:]}")
-
-    def end(self, program, expect=0):
-        out, err = program.communicate(timeout=60)
-        self.printed += [out, err]
-        self.assertEqual(program.returncode, expect, out + err)
-        return out + err
 
     def sign_in(self, store, *arguments, device="phone", answer="allow", expect=0, client=DESKTOP):
         """As somebody with a browser on this machine."""

@@ -21,6 +21,8 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
     case faultyRclone = "rclone on a bad line"
     case gdrive
     case faultyGDrive = "Google Drive on a bad line"
+    case icloud = "iCloud"
+    case faultyICloud = "iCloud on a bad line"
 
     var testDescription: String { rawValue }
 
@@ -48,6 +50,11 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
         case .gdrive: return (try DriveServer.store(), folder)
         case .faultyGDrive:
             return (try DriveServer.store { FaultyTransport($0, seed: 1, busy: DriveServer.busy) }, folder)
+        case .icloud: return (try ICloudServer.shared.get().store(), folder)
+        case .faultyICloud:
+            return (
+                try ICloudServer.shared.get().store { FaultyTransport($0, seed: 1, busy: ICloudServer.busy) }, folder
+            )
         case .faultyS3: return (try S3Server.store { FaultyTransport($0, seed: 1) }, folder)
         case .webDAV: return (try WebDAVServer.wsgidav.store(), folder)
         case .faultyWebDAV:
@@ -99,6 +106,7 @@ enum StoreKind: String, CaseIterable, CustomTestStringConvertible {
                 try rclone.store(":local:\(folder("b"))")
             ),
             (try DriveServer.shared.get().store(prefix), try DriveServer.shared.get().store(prefix)),
+            (try ICloudServer.shared.get().store(prefix), try ICloudServer.shared.get().store(prefix)),
         ]
         for (store, peer) in pairs {
             let group = StoreConformance.Group.all.filter { $0.number == 15 }

@@ -10,10 +10,13 @@ enum StoreLocation {
     case webDAV(WebDAVAddress)
     case rclone(RcloneAddress)
     case gdrive(DriveAddress)
+    case icloud(CloudKitAddress)
 
     /// What begins so is no folder.
-    private static let kinds = [S3Address.scheme, WebDAVAddress.scheme, RcloneAddress.scheme, DriveAddress.scheme]
-    private static let unsupportedKinds = ["icloud", "http", "https"]
+    private static let kinds = [
+        S3Address.scheme, WebDAVAddress.scheme, RcloneAddress.scheme, DriveAddress.scheme, CloudKitAddress.scheme,
+    ]
+    private static let unsupportedKinds = ["http", "https"]
 
     init(_ text: String) throws(CofferError) {
         if text.hasPrefix(S3Address.scheme) {
@@ -30,6 +33,10 @@ enum StoreLocation {
         }
         if text.hasPrefix(DriveAddress.scheme) {
             do { self = .gdrive(try DriveAddress(text)) } catch { throw CofferError(error) }
+            return
+        }
+        if text.hasPrefix(CloudKitAddress.scheme) {
+            do { self = .icloud(try CloudKitAddress(text)) } catch { throw CofferError(error) }
             return
         }
         if let kind = Self.unsupportedKinds.first(where: { text.hasPrefix("\($0):") }) {
@@ -72,17 +79,28 @@ enum StoreLocation {
         case .s3(let address): StoreAccount(address)
         case .webDAV(let address): StoreAccount(address)
         case .gdrive(let address): StoreAccount(address)
+        case .icloud(let address): StoreAccount(address)
         }
     }
 
     var isGoogleDrive: Bool { if case .gdrive = self { true } else { false } }
 
-    /// Whether the client of an earlier sign-in is there, and whole.
-    func knowsOAuthClient(in device: DeviceFolder) -> Bool {
-        guard case .gdrive(let address) = self, let access = try? GoogleDriveAccess(address, device) else {
-            return false
+    /// How a person signs in there.
+    var signInWay: Device.StoreSignInForm.Way {
+        switch self {
+        case .folder, .s3, .webDAV, .rclone: .nameAndSecret
+        case .gdrive: .google
+        case .icloud: .apple
         }
-        return (try? access.knownClient()) != nil
+    }
+
+    /// Whether what the owner of the client, or of the container, has given is there from an earlier sign-in, and whole.
+    func knowsClient(in device: DeviceFolder) -> Bool {
+        switch self {
+        case .folder, .s3, .webDAV, .rclone: false
+        case .gdrive(let address): (try? GoogleDriveAccess(address, device).knownClient()) != nil
+        case .icloud(let address): (try? ICloudAccess(address, device).apiToken()) != nil
+        }
     }
 
     /// - Parameters:
@@ -102,6 +120,7 @@ enum StoreLocation {
                 WebDAVClient(address, try StoreSignIns(device).webDAVCredentials(for: address), now: secondsSince1970))
         case .rclone(let address): try RcloneStore(opening: address)
         case .gdrive(let address): try GoogleDriveAccess(address, device).store()
+        case .icloud(let address): try ICloudAccess(address, device).store()
         }
     }
 
@@ -117,9 +136,9 @@ enum StoreLocation {
             WebDAVStore(
                 WebDAVClient(address, try WebDAVCredentials(signingIn: name, secret), now: secondsSince1970))
         case .rclone(let address): try RcloneStore(opening: address)
-        case .gdrive:
+        case .gdrive, .icloud:
             throw CofferError(
-                .storeSignIn, "Google wants to see you in a browser. Nothing was kept.",
+                .storeSignIn, "You sign in there in a browser. Nothing was kept.",
                 advice: "Run coffer store login with this address.")
         }
     }
@@ -138,6 +157,9 @@ enum StoreLocation {
         if text.hasPrefix(DriveAddress.scheme) {
             return "\(parts[0])\(DriveAddress.testSuffix)" + (parts.count > 1 ? "?\(parts[1])" : "")
         }
+        if text.hasPrefix(CloudKitAddress.scheme) {
+            return "\(parts[0])\(CloudKitAddress.testSuffix)" + (parts.count > 1 ? "?\(parts[1])" : "")
+        }
         let path = parts[0].hasSuffix("/") || parts[0].hasSuffix(":") ? "\(parts[0])\(name)" : "\(parts[0])/\(name)"
         return parts.count > 1 ? "\(path)?\(parts[1])" : path
     }
@@ -154,6 +176,7 @@ enum StoreLocation {
             case .webDAV(let address): return address.text
             case .rclone(let address): return address.text
             case .gdrive(let address): return address.text
+            case .icloud(let address): return address.text
             }
         }
         let path = text.hasPrefix("file:") ? String(text.dropFirst("file:".count)) : text

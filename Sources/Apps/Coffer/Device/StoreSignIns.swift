@@ -146,8 +146,15 @@ extension Device {
         public let name: String
         /// `Secret access key`
         public let secret: String
-        /// Whether the two are no more than a beginning: `Device.signInAtGoogle` does the rest.
-        public let isOAuthClient: Bool
+        public enum Way: Equatable, Sendable {
+            /// The two are all.
+            case nameAndSecret
+            /// They are an OAuth client, and a beginning: `Device.signInAtGoogle` does the rest.
+            case google
+            /// There is no name; the secret is a container's API token, and a beginning: `Device.signInAtICloud` does the rest.
+            case apple
+        }
+        public let way: Way
         /// Whether this device has both from an earlier sign-in.
         public let isKnown: Bool
     }
@@ -155,8 +162,8 @@ extension Device {
     public func signInForm(for location: String) throws(CofferError) -> StoreSignInForm {
         let (place, account) = try requireAccount(location)
         return StoreSignInForm(
-            name: account.nameWords, secret: account.secretWords, isOAuthClient: place.isGoogleDrive,
-            isKnown: place.knowsOAuthClient(in: folder))
+            name: account.nameWords, secret: account.secretWords, way: place.signInWay,
+            isKnown: place.knowsClient(in: folder))
     }
 
     /// Keeps what opens a store on this device, once the store has accepted it.
@@ -193,6 +200,7 @@ extension Device {
             // Whatever Google says, this device keeps nothing.
             notes = await (try? GoogleDriveAccess(address, folder))?.takeBack() ?? []
         }
+        if case .icloud(let address) = place { notes = (try? ICloudAccess(address, folder))?.forget() ?? [] }
         _ = try signIns.remove(account.names[0])
         return notes
     }

@@ -18,12 +18,18 @@ final class LoopbackAnswer: Sendable {
     private let listener: Int32
     let port: UInt16
 
-    /// Listens at a port that is free, on this machine's own address alone.
-    init() throws(CofferError) {
+    /// Listens on this machine's own address alone.
+    ///
+    /// - Parameter wanted: the port; 0 for one that is free.
+    init(port wanted: UInt16 = 0) throws(CofferError) {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        address.sin_port = wanted.bigEndian
+        // Connections of a moment ago do not keep a port from being listened at again.
+        var isReused: Int32 = 1
+        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &isReused, socklen_t(MemoryLayout<Int32>.size))
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isListening = withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -33,10 +39,11 @@ final class LoopbackAnswer: Sendable {
         }
         guard isListening else {
             let reason = String(cString: strerror(errno))
+            let port = wanted == 0 ? "any port" : "port \(wanted)"
             if listener >= 0 { close(listener) }
             throw CofferError(
                 .storeSignIn,
-                "No port of this machine can be listened at for your browser: \(reason). Nothing was kept.",
+                "This machine does not let \(port) be listened at for your browser: \(reason). Nothing was kept.",
                 advice: "Sign in with --device instead.")
         }
         self.listener = listener

@@ -15,7 +15,7 @@ struct Enable: AsyncParsableCommand {
     var folder: String
     @Option(
         help: ArgumentHelp(
-            "Where the encrypted backup goes: a folder, s3:https://HOST/BUCKET/PREFIX, webdav:https://HOST/PATH, gdrive:FOLDER, or rclone:REMOTE:PATH.",
+            "Where the encrypted backup goes: a folder, s3:https://HOST/BUCKET/PREFIX, webdav:https://HOST/PATH, gdrive:FOLDER, icloud:CONTAINER/ZONE, or rclone:REMOTE:PATH.",
             valueName: "store")) var to: String
     @Option(help: ArgumentHelp("Protect the backup by a password in the fleet of this file.", valueName: "file"))
     var fleet: String?

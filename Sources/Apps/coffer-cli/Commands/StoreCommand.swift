@@ -15,22 +15,39 @@ struct StoreCommand: AsyncParsableCommand {
 
                 For Google Drive it is your own OAuth client (Docs/Stores.md says how to get one), and then you allow it access in your \
                 browser. To sign in again no client is needed.
+
+                For iCloud (experimental) it is an API token of your own container in CloudKit (Docs/Stores.md says how), and then you sign in \
+                at Apple in your browser.
                 """)
 
-        @Argument(help: "The store: s3:https://HOST/BUCKET, webdav:https://HOST/PATH, gdrive:FOLDER.") var store: String
+        @Argument(
+            help: "The store: s3:https://HOST/BUCKET, webdav:https://HOST/PATH, gdrive:FOLDER, icloud:CONTAINER/ZONE.")
+        var store: String
         @Option(
             help: ArgumentHelp(
                 "A file of two lines: the name (a user, a bucket's access key ID, an OAuth client's ID) and the secret; or the file of an "
-                    + "OAuth client from Google's console. Without it you are asked.",
+                    + "OAuth client from Google's console; for iCloud the API token alone. Without it you are asked.",
                 valueName: "file"))
         var credentialsFile: String?
-        @Flag(help: "Google Drive: allow it on another device, where this one has no browser.") var device = false
+        @Flag(
+            help:
+                "Google Drive, iCloud: allow it on another device, where this one has no browser or Apple's page does not come back to it."
+        )
+        var device = false
+        @Option(
+            help: ArgumentHelp("iCloud: the port of the API token's callback, if it is not 8713.", valueName: "port"))
+        var port: UInt16?
         @OptionGroup var common: CommonOptions
 
         func run() async throws {
             let form = try common.device.signInForm(for: store)
-            guard !form.isOAuthClient else { return try await signInAtGoogle(form) }
-            guard !device else { throw ValidationError("--device is for stores in Google Drive.") }
+            guard port == nil || form.way == .apple else { throw ValidationError("--port is for stores in iCloud.") }
+            switch form.way {
+            case .google: return try await signInAtGoogle(form)
+            case .apple: return try await signInAtApple(form)
+            case .nameAndSecret: break
+            }
+            guard !device else { throw ValidationError("--device is for stores in Google Drive and in iCloud.") }
             var (name, secret) = try nameAndSecret(form)
             defer { for index in secret.indices { secret[index] = 0 } }
             try await common.device.signIn(to: store, name: name, wiping: &secret)
@@ -62,6 +79,37 @@ struct StoreCommand: AsyncParsableCommand {
             Output.line("You are signed in at Google Drive\(whose), and this device keeps it.")
         }
 
+        private func signInAtApple(_ form: Device.StoreSignInForm) async throws {
+            let opensBrowser = !common.json
+            var token = try apiToken(form)
+            let answer: ICloudAnswer =
+                device
+                ? .broughtBack {
+                    try SecretInput.ask(
+                        "The address at which the browser ended: ", insteadUse: "a browser on this machine")
+                } : .atPort(port ?? ICloudAnswer.usualPort)
+            let notes = try await common.device.signInAtICloud(store, wiping: &token, answer: answer) {
+                Browser.tell($0, opening: opensBrowser)
+            }
+            if common.json { return try Output.json(try common.device.storeSignIns()) }
+            Output.line("You are signed in at iCloud, and this device keeps it.")
+            notes.forEach { Output.line($0) }
+        }
+
+        /// Nil for the one that this device has.
+        private func apiToken(_ form: Device.StoreSignInForm) throws -> [UInt8]? {
+            if let credentialsFile {
+                var text = try SecretInput.read(file: credentialsFile)
+                defer { for index in text.indices { text[index] = 0 } }
+                let lines = text.split { $0 == 0x0a || $0 == 0x0d }
+                guard lines.count == 1 else {
+                    throw ValidationError("\(credentialsFile) does not have one line: \(form.secret).")
+                }
+                return Array(lines[0])
+            }
+            return form.isKnown ? nil : try SecretInput.ask("\(form.secret): ", insteadUse: "--credentials-file")
+        }
+
         /// Nil for the one that this device has.
         private func oauthClient(_ form: Device.StoreSignInForm) throws -> GoogleOAuthClient? {
             if let credentialsFile {
@@ -77,7 +125,9 @@ struct StoreCommand: AsyncParsableCommand {
     struct Logout: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Forget what opens a store.")
 
-        @Argument(help: "The store: s3:https://HOST/BUCKET, webdav:https://HOST/PATH, gdrive:FOLDER.") var store: String
+        @Argument(
+            help: "The store: s3:https://HOST/BUCKET, webdav:https://HOST/PATH, gdrive:FOLDER, icloud:CONTAINER/ZONE.")
+        var store: String
         @OptionGroup var common: CommonOptions
 
         func run() async throws {

@@ -21,6 +21,23 @@ enum Browser {
         }
     }
 
+    static func tell(_ step: ICloudSignInStep, opening: Bool) {
+        switch step {
+        case .open(let address, let port):
+            Output.note(
+                "Open this address in a browser on this machine, sign in at Apple, and let it keep you signed in:")
+            Output.note("\n\(Output.printable(address))\n")
+            if opening, open(address) { Output.note("Your browser should open it by itself.") }
+            Output.note("Waiting for your answer at port \(port)…")
+        case .bringBack(let address):
+            Output.note("On any device open this address, sign in at Apple, and let it keep you signed in:")
+            Output.note("\n\(Output.printable(address))\n")
+            Output.note(
+                "Then copy the whole address at which the browser ended, also if it shows no page there. It is not shown here, and opens "
+                    + "your data in this container: give it to nobody.")
+        }
+    }
+
     /// - Returns: whether a desktop took it.
     private static func open(_ address: String) -> Bool {
         let environment = ProcessInfo.processInfo.environment

@@ -26,16 +26,8 @@ enum DriveContent: Sendable {
     /// All of it, which is small.
     func gathered() async throws(StoreFailure) -> [UInt8] {
         switch self {
-        case .bytes(let bytes): return bytes
-        case .spooled(let spooled):
-            var bytes: [UInt8] = []
-            bytes.reserveCapacity(spooled.byteCount)
-            do {
-                for try await part in spooled { bytes += part.readableBytesView }
-            } catch {
-                throw Self.unreadable
-            }
-            return bytes
+        case .bytes(let bytes): bytes
+        case .spooled(let spooled): try await spooled.gathered()
         }
     }
 

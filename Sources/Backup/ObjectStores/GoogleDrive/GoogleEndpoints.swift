@@ -26,14 +26,9 @@ package struct GoogleEndpoints: Equatable, Sendable {
         self.revocation = revocation
     }
 
-    /// - Parameter text: `http://127.0.0.1:PORT`, in numbers, so that nobody's list of names has a say.
+    /// - Parameter text: `http://127.0.0.1:PORT`.
     package init(onThisMachine text: String) throws(Malformed) {
-        let prefix = "http://127.0.0.1:"
-        let port = text.dropFirst(prefix.count)
-        guard text.hasPrefix(prefix), (1...5).contains(port.utf8.count),
-            port.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-            let number = UInt16(port), number > 0
-        else { throw .notThisMachine }
+        guard StoreURL.isPortOfThisMachine(text) else { throw .notThisMachine }
         self.init(
             api: text, consent: "\(text)/o/oauth2/v2/auth", token: "\(text)/token", deviceCode: "\(text)/device/code",
             revocation: "\(text)/revoke")

@@ -80,6 +80,13 @@ package struct SpooledBytes: AsyncSequence, Sendable {
         return rest
     }
 
+    /// Some of them, for a place that takes no more at a time.
+    func portion(_ range: Range<Int>) -> SpooledBytes {
+        var portion = dropping(range.lowerBound)
+        portion.byteCount = Swift.min(portion.byteCount, range.count)
+        return portion
+    }
+
     package struct AsyncIterator: AsyncIteratorProtocol {
         fileprivate let bytes: SpooledBytes
         fileprivate var offset = 0

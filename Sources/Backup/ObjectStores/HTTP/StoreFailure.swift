@@ -43,6 +43,7 @@ package struct StoreFailure: Error, Equatable, Sendable {
                 "its certificate is not trusted on this device (Docs/Stores.md says how to trust a server of your own)")
         case .noCertificates(let file):
             self.init(.permanent, "the file \(file), which SSL_CERT_FILE names, holds no certificates that can be read")
+        case .notSent(let words): self.init(.permanent, words)
         case .tooLong: self.init(.permanent, "its answer is longer than any should be")
         }
     }

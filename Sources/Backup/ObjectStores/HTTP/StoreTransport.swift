@@ -18,6 +18,8 @@ package struct StoreRequest: Sendable {
     package var body: StoreBody
     /// A longer answer is refused.
     package var answerBytesMax: Int
+    /// Told of an answer's status and headers as soon as they are there: the rest may be lost on its way.
+    package var heard: (@Sendable (StoreAnswer) -> Void)?
 
     package init(
         method: String, url: String, headers: [(name: String, value: String)] = [], body: StoreBody = .none,
@@ -69,6 +71,8 @@ package enum StoreTransportError: Error, Equatable, Sendable {
     case tooLong
     /// What this device was told to trust cannot be read: nothing was sent.
     case noCertificates(file: String)
+    /// Something on this device stands in the way: nothing was sent. The words say what.
+    case notSent(String)
 }
 
 /// async-http-client. A connection on which nothing moves for as long as the stall limit is given up; how long a slow line takes is
@@ -157,6 +161,9 @@ package struct HTTPStoreTransport: StoreTransport {
         }
         let response = try await client.execute(outgoing, deadline: .distantFuture)
         watch.moved()
+        let head = StoreAnswer(
+            status: Int(response.status.code), headers: response.headers.map { ($0.name, $0.value) })
+        request.heard?(head)
         var body: [UInt8] = []
         let announced = response.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
         if request.method != "HEAD" {
@@ -167,8 +174,7 @@ package struct HTTPStoreTransport: StoreTransport {
             guard body.count + part.readableBytes <= request.answerBytesMax else { throw StoreTransportError.tooLong }
             part.withUnsafeReadableBytes { body.append(contentsOf: $0) }
         }
-        return StoreAnswer(
-            status: Int(response.status.code), headers: response.headers.map { ($0.name, $0.value) }, body: body)
+        return StoreAnswer(status: head.status, headers: head.headers, body: body)
     }
 
     private func parts(_ content: WatchedParts.Content, _ watch: LineWatch) -> WatchedParts {

@@ -69,6 +69,14 @@ package struct StoreURL: Equatable, Sendable {
         return String(host.prefix { $0 != ":" })
     }
 
+    /// Whether it is `http://127.0.0.1:PORT` and no more: in numbers, so that nobody's list of names has a say.
+    static func isPortOfThisMachine(_ text: String) -> Bool {
+        let prefix = "http://127.0.0.1:"
+        let port = text.dropFirst(prefix.count)
+        return text.hasPrefix(prefix) && (1...5).contains(port.utf8.count)
+            && port.utf8.allSatisfy { (0x30...0x39).contains($0) } && (UInt16(port) ?? 0) > 0
+    }
+
     private static func isThisMachine(_ host: String) -> Bool {
         let name = withoutPort(host)
         let numbers = name.split(separator: ".", omittingEmptySubsequences: false)

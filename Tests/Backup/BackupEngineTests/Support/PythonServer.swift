@@ -13,12 +13,23 @@ final class PythonServer: Sendable {
     private let held: [Pipe]
 
     /// - Parameter script: below `Tests`.
-    init(_ script: String, _ arguments: [String] = []) throws {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    convenience init(_ script: String, _ arguments: [String] = []) throws {
+        try self.init(arguments: [Self.root.appendingPathComponent("Tests/\(script)").path] + arguments)
+    }
+
+    /// - Parameter module: in `Tests/Support`.
+    convenience init(module: String, _ arguments: [String] = []) throws {
+        try self.init(arguments: ["-m", module] + arguments, folder: Self.root.appendingPathComponent("Tests/Support"))
+    }
+
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    private init(arguments: [String], folder: URL? = nil) throws {
         let process = Process()
-        process.executableURL = root.appendingPathComponent(".build-tools/python/bin/python")
-        process.arguments = [root.appendingPathComponent("Tests/\(script)").path] + arguments
+        process.executableURL = Self.root.appendingPathComponent(".build-tools/python/bin/python")
+        process.arguments = arguments
+        if let folder { process.currentDirectoryURL = folder }
         let (input, output) = (Pipe(), Pipe())
         process.standardInput = input
         process.standardOutput = output

@@ -1,0 +1,105 @@
+package import Primitives
+import Synchronization
+
+/// The line to CloudKit's web services: one request at a time, each with the token that the answer before it brought.
+///
+/// A request that is under way is waited for also by who is told to stop: an answer that nobody takes would end the sign-in.
+package final class CloudKitLine: StoreTransport {
+    private static let nextToken = ["x-apple-cloudkit-web-auth-token", "x-apple-cloudkit-session"]
+    private static let tokenBytesMax = 4_096
+    /// For each sign-in, within this program.
+    private static let turns = NameLocks()
+
+    private struct State {
+        /// It could not be kept, and is the only one that is any good.
+        var unkept: SecretBytes?
+        /// An answer was lost, and perhaps the next token with it.
+        var isAnswerLost = false
+    }
+
+    private let transport: any StoreTransport
+    private let apiToken: SecretBytes
+    private let tokens: any WebTokens
+    private let state = Mutex(State())
+
+    package init(_ transport: any StoreTransport, apiToken: SecretBytes, tokens: any WebTokens) {
+        self.transport = transport
+        self.apiToken = apiToken
+        self.tokens = tokens
+    }
+
+    /// Whether the last that is known of the sign-in is that an answer to it was lost.
+    var isAnswerLost: Bool { state.withLock { $0.isAnswerLost } }
+
+    package func send(_ request: StoreRequest) async throws(StoreTransportError) -> StoreAnswer {
+        guard !Task.isCancelled else { throw .broken("it was stopped") }
+        // A task of its own, which no cancellation reaches.
+        return try await Task { await self.exchangeInTurn(request) }.value.get()
+    }
+
+    private func exchangeInTurn(_ request: StoreRequest) async -> Result<StoreAnswer, StoreTransportError> {
+        await Self.turns.holding(tokens.name) {
+            do throws(WebTokenFailure) {
+                let held = try await self.tokens.take()
+                defer { held.release() }
+                let token = try self.token(held)
+                return await self.exchange(request, token, held)
+            } catch {
+                return .failure(.notSent(error.words))
+            }
+        }
+    }
+
+    private func token(_ held: any HeldWebToken) throws(WebTokenFailure) -> SecretBytes? {
+        guard let unkept = state.withLock({ $0.unkept }) else { return held.token }
+        try held.keep(unkept)
+        state.withLock { $0.unkept = nil }
+        return unkept
+    }
+
+    private func exchange(
+        _ request: StoreRequest, _ token: SecretBytes?, _ held: any HeldWebToken
+    ) async -> Result<StoreAnswer, StoreTransportError> {
+        var signed = request
+        signed.url += "?ckAPIToken=\(PercentEncoding.encoded(apiToken.text))"
+        if let token { signed.url += "&ckWebAuthToken=\(PercentEncoding.encoded(token.text))" }
+        let isHeard = Heard()
+        // As soon as it is there: what follows may be lost.
+        signed.heard = { head in if isHeard.isFirst() { self.hear(head, held) } }
+        do throws(StoreTransportError) {
+            let answer = try await transport.send(signed)
+            signed.heard?(answer)
+            return .success(answer)
+        } catch {
+            if case .broken = error, isHeard.isFirst() { state.withLock { $0.isAnswerLost = true } }
+            return .failure(error)
+        }
+    }
+
+    private func hear(_ head: StoreAnswer, _ held: any HeldWebToken) {
+        guard let text = Self.nextToken.lazy.compactMap({ head.header($0) }).first, Self.isToken(text) else {
+            // CloudKit's own answers bring one, but where there is no sign-in: this came from something in between.
+            if head.status != 421 { state.withLock { $0.isAnswerLost = true } }
+            return
+        }
+        let next = SecretBytes(copying: Array(text.utf8))
+        state.withLock { $0.isAnswerLost = false }
+        do { try held.keep(next) } catch { state.withLock { $0.unkept = next } }
+    }
+
+    /// It goes into an address and a file: one line.
+    static func isToken(_ text: String) -> Bool {
+        (1...tokenBytesMax).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7e).contains($0) }
+    }
+
+    private final class Heard: Sendable {
+        private let value = Mutex(false)
+
+        func isFirst() -> Bool {
+            value.withLock { isHeard in
+                defer { isHeard = true }
+                return !isHeard
+            }
+        }
+    }
+}
