@@ -173,7 +173,7 @@ let package = Package(
             uses: [
                 "ByteCoding", "Primitives", "RecoveryProtocol", "FleetFiles", "VaultCore", "SecurityModules",
                 "CPKCS11", "RecordStores", "VaultServer", "TestSupport", hummingbird, httpClient, httpTypes, nio,
-                nioEmbedded, nioHTTP, nioHTTPTypes, jwt, logging, grdb,
+                nioEmbedded, nioPosix, nioHTTP, nioHTTPTypes, jwt, logging, grdb,
             ]),
         tests("BackupFormatTests", in: "Backup", uses: ["ByteCoding", "Primitives", "BackupFormat", "TestSupport"]),
         tests("Crypt15Tests", in: "Backup", uses: ["ByteCoding", "Primitives", "Crypt15", "TestSupport"]),

@@ -38,10 +38,13 @@ package struct DigestList: Equatable, Sendable {
         level.bytes.withUnsafeBytes { below in
             let pair = UnsafeRawBufferPointer(rebasing: below[start..<min(start + 2 * Self.digestBytes, below.count)])
             guard pair.count > Self.digestBytes else { return put(pair, at: index) }
-            var hash = SHA256()
-            withUnsafeBytes(of: UInt8(0x01)) { hash.update(bufferPointer: $0) }
-            hash.update(bufferPointer: pair)
-            hash.finalize().withUnsafeBytes { put($0, at: index) }
+            withUnsafeTemporaryAllocation(byteCount: 1 + 2 * Self.digestBytes, alignment: 1) { node in
+                node[0] = 0x01
+                UnsafeMutableRawBufferPointer(rebasing: node[1...]).copyMemory(from: pair)
+                var hash = SHA256()
+                hash.update(bufferPointer: UnsafeRawBufferPointer(node))
+                hash.finalize().withUnsafeBytes { put($0, at: index) }
+            }
         }
     }
 

@@ -1,3 +1,5 @@
+import CSodium
+
 /// Randomness is always handed in: `SystemRandomNumberGenerator` (the kernel's) in programs, a seeded one in tests.
 extension RandomNumberGenerator {
     package mutating func bytes(_ count: Int) -> [UInt8] {
@@ -7,6 +9,11 @@ extension RandomNumberGenerator {
     }
 
     package mutating func fill(_ buffer: UnsafeMutableRawBufferPointer) {
+        if Self.self == SystemRandomNumberGenerator.self, let base = buffer.baseAddress {
+            // From the kernel too, which `next` would ask anew for each eight bytes.
+            Sodium.start()
+            return randombytes_buf(base, buffer.count)
+        }
         var offset = 0
         while offset < buffer.count {
             var word = next()

@@ -73,6 +73,33 @@ import VaultCore
         }
     }
 
+    @Test func `leaves that are put at once make the tree that they make one after the other`() {
+        var generator = SeededGenerator(seed: 5)
+        for before in [0, 1, 2, 3, 7, 8, 20] {
+            for added in [0, 1, 2, 5, 13] {
+                let old = randomLeaves(before, using: &generator)
+                let new = randomLeaves(added, using: &generator)
+                var leaves = (0..<before).shuffled(using: &generator).prefix(3).map {
+                    (hash: MerkleHash(uncheckedBytes: generator.bytes(32)), at: $0)
+                }
+                leaves += new.enumerated().map { (hash: $1, at: before + $0) }
+                var (atOnce, single, expected) = (MerkleTree(old), MerkleTree(old), old + new)
+                let isPut = atOnce.put(leaves)
+                for leaf in leaves {
+                    expected[leaf.at] = leaf.hash
+                    let isPut = single.put(leaf.hash, at: leaf.at)
+                    #expect(isPut)
+                }
+                #expect(isPut && atOnce.root.bytes == root(expected[...]), "\(before) and \(added)")
+                #expect(atOnce.root == single.root && atOnce.count == before + added)
+                let (whole, behind) = (
+                    atOnce.root, atOnce.put([(expected.first ?? leafHash([1]), at: 0), (leafHash([2]), at: 50)])
+                )
+                #expect(!behind && atOnce.root == whole, "a gap: nothing is changed")
+            }
+        }
+    }
+
     @Test func `no leaf is put behind a gap`() {
         var tree = MerkleTree()
         let (behind, before) = (tree.put(leafHash([1]), at: 1), tree.put(leafHash([1]), at: -1))

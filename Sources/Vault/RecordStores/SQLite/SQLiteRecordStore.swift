@@ -64,11 +64,15 @@ package final class SQLiteRecordStore: RecordStore {
     // MARK: RecordStore
 
     package func load(_ keys: [RecordKey]) throws(RecordStoreError) -> StoreSnapshot {
+        try load(keys, slots: Array(repeating: nil, count: keys.count))
+    }
+
+    package func load(_ keys: [RecordKey], slots: [UInt64?]) throws(RecordStoreError) -> StoreSnapshot {
         try perform { database in
             var snapshot: StoreSnapshot?
             try database.inTransaction(.deferred) {
                 let meta = try Self.meta(database)
-                let records = try keys.map { try Self.record($0, in: database) }
+                let records = try zip(keys, slots).map { try Self.record($0, slot: $1, in: database) }
                 snapshot = StoreSnapshot(
                     epoch: meta.epoch, head: meta.head, slotCount: meta.slotCount, records: records)
                 return .commit
@@ -168,14 +172,12 @@ package final class SQLiteRecordStore: RecordStore {
     }
 
     static func meta(_ database: Database) throws -> Meta {
-        guard
-            let row = try Row.fetchOne(
-                try database.cachedStatement(sql: "SELECT epoch, head FROM meta WHERE id = 0")),
-            let count = try Int64.fetchOne(
-                try database.cachedStatement(sql: "SELECT coalesce(max(slot) + 1, 0) FROM records"))
-        else { throw RecordStoreError.damaged("the store has no head") }
+        let row = try RowStatement(
+            database, "SELECT epoch, head, (SELECT coalesce(max(slot) + 1, 0) FROM records) FROM meta WHERE id = 0")
+        defer { row.reset() }
+        guard try row.step() else { throw RecordStoreError.damaged("the store has no head") }
         return Meta(
-            epoch: try number(row["epoch"]), head: [UInt8](row["head"] as Data), slotCount: try number(count))
+            epoch: try number(row.integer(0)), head: Array(row.bytes(1)), slotCount: try number(row.integer(2)))
     }
 
     private static func checkpoint(_ mode: String, _ database: Database) throws {

@@ -7,17 +7,27 @@ import VaultCore
 /// The statements that every attempt needs, by SQLite's own calls and without an object for each value: they are most of
 /// what a batch costs the processor.
 extension SQLiteRecordStore {
-    static func record(_ key: RecordKey, in database: Database) throws -> StoredRecord? {
-        let row = try RowStatement(database, "SELECT slot, epoch, due, sealed FROM records WHERE key = ?")
-        return try key.bytes.withUnsafeBytes { key in
+    /// By its slot, which costs one page of the records; by its key, which costs pages of an index too, if no slot is known or
+    /// another record lies there.
+    static func record(_ key: RecordKey, slot: UInt64?, in database: Database) throws -> StoredRecord? {
+        if let slot = slot.flatMap({ Int64(exactly: $0) }) {
+            let row = try RowStatement(database, "SELECT slot, epoch, due, sealed, key FROM records WHERE slot = ?")
             defer { row.reset() }
-            try row.bind(key, at: 1)
-            guard try row.step() else { return nil }
-            return StoredRecord(
-                key: RecordKey(uncheckedBytes: Array(key)), slot: try number(row.integer(0)),
-                epoch: try number(row.integer(1)), sealed: Array(row.bytes(3)),
-                dueSeconds: row.isNull(2) ? nil : try number(row.integer(2)))
+            try row.bind(slot, at: 1)
+            if try row.step(), row.bytes(4).elementsEqual(key.bytes) { return try record(key, at: row) }
         }
+        let row = try RowStatement(database, "SELECT slot, epoch, due, sealed FROM records WHERE key = ?")
+        return try key.bytes.withUnsafeBytes { bytes in
+            defer { row.reset() }
+            try row.bind(bytes, at: 1)
+            return try row.step() ? try record(key, at: row) : nil
+        }
+    }
+
+    private static func record(_ key: RecordKey, at row: RowStatement) throws -> StoredRecord {
+        StoredRecord(
+            key: key, slot: try number(row.integer(0)), epoch: try number(row.integer(1)), sealed: Array(row.bytes(3)),
+            dueSeconds: row.isNull(2) ? nil : try number(row.integer(2)))
     }
 
     static func write(_ batch: RecordBatch, into database: Database) throws {
@@ -25,30 +35,31 @@ extension SQLiteRecordStore {
         guard meta.epoch == batch.expectedEpoch else { throw RecordStoreError.conflict }
         try database.cachedStatement(sql: "UPDATE meta SET epoch = ?, head = ? WHERE id = 0").execute(
             arguments: [try integer(batch.epoch), Data(batch.head)])
-        let leaves = try RowStatement(
-            database,
-            """
-            INSERT INTO leaves (slot, key, due, hash) VALUES (?1, ?2, ?3, ?4)
-            ON CONFLICT (slot) DO UPDATE SET due = excluded.due, hash = excluded.hash WHERE key = excluded.key
-            """)
-        let records = try RowStatement(
-            database,
-            """
-            INSERT INTO records (slot, key, due, sealed, epoch) VALUES (?1, ?2, ?3, ?4, ?5)
-            ON CONFLICT (key) DO UPDATE SET epoch = excluded.epoch, due = excluded.due, sealed = excluded.sealed
-            WHERE slot = excluded.slot
-            """)
+        let known = try SlotStatements(
+            leaf: RowStatement(database, "UPDATE leaves SET due = ?3, hash = ?4 WHERE slot = ?1 AND key = ?2"),
+            record: RowStatement(
+                database, "UPDATE records SET due = ?3, sealed = ?4, epoch = ?5 WHERE slot = ?1 AND key = ?2"))
+        let new = try SlotStatements(
+            leaf: RowStatement(database, "INSERT INTO leaves (slot, key, due, hash) VALUES (?1, ?2, ?3, ?4)"),
+            record: RowStatement(
+                database, "INSERT INTO records (slot, key, due, sealed, epoch) VALUES (?1, ?2, ?3, ?4, ?5)"))
         for record in batch.records {
-            try put(record, record.leaf.sealedHash.bytes, by: leaves)
-            try records.bind(try integer(record.epoch), at: 5)
-            try put(record, record.sealed, by: records)
-            guard database.changesCount == 1 else {
-                throw RecordStoreError.damaged("a record would have changed its slot")
-            }
+            let statements = record.slot < meta.slotCount ? known : new
+            try put(record, record.sealedHash.bytes, by: statements.leaf, database)
+            try statements.record.bind(try integer(record.epoch), at: 5)
+            try put(record, record.sealed, by: statements.record, database)
         }
     }
 
-    private static func put(_ record: StoredRecord, _ content: [UInt8], by row: RowStatement) throws {
+    /// What writes to one slot: a new version, which asks no index, or the first one.
+    private struct SlotStatements {
+        let leaf: RowStatement
+        let record: RowStatement
+    }
+
+    private static func put(
+        _ record: StoredRecord, _ content: [UInt8], by row: RowStatement, _ database: Database
+    ) throws {
         try row.bind(try integer(record.slot), at: 1)
         if let due = record.dueSeconds { try row.bind(try integer(due), at: 3) } else { try row.bindNull(at: 3) }
         try record.key.bytes.withUnsafeBytes { key in
@@ -58,6 +69,9 @@ extension SQLiteRecordStore {
                 try row.bind(content, at: 4)
                 _ = try row.step()
             }
+        }
+        guard database.changesCount == 1 else {
+            throw RecordStoreError.damaged("a record would have changed its slot")
         }
     }
 }

@@ -28,6 +28,7 @@ package struct FileAnchor: Anchor {
 
     private let path: String
     private let waitedFor = WaitedFor()
+    private let lastRead = LastRead()
 
     package init(path: String) { self.path = path }
 
@@ -35,6 +36,21 @@ package struct FileAnchor: Anchor {
     /// is read back from the system's memory as if it were there.
     private final class WaitedFor: Sendable {
         let head = Mutex<AnchoredHead?>(nil)
+    }
+
+    /// The file as it was last read or written, and what it says: to take it apart anew for each batch costs as much as a batch of
+    /// ten, and mostly it is as this process left it. The file itself is read each time.
+    private final class LastRead: Sendable {
+        let file = Mutex<(bytes: [UInt8], held: Held)?>(nil)
+
+        func held(in bytes: [UInt8]) -> Held? {
+            file.withLock { last in
+                guard let last, last.bytes.count == bytes.count, memcmp(last.bytes, bytes, bytes.count) == 0 else {
+                    return nil
+                }
+                return last.held
+            }
+        }
     }
 
     /// Makes the file, for a vault that has committed nothing yet or with another head. An existing one is never
@@ -119,6 +135,13 @@ package struct FileAnchor: Anchor {
             return Held(newest: head, olderBlock: nil)
         }
         guard bytes.count == 2 * Self.blockBytes else { throw .damaged("\(path) is not an anchor") }
+        if let known = lastRead.held(in: bytes) { return known }
+        let held = try held(in: bytes)
+        lastRead.file.withLock { $0 = (bytes, held) }
+        return held
+    }
+
+    private func held(in bytes: [UInt8]) throws(AnchorError) -> Held {
         let blocks = [bytes[..<Self.blockBytes], bytes[Self.blockBytes...]].map { Self.head(inBlock: Array($0)) }
         switch (blocks[0], blocks[1]) {
         case (let first?, let second?):
@@ -153,6 +176,13 @@ package struct FileAnchor: Anchor {
         guard pwrite(file, bytes, bytes.count, off_t(block * Self.blockBytes)) == bytes.count, fdatasync(file) == 0
         else { throw Self.system(path) }
         waitedFor.head.withLock { $0 = head }
+        lastRead.file.withLock { last in
+            guard var file = last?.bytes, file.count == 2 * Self.blockBytes else { return }
+            // Taken out, so that it is changed in place.
+            last = nil
+            file.replaceSubrange(block * Self.blockBytes..<(block + 1) * Self.blockBytes, with: bytes)
+            last = (file, Held(newest: head, olderBlock: 1 - block))
+        }
     }
 
     /// The new file is on the medium before it takes the old one's name, and the name before anyone is answered.

@@ -1,4 +1,5 @@
 import ByteCoding
+import Primitives
 
 /// The name of a record in the store: a keyed hash (`RecordSealer`), so that a stolen store names no account.
 package struct RecordKey: FixedBytes {
@@ -15,6 +16,8 @@ package struct StoredRecord: Equatable, Sendable {
     /// The epoch in which it was written.
     package let epoch: UInt64
     package let sealed: [UInt8]
+    /// Made when the record was read or sealed, since tree, leaf table and check all ask for it.
+    package let sealedHash: SealedHash
     /// The ledger's time in seconds at which a timed command should look at the record; nil: never.
     package let dueSeconds: UInt64?
 
@@ -23,6 +26,7 @@ package struct StoredRecord: Equatable, Sendable {
         self.slot = slot
         self.epoch = epoch
         self.sealed = sealed
+        sealedHash = SealedHash(uncheckedBytes: sha256(sealed))
         self.dueSeconds = dueSeconds
     }
 }
@@ -96,6 +100,10 @@ package enum RecordStoreError: Error, Equatable {
 package protocol RecordStore: Sendable {
     func load(_ keys: [RecordKey]) throws(RecordStoreError) -> StoreSnapshot
 
+    /// The same, with the slots where the asker believes the records to lie; nil where it knows none. A store may look there
+    /// first. What it answers is the same whatever the slots are.
+    func load(_ keys: [RecordKey], slots: [UInt64?]) throws(RecordStoreError) -> StoreSnapshot
+
     /// One consistent read of every record's leaf, without the records.
     func leaves() throws(RecordStoreError) -> LeafTable
 
@@ -111,6 +119,10 @@ package protocol RecordStore: Sendable {
 }
 
 extension RecordStore {
+    package func load(_ keys: [RecordKey], slots: [UInt64?]) throws(RecordStoreError) -> StoreSnapshot {
+        try load(keys)
+    }
+
     package func statistics(writtenUpTo epoch: UInt64?) throws(RecordStoreError) -> StoreStatistics? { nil }
 }
 

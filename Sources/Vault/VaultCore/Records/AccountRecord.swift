@@ -3,30 +3,49 @@ package import Primitives
 package import RecoveryProtocol
 
 /// A registration as the vault holds it: the public record and this vault's share of the OPRF key.
-package struct Registration: ByteCodable, Equatable, Sendable {
-    package let record: PublicRecord
-    package let recordHash: RecordHash
-    package let share: Scalar
+package struct Registration: ByteCodable, Sendable {
+    /// In one object, for an account's record is copied several times while a command is applied, and this never changes.
+    private final class Contents: Sendable {
+        let record: PublicRecord
+        let recordHash: RecordHash
+        let share: Scalar
 
-    package init(record: PublicRecord, recordHash: RecordHash, share: Scalar) {
-        self.record = record
-        self.recordHash = recordHash
-        self.share = share
+        init(_ record: PublicRecord, _ recordHash: RecordHash, _ share: Scalar) {
+            self.record = record
+            self.recordHash = recordHash
+            self.share = share
+        }
     }
 
+    private let contents: Contents
+
+    package init(record: PublicRecord, recordHash: RecordHash, share: Scalar) {
+        contents = Contents(record, recordHash, share)
+    }
+
+    package var record: PublicRecord { contents.record }
+    package var recordHash: RecordHash { contents.recordHash }
+    package var share: Scalar { contents.share }
     package var id: RegistrationID { record.header.registrationID }
     package var managementKey: VerifyingKey { record.header.managementKey }
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {
-        record = try PublicRecord(from: &reader)
-        recordHash = try RecordHash(from: &reader)
-        share = try Scalar(from: &reader)
+        let record = try PublicRecord(from: &reader)
+        let recordHash = try RecordHash(from: &reader)
+        contents = Contents(record, recordHash, try Scalar(from: &reader))
     }
 
     package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
         try record.encode(into: &writer)
         try recordHash.encode(into: &writer)
         try share.encode(into: &writer)
+    }
+}
+
+extension Registration: Equatable {
+    package static func == (left: Registration, right: Registration) -> Bool {
+        left.contents === right.contents
+            || (left.record == right.record && left.recordHash == right.recordHash && left.share == right.share)
     }
 }
 

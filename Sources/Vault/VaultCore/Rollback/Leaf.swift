@@ -70,6 +70,6 @@ package struct Leaf: ByteCodable, Equatable, Sendable {
 extension StoredRecord {
     /// The leaf for this version. The slot is the leaf's place in the tree; the epoch is bound by the seal.
     package var leaf: Leaf {
-        Leaf(key: key, dueSeconds: dueSeconds, sealedHash: SealedHash(uncheckedBytes: sha256(sealed)))
+        Leaf(key: key, dueSeconds: dueSeconds, sealedHash: sealedHash)
     }
 }

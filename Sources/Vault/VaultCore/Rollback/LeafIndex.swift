@@ -54,13 +54,22 @@ package struct LeafIndex: Sendable {
     }
 
     /// Takes a new version, or a new record in the next slot.
-    package mutating func put(_ record: StoredRecord) throws(LeafMismatch) {
-        let leaf = record.leaf
-        guard let slot = Int(exactly: record.slot), slots.slot(of: record.key) ?? slots.count == slot,
-            tree.put(leaf.hash, at: slot)
-        else { throw .wrongSlot(slot: record.slot) }
-        if slot == slots.count { slots.append(record.key) }
-        due.put(record.dueSeconds, at: slot)
+    package mutating func put(_ record: StoredRecord) throws(LeafMismatch) { try put([record]) }
+
+    /// The same for all records of a batch, one after the other. What was taken before a mismatch is not in the tree: the
+    /// index is of no more use then.
+    package mutating func put(_ records: [StoredRecord]) throws(LeafMismatch) {
+        var leaves: [(hash: MerkleHash, at: Int)] = []
+        leaves.reserveCapacity(records.count)
+        for record in records {
+            guard let slot = Int(exactly: record.slot), slots.slot(of: record.key) ?? slots.count == slot else {
+                throw .wrongSlot(slot: record.slot)
+            }
+            if slot == slots.count { slots.append(record.key) }
+            due.put(record.dueSeconds, at: slot)
+            leaves.append((record.leaf.hash, at: slot))
+        }
+        guard tree.put(leaves) else { throw .wrongSlot(slot: records.last?.slot ?? 0) }
     }
 
     /// Up to `limit` records whose time has come, the most overdue first.

@@ -48,20 +48,37 @@ package struct MerkleTree: Sendable {
     }
 
     /// Replaces a leaf, or adds one behind the last. False, and nothing is changed, if there would be a gap.
-    package mutating func put(_ leaf: MerkleHash, at index: Int) -> Bool {
-        guard (0...count).contains(index) else { return false }
-        levels[0].put(leaf.bytes, at: index)
-        var (position, level) = (index, 0)
+    package mutating func put(_ leaf: MerkleHash, at index: Int) -> Bool { put([(leaf, at: index)]) }
+
+    /// The same for several leaves, one after the other: a node above more than one of them is made once.
+    package mutating func put(_ leaves: [(hash: MerkleHash, at: Int)]) -> Bool {
+        var countThen = count
+        for leaf in leaves {
+            guard (0...countThen).contains(leaf.at) else { return false }
+            countThen = max(countThen, leaf.at + 1)
+        }
+        for leaf in leaves { levels[0].put(leaf.hash.bytes, at: leaf.at) }
+        // Ascending, so that a level that grows has no gap.
+        var positions = leaves.map(\.at).sorted()
+        var level = 0
         while levels[level].count > 1 {
-            position /= 2
+            positions = Self.parents(of: positions)
             if level + 1 == levels.count { levels.append(DigestList()) }
             // Taken out, so that it is changed in place beside the level below.
             var above = DigestList()
             swap(&above, &levels[level + 1])
-            above.putNode(at: position, over: levels[level])
+            for position in positions { above.putNode(at: position, over: levels[level]) }
             swap(&above, &levels[level + 1])
             level += 1
         }
         return true
+    }
+
+    /// Of ascending positions, each parent once.
+    private static func parents(of positions: [Int]) -> [Int] {
+        var parents: [Int] = []
+        parents.reserveCapacity(positions.count)
+        for position in positions where parents.last != position / 2 { parents.append(position / 2) }
+        return parents
     }
 }

@@ -19,7 +19,7 @@ struct EventLoopChannel: ServerChildChannel {
     }
 }
 
-private final class EventLoopTasks: TaskExecutor {
+final class EventLoopTasks: TaskExecutor {
     private let loop: any EventLoop
 
     init(_ loop: any EventLoop) { self.loop = loop }

@@ -56,7 +56,7 @@ package struct VaultHTTP: Sendable {
         // A wave of connections waits in the system's queue rather than be sent away to try again.
         var configuration = ApplicationConfiguration(address: .hostname(host, port: port), backlog: 4096)
         configuration.serverName = nil
-        let channel = bounds.channel(connections)
+        let channel = bounds.channel(connections) { [service] in [MessageHandler(service: service)] }
         let plain = HTTPServerBuilder { responder in
             EventLoopChannel(base: HTTP1Channel(responder: responder, configuration: channel))
         }
@@ -88,9 +88,7 @@ package struct VaultHTTP: Sendable {
 
     /// Anything that does not get as far as a sealed reply is a plain HTTP error, which no client believes.
     private static func message(_ request: Request, _ service: VaultService) async throws -> Response {
-        var generator = SystemRandomNumberGenerator()
-        // Made here, of chance alone: a number that the client chose could be a name.
-        let requestID = Hex.encode(generator.bytes(8))
+        let requestID = newRequestID()
         let bytes: [UInt8]
         do {
             guard request.headers[.contentLength].flatMap({ Int($0) }) ?? 0 <= SealedRequest.byteCount else {
@@ -104,28 +102,46 @@ package struct VaultHTTP: Sendable {
         }
         do throws(MessageRefusal) {
             return binary(try await service.handle(bytes, requestID: requestID), requestID)
-        } catch {
-            switch error {
-            case .malformed: throw HTTPError(.badRequest)
-            case .unknownKey: throw HTTPError(.gone)
-            case .overloaded: throw HTTPError(.serviceUnavailable)
-            }
-        }
+        } catch { throw HTTPError(error.status) }
+    }
+
+    /// Made here, of chance alone: a number that the client chose could be a name.
+    static func newRequestID() -> String {
+        var generator = SystemRandomNumberGenerator()
+        return Hex.encode(generator.bytes(8))
     }
 
     private static let requestIDName = HTTPField.Name("x-request-id")
 
     private static func binary(_ bytes: [UInt8], _ requestID: String? = nil) -> Response {
-        var headers: HTTPFields = [.contentType: "application/octet-stream", .cacheControl: "no-store"]
-        if let requestID, let name = requestIDName { headers[name] = requestID }
-        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+        Response(
+            status: .ok, headers: binaryFields(requestID), body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+    }
+
+    static func binaryFields(_ requestID: String?) -> HTTPFields {
+        var fields: HTTPFields = [.contentType: "application/octet-stream", .cacheControl: "no-store"]
+        if let requestID, let name = requestIDName { fields[name] = requestID }
+        return fields
+    }
+}
+
+extension MessageRefusal {
+    var status: HTTPResponse.Status {
+        switch self {
+        case .malformed: .badRequest
+        case .unknownKey: .gone
+        case .overloaded: .serviceUnavailable
+        }
     }
 }
 
 extension VaultHTTP.Bounds {
-    func channel(_ connections: Connections) -> HTTP1Channel.Configuration {
+    /// `handlers` stand between the guard of a connection and Hummingbird.
+    func channel(
+        _ connections: Connections, handlers: @escaping @Sendable () -> [any RemovableChannelHandler] = { [] }
+    ) -> HTTP1Channel.Configuration {
         var channel = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [ConnectionGuard(bounds: self, connections: connections)])
+            additionalChannelHandlers: [ConnectionGuard(bounds: self, connections: connections)] + handlers())
         channel.httpDecoder = .init(
             maxHeaderFieldSize: headerBytesMax, maxHeaderListSize: headerBytesMax, maxHeaderFieldCount: headerCountMax)
         return channel

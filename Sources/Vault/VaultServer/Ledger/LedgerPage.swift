@@ -8,8 +8,9 @@ struct LedgerPage {
     private let configuration: VaultConfiguration
     /// Where in the view's list each command's tenant and account stand.
     private let places: [(tenant: Int, account: Int)]
-    private var tenants: [Int: TenantRecord] = [:]
-    private var accounts: [Int: AccountRecord] = [:]
+    /// By position; nil where there is none.
+    private var tenants: [TenantRecord?]
+    private var accounts: [AccountRecord?]
     /// By position: tenants and accounts that are not served, for their records are damaged.
     private var damaged: [Int: LedgerError] = [:]
     /// In the order of their first change.
@@ -28,17 +29,22 @@ struct LedgerPage {
             keys.append(key)
             return keys.count - 1
         }
+        // One tenant's people mostly come one after the other: its name is hashed for the first of them.
+        var last: (tenant: String, position: Int)?
         places = batch.map { command in
-            (
-                tenant: position(of: records.sealer.tenant(command.name.tenant)),
-                account: position(of: records.sealer.account(command.name))
-            )
+            let name = command.name.tenant
+            let known = last.flatMap { $0.tenant.utf8.elementsEqual(name.utf8) ? $0.position : nil }
+            let tenant = known ?? position(of: records.sealer.tenant(name))
+            last = (name, tenant)
+            return (tenant: tenant, account: position(of: command.key ?? records.sealer.account(command.name)))
         }
         view = try records.load(keys)
         guard let configuration = try view.record(VaultConfiguration.self, at: 0) else {
             throw .damaged("the store holds no vault")
         }
         self.configuration = configuration
+        tenants = Array(repeating: nil, count: keys.count)
+        accounts = Array(repeating: nil, count: keys.count)
         for place in places {
             do throws(LedgerError) {
                 if accounts[place.account] == nil { accounts[place.account] = try view.account(at: place.account) }

@@ -7,9 +7,12 @@ package struct AccountCommand: Sendable {
     package let name: AccountName
     package let command: Command
     package let isOverRate: Bool
+    /// The account's name in the store, if the caller had it from the records' own sealer already.
+    package let key: RecordKey?
 
-    package init(name: AccountName, command: Command, isOverRate: Bool = false) {
+    package init(name: AccountName, command: Command, isOverRate: Bool = false, key: RecordKey? = nil) {
         self.name = name
+        self.key = key
         self.command = command
         self.isOverRate = isOverRate
     }
@@ -140,7 +143,7 @@ package struct LedgerWorker {
     /// What was counted is in the store now.
     private mutating func keep(_ events: [(tenant: String, events: [VaultEvent])], at time: LedgerTime) {
         breaker.keep()
-        for (tenant, events) in events { metrics.count(events, of: tenant) }
+        metrics.count(events)
         showBreakers(at: time)
     }
 

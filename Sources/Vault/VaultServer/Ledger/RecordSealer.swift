@@ -23,21 +23,28 @@ package struct RecordSealer: Sendable {
     private let nameKey: SecretBytes
     private let headKey: SecretBytes
 
+    // The vault's own records, which every batch asks for.
+    package let configuration: RecordKey
+    package let identity: RecordKey
+    package let anchorSettings: RecordKey
+    package let restorePoint: RecordKey
+
     package init(dataKey: SecretBytes) {
         func key(_ purpose: Purpose) -> SecretBytes {
             hkdfSHA512(dataKey, salt: [], info: Array(purpose.rawValue.utf8), count: 32)
         }
         cipher = XChaCha20Poly1305(key: key(.seal))
-        nameKey = key(.names)
+        let nameKey = key(.names)
+        self.nameKey = nameKey
         headKey = key(.heads)
+        configuration = Self.name("configuration", [], nameKey)
+        identity = Self.name("identity", [], nameKey)
+        anchorSettings = Self.name("anchor", [], nameKey)
+        restorePoint = Self.name("restore", [], nameKey)
     }
 
     // MARK: Names
 
-    package var configuration: RecordKey { name("configuration", []) }
-    package var identity: RecordKey { name("identity", []) }
-    package var anchorSettings: RecordKey { name("anchor", []) }
-    package var restorePoint: RecordKey { name("restore", []) }
     package func tenant(_ tenant: String) -> RecordKey { name("tenant", Array(tenant.utf8)) }
 
     /// Account numbers lie in the store as keyed hashes alone.
@@ -58,8 +65,10 @@ package struct RecordSealer: Sendable {
         ThawNonce(uncheckedBytes: name("thaw nonce", point.seed + account.bytes).bytes)
     }
 
-    private func name(_ kind: String, _ content: [UInt8]) -> RecordKey {
-        RecordKey(uncheckedBytes: hmacSHA256(Array(kind.utf8) + [0] + content, key: nameKey))
+    private func name(_ kind: String, _ content: [UInt8]) -> RecordKey { Self.name(kind, content, nameKey) }
+
+    private static func name(_ kind: String, _ content: [UInt8], _ key: SecretBytes) -> RecordKey {
+        RecordKey(uncheckedBytes: hmacSHA256(Array(kind.utf8) + [0] + content, key: key))
     }
 
     // MARK: Sealing

@@ -41,8 +41,10 @@ extension SealedRecords {
             let point = RestorePoint(epoch: last.epoch, using: &generator)
             state = try ledger { () throws(LedgerError) in
                 let record = try seal(
-                    Change(index: 0, value: point), key: sealer.restorePoint, epoch: last.epoch + 1,
-                    into: &next.index, using: &generator)
+                    Change(index: 0, value: point), key: sealer.restorePoint,
+                    slot: next.index.slot(of: sealer.restorePoint) ?? next.index.slotCount, epoch: last.epoch + 1,
+                    using: &generator)
+                do throws(LeafMismatch) { try next.index.put(record) } catch { throw LedgerError(error) }
                 next.head = sealer.keyed(
                     LedgerHead(
                         vaultID: copy.vaultID, epoch: last.epoch + 1, slotCount: next.index.slotCount,

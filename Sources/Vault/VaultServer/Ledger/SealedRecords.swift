@@ -110,7 +110,8 @@ package struct SealedRecords: Sendable {
     package func load(_ keys: [RecordKey]) throws(LedgerError) -> View {
         try verified.state.withLock { state throws(LedgerError) in
             for _ in 0..<Self.racesMax {
-                let snapshot = try read(keys + [sealer.restorePoint])
+                let asked = keys + [sealer.restorePoint]
+                let snapshot = try read(asked, slots: asked.map { state?.index.slot(of: $0) })
                 guard let known = state, known.head.head.epoch == snapshot.epoch else {
                     state = nil
                     let found = try verification.verify(after: verified.seen.withLock { $0 })
@@ -122,7 +123,7 @@ package struct SealedRecords: Sendable {
                     throw .rolledBack(
                         .anotherBranch(storeEpoch: snapshot.epoch, anchoredEpoch: known.head.head.epoch))
                 }
-                let damaged = try known.check(snapshot.records, for: keys + [sealer.restorePoint])
+                let damaged = try known.check(snapshot.records, for: asked)
                 // Which records are frozen must be known for all of them.
                 if let error = damaged[keys.count] { throw error }
                 let point = try snapshot.records.last.flatMap { $0 }.map { stored throws(LedgerError) in
@@ -136,8 +137,8 @@ package struct SealedRecords: Sendable {
         }
     }
 
-    private func read(_ keys: [RecordKey]) throws(LedgerError) -> StoreSnapshot {
-        do { return try store.load(keys) } catch { throw LedgerError(error) }
+    private func read(_ keys: [RecordKey], slots: [UInt64?]) throws(LedgerError) -> StoreSnapshot {
+        do { return try store.load(keys, slots: slots) } catch { throw LedgerError(error) }
     }
 
     /// Up to `limit` records whose time has come, the most overdue first: by the tree, not by the store's word.
@@ -160,9 +161,7 @@ package struct SealedRecords: Sendable {
             // Taken out rather than copied, so that a tree of a million leaves is changed in place.
             state = nil
             let epoch = view.snapshot.epoch + 1
-            let records = try changes.map { change throws(LedgerError) in
-                try seal(change, key: view.keys[change.index], epoch: epoch, into: &next.index, using: &generator)
-            }
+            let records = try seal(changes, of: view, epoch: epoch, into: &next.index, using: &generator)
             next.head = sealer.keyed(
                 LedgerHead(
                     vaultID: vaultID ?? view.head.vaultID, epoch: epoch, slotCount: next.index.slotCount,
@@ -200,22 +199,36 @@ package struct SealedRecords: Sendable {
         } catch { throw .unknownOutcome("the anchor did not take the new head: \(error.text)") }
     }
 
-    /// Seals a new version for the epoch, and puts its leaf into the tree.
+    /// Seals all new versions for the epoch, and puts their leaves into the tree at once.
+    private func seal(
+        _ changes: [Change], of view: View, epoch: UInt64, into index: inout LeafIndex,
+        using generator: inout some RandomNumberGenerator
+    ) throws(LedgerError) -> [StoredRecord] {
+        var slotCount = index.slotCount
+        var records: [StoredRecord] = []
+        records.reserveCapacity(changes.count)
+        for change in changes {
+            let key = view.keys[change.index]
+            let slot = index.slot(of: key) ?? slotCount
+            if slot == slotCount { slotCount += 1 }
+            records.append(try seal(change, key: key, slot: slot, epoch: epoch, using: &generator))
+        }
+        do throws(LeafMismatch) { try index.put(records) } catch { throw LedgerError(error) }
+        return records
+    }
+
+    /// Seals a new version for the epoch.
     func seal(
-        _ change: Change, key: RecordKey, epoch: UInt64, into index: inout LeafIndex,
+        _ change: Change, key: RecordKey, slot: UInt64, epoch: UInt64,
         using generator: inout some RandomNumberGenerator
     ) throws(LedgerError) -> StoredRecord {
-        let slot = index.slot(of: key) ?? index.slotCount
         // Room for the largest record from the start: a growing array leaves copies of secrets behind.
         var writer = ByteWriter(capacity: 16_384)
         do { try change.value.encode(into: &writer) } catch { throw .unavailable("a record has no encoding") }
         var plaintext = writer.bytes
         writer = ByteWriter()
         let sealed = sealer.seal(wiping: &plaintext, key: key, slot: slot, epoch: epoch, using: &generator)
-        let record = StoredRecord(
-            key: key, slot: slot, epoch: epoch, sealed: sealed, dueSeconds: change.dueSeconds)
-        do { try index.put(record) } catch { throw LedgerError(error) }
-        return record
+        return StoredRecord(key: key, slot: slot, epoch: epoch, sealed: sealed, dueSeconds: change.dueSeconds)
     }
 }
 

@@ -12,11 +12,14 @@ package struct MeasuredStore: RecordStore {
     }
 
     package func load(_ keys: [RecordKey]) throws(RecordStoreError) -> StoreSnapshot { try store.load(keys) }
+    package func load(_ keys: [RecordKey], slots: [UInt64?]) throws(RecordStoreError) -> StoreSnapshot {
+        try store.load(keys, slots: slots)
+    }
     package func leaves() throws(RecordStoreError) -> LeafTable { try store.leaves() }
 
     package func commit(_ batch: RecordBatch) throws(RecordStoreError) {
         do throws(RecordStoreError) {
-            try metrics.timed("commit") { () throws(RecordStoreError) in try store.commit(batch) }
+            try metrics.timed(.commit) { () throws(RecordStoreError) in try store.commit(batch) }
             metrics.count(Metrics.commits, ["done"])
         } catch {
             metrics.count(Metrics.commits, [LedgerError(error).metricWord])
@@ -25,7 +28,7 @@ package struct MeasuredStore: RecordStore {
     }
 
     package func eraseOldVersions() throws(RecordStoreError) {
-        try metrics.timed("erase") { () throws(RecordStoreError) in try store.eraseOldVersions() }
+        try metrics.timed(.erase) { () throws(RecordStoreError) in try store.eraseOldVersions() }
     }
 
     package func statistics(writtenUpTo epoch: UInt64?) throws(RecordStoreError) -> StoreStatistics? {
@@ -56,7 +59,7 @@ package struct MeasuredAnchor: Anchor {
 
     package func advance(to head: KeyedHead) throws(AnchorError) {
         do throws(AnchorError) {
-            try metrics.timed("anchor") { () throws(AnchorError) in try anchor.advance(to: head) }
+            try metrics.timed(.anchor) { () throws(AnchorError) in try anchor.advance(to: head) }
             metrics.count(Metrics.anchorings, ["done"])
             metrics.set(Metrics.anchorAnswers, to: 1)
             metrics.set(Metrics.epoch, to: Double(head.head.epoch))

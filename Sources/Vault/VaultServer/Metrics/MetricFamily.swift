@@ -28,7 +28,7 @@ package struct MetricFamily: Sendable {
 ///
 /// `Docs/Operating.md` has the same table; a test compares them.
 package enum Metrics {
-    private static let secondsBounds = [
+    static let secondsBounds = [
         0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
     ]
 

@@ -3,17 +3,26 @@ import VaultCore
 
 /// What is counted, in the words of the labels.
 extension VaultMetrics {
-    func count(_ events: [VaultEvent], of tenant: String) {
-        for event in events {
-            count(Metrics.events, [tenant, event.metricWord])
-            switch event {
-            // What is subtracted from what was charged must be there from the first charge on.
-            case .charged: count(Metrics.attemptsReturned, [tenant], by: 0)
-            case .confirmed(let attempts), .forgiven(let attempts):
-                count(Metrics.attemptsReturned, [tenant], by: attempts)
-            default: break
+    /// What happened in a batch: of one tenant mostly the same again and again, which is counted in one step.
+    func count(_ batch: [(tenant: String, events: [VaultEvent])]) {
+        var run: (tenant: String, word: String, number: Int, returned: Int?)?
+        func countRun() {
+            guard let run else { return }
+            count(Metrics.events, [run.tenant, run.word], by: run.number)
+            if let returned = run.returned { count(Metrics.attemptsReturned, [run.tenant], by: returned) }
+        }
+        for (tenant, events) in batch {
+            for event in events {
+                let (word, returned) = (event.metricWord, event.attemptsReturned)
+                if let known = run, known.word == word, known.tenant == tenant {
+                    run = (tenant, word, known.number + 1, returned.map { $0 + (known.returned ?? 0) })
+                } else {
+                    countRun()
+                    run = (tenant, word, 1, returned)
+                }
             }
         }
+        countRun()
     }
 
     package func show(_ certificate: ServerCertificate) {
@@ -36,6 +45,16 @@ extension VaultMetrics {
 }
 
 extension VaultEvent {
+    /// Nil for what has nothing to do with attempts. What is subtracted from what was charged must be there from the first
+    /// charge on.
+    fileprivate var attemptsReturned: Int? {
+        switch self {
+        case .charged: 0
+        case .confirmed(let attempts), .forgiven(let attempts): attempts
+        default: nil
+        }
+    }
+
     var metricWord: String {
         switch self {
         case .prepared: "prepared"

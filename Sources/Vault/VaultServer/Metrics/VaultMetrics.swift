@@ -2,21 +2,37 @@ import Synchronization
 
 /// The numbers of one process, in memory. Every call is short and waits for nobody but another such call.
 package final class VaultMetrics: Sendable {
-    private struct Sample: Hashable, Sendable {
+    fileprivate struct Sample: Hashable, Sendable {
         let name: String
         let labels: [String]
     }
 
-    private struct Histogram: Sendable {
+    fileprivate struct Histogram: Sendable {
         /// One for each bound and one for what is above all of them; not cumulative.
         var counts: [UInt64]
         var sum = 0.0
+
+        init(of family: MetricFamily) { counts = Array(repeating: 0, count: family.bounds.count + 1) }
+
+        var isEmpty: Bool { counts.allSatisfy { $0 == 0 } }
+
+        mutating func add(_ value: Double, at place: Int) {
+            counts[place] += 1
+            sum += value
+        }
     }
 
-    private struct Values: Sendable {
+    fileprivate struct Values: Sendable {
         var numbers: [Sample: Double] = [:]
         var histograms: [Sample: Histogram] = [:]
+        /// What each message is measured by has a place of its own: to find six of them by their names took as long as to
+        /// seal the reply.
+        var parts = [Histogram](repeating: Histogram(of: Metrics.partSeconds), count: Part.allCases.count)
+        var requests = Histogram(of: Metrics.requestSeconds)
     }
+
+    /// The values of the label `part`.
+    enum Part: Int, CaseIterable, Sendable { case open, token, ledger, evaluate, seal, commit, anchor, erase }
 
     private let values = Mutex(Values())
 
@@ -50,34 +66,45 @@ package final class VaultMetrics: Sendable {
     func observe(_ family: MetricFamily, _ value: Double) { observe(family, [], value) }
 
     func observe(_ family: MetricFamily, _ labels: [String], _ value: Double) {
-        let place = family.bounds.firstIndex { value <= $0 } ?? family.bounds.count
+        let place = Self.place(of: value, in: family.bounds)
         values.withLock { values in
-            let sample = Sample(name: family.name, labels: labels)
-            var histogram =
-                values.histograms[sample] ?? Histogram(counts: Array(repeating: 0, count: family.bounds.count + 1))
-            // Taken out first, so that the counts are changed in place.
-            values.histograms[sample] = nil
-            histogram.counts[place] += 1
-            histogram.sum += value
-            values.histograms[sample] = histogram
+            values.histograms[Sample(name: family.name, labels: labels), default: Histogram(of: family)]
+                .add(value, at: place)
         }
+    }
+
+    private func observe(_ part: Part, since start: ContinuousClock.Instant) {
+        let seconds = start.duration(to: .now).inSeconds
+        let place = Self.place(of: seconds, in: Metrics.secondsBounds)
+        values.withLock { $0.parts[part.rawValue].add(seconds, at: place) }
+    }
+
+    /// From a whole message to its sealed reply.
+    func observeRequest(since start: ContinuousClock.Instant) {
+        let seconds = start.duration(to: .now).inSeconds
+        let place = Self.place(of: seconds, in: Metrics.secondsBounds)
+        values.withLock { $0.requests.add(seconds, at: place) }
+    }
+
+    private static func place(of value: Double, in bounds: [Double]) -> Int {
+        bounds.firstIndex { value <= $0 } ?? bounds.count
     }
 
     /// Measures one part of the work, failed or not.
     func timed<Value, Failure: Error>(
-        _ part: String, _ body: () throws(Failure) -> Value
+        _ part: Part, _ body: () throws(Failure) -> Value
     ) throws(Failure) -> Value {
         let start = ContinuousClock.now
-        defer { observe(Metrics.partSeconds, [part], start.duration(to: .now).inSeconds) }
+        defer { observe(part, since: start) }
         return try body()
     }
 
     /// The same for a part that waits.
     nonisolated(nonsending) func timed<Value, Failure: Error>(
-        _ part: String, _ body: nonisolated(nonsending) () async throws(Failure) -> Value
+        _ part: Part, _ body: nonisolated(nonsending) () async throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         let start = ContinuousClock.now
-        defer { observe(Metrics.partSeconds, [part], start.duration(to: .now).inSeconds) }
+        defer { observe(part, since: start) }
         return try await body()
     }
 
@@ -90,12 +117,25 @@ package final class VaultMetrics: Sendable {
             for (sample, number) in values.numbers where sample.name == family.name {
                 page.sample(family, sample.labels, number)
             }
-            for (sample, histogram) in values.histograms where sample.name == family.name {
-                page.histogram(family, sample.labels, counts: histogram.counts, sum: histogram.sum)
+            for (labels, histogram) in values.histograms(of: family) {
+                page.histogram(family, labels, counts: histogram.counts, sum: histogram.sum)
             }
             page.end()
         }
         return page.text
+    }
+}
+
+extension VaultMetrics.Values {
+    fileprivate func histograms(of family: MetricFamily) -> [(labels: [String], histogram: VaultMetrics.Histogram)] {
+        let named = histograms.filter { $0.key.name == family.name }.map { ($0.key.labels, $0.value) }
+        switch family.name {
+        case Metrics.requestSeconds.name: return requests.isEmpty ? named : named + [([], requests)]
+        case Metrics.partSeconds.name:
+            let measured = VaultMetrics.Part.allCases.filter { !parts[$0.rawValue].isEmpty }
+            return named + measured.map { (["\($0)"], parts[$0.rawValue]) }
+        default: return named
+        }
     }
 }
 

@@ -19,6 +19,15 @@ final class ConfigurationCache: Sendable {
 
     /// Whether the vault serves this tenant, compared byte by byte.
     func serves(_ tenant: String) async throws(LedgerError) -> Bool {
-        try await configuration().tenants.contains { $0.utf8.elementsEqual(tenant.utf8) }
+        Self.serves(tenant, try await configuration())
+    }
+
+    /// The same without a wait; nil if it must be read first.
+    func servesFresh(_ tenant: String, at now: UInt64) -> Bool? {
+        kept.fresh(at: now).map { Self.serves(tenant, $0) }
+    }
+
+    private static func serves(_ tenant: String, _ configuration: VaultConfiguration) -> Bool {
+        configuration.tenants.contains { $0.utf8.elementsEqual(tenant.utf8) }
     }
 }

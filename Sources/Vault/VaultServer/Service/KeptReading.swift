@@ -34,6 +34,14 @@ final class KeptReading<Value: Sendable>: Sendable {
         self.read = read
     }
 
+    /// What was read and is not too old, without a wait; nil if there is none.
+    func fresh(at now: UInt64) -> Value? {
+        state.withLock { state in
+            guard case .read(.success(let value), let then) = state, now < then + freshSeconds else { return nil }
+            return value
+        }
+    }
+
     func value() async throws(LedgerError) -> Value {
         switch state.withLock({ present(&$0, at: clock().uptimeSeconds) }) {
         case .known(let value): return try value.get()

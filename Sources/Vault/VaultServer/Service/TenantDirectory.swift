@@ -26,10 +26,18 @@ final class TenantDirectory: Sendable {
     /// Nil if there is no such tenant. Names that are unknown are not remembered, for strangers choose them; they are
     /// not looked up in the store either.
     func tenant(_ name: String) async throws(LedgerError) -> Entry? {
+        if let entry = fresh(name) { return entry }
         guard try await configuration.serves(name) else { return nil }
         let entry = try await kept(name).value()
         if entry == nil { entries.withLock { $0[Array(name.utf8)] = nil } }
         return entry
+    }
+
+    /// What each message but one of some seconds finds.
+    private func fresh(_ name: String) -> Entry? {
+        let now = clock().uptimeSeconds
+        guard configuration.servesFresh(name, at: now) == true else { return nil }
+        return entries.withLock { $0[Array(name.utf8)] }?.fresh(at: now) ?? nil
     }
 
     private func kept(_ name: String) -> KeptReading<Entry?> {

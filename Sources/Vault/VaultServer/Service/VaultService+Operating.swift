@@ -1,4 +1,3 @@
-import Dispatch
 import Logging
 import Synchronization
 import VaultCore
@@ -7,9 +6,7 @@ import VaultCore
 extension VaultService {
     /// Looks whether the store reads and the anchor answers; to be called every few seconds. Blocks no other task.
     package func probe() async {
-        let failure: String? = await withCheckedContinuation { continuation in
-            DispatchQueue.global().async { continuation.resume(returning: self.look()) }
-        }
+        let failure = await aside { self.look() }
         guard readiness.found(failure, at: clock()) else { return }
         if let failure { log(.notReady, ["reason": "\(failure)"]) } else { log(.serving, [:]) }
     }

@@ -118,8 +118,7 @@ package final class VaultService: Sendable {
         let start = ContinuousClock.now
         do throws(MessageRefusal) {
             let (reply, operation) = try await answer(bytes, requestID)
-            let duration = start.duration(to: .now).inSeconds
-            metrics.observe(Metrics.requestSeconds, duration)
+            metrics.observeRequest(since: start)
             logger.log(.request, ["request": "\(requestID)", "operation": "\(operation?.metricWord ?? "unreadable")"])
             return reply
         } catch {
@@ -143,13 +142,13 @@ package final class VaultService: Sendable {
         let exchange: VaultExchange
         let request: Result<Request, ChannelError>
         do throws(ChannelError) {
-            (exchange, request) = try metrics.timed("open") { () throws(ChannelError) in try key.open(sealed) }
+            (exchange, request) = try metrics.timed(.open) { () throws(ChannelError) in try key.open(sealed) }
         } catch { throw .malformed }
         let operation = try? request.get().operation
         let reply = await reply(to: request, requestID)
         metrics.count(operation, answeredWith: reply)
         do {
-            return try metrics.timed("seal") {
+            return try metrics.timed(.seal) {
                 var generator = SystemRandomNumberGenerator()
                 return (try exchange.seal(reply, using: &generator).encoded(), operation)
             }
@@ -173,15 +172,16 @@ package final class VaultService: Sendable {
 
     private func perform(_ request: Request, _ requestID: String) async throws(Refused) -> Reply {
         let name = try await authenticate(request.token, requestID)
-        let isOverRate = try await isOverRate(name)
+        let key = records.sealer.account(name)
+        let isOverRate = try await isOverRate(name, key)
         if isOverRate, !request.operation.isExemptFromRate { throw Refused(.busy(retryAfterSeconds: 60)) }
         let command = try command(for: request.operation)
-        let outcome = await metrics.timed("ledger") {
-            await ledger.submit(AccountCommand(name: name, command: command, isOverRate: isOverRate))
+        let outcome = await metrics.timed(.ledger) {
+            await ledger.submit(AccountCommand(name: name, command: command, isOverRate: isOverRate, key: key))
         }
         switch outcome {
         case .answer(.reply(let reply)): return reply
-        case .answer(.evaluate(let charged)): return .evaluated(metrics.timed("evaluate") { evaluate(charged) })
+        case .answer(.evaluate(let charged)): return .evaluated(metrics.timed(.evaluate) { evaluate(charged) })
         case .failed(let error):
             log(.ledgerFailed, ["request": "\(requestID)", "reason": "\(error)"])
             throw Refused(error == .conflict ? .busy(retryAfterSeconds: 1) : .unavailable)
@@ -190,7 +190,7 @@ package final class VaultService: Sendable {
 
     private func authenticate(_ token: [UInt8], _ requestID: String) async throws(Refused) -> AccountName {
         do {
-            return try await metrics.timed("token") {
+            return try await metrics.timed(.token) {
                 try await verifier.verify(token, wallSeconds: clock().wallSeconds)
             }
         } catch let refusal as TokenRefusal {
@@ -205,10 +205,9 @@ package final class VaultService: Sendable {
         }
     }
 
-    private func isOverRate(_ name: AccountName) async throws(Refused) -> Bool {
+    private func isOverRate(_ name: AccountName, _ key: RecordKey) async throws(Refused) -> Bool {
         guard let tenant = try? await tenants.tenant(name.tenant) else { throw Refused(.unavailable) }
-        return limiter.isOverRate(
-            records.sealer.account(name), countMax: tenant.policy.requestsPerMinuteMax, at: clock())
+        return limiter.isOverRate(key, countMax: tenant.policy.requestsPerMinuteMax, at: clock())
     }
 
     private func command(for operation: Operation) throws(Refused) -> Command {

@@ -10,19 +10,8 @@ import Testing
 import VaultServer
 
 @Suite struct VaultHTTPTests {
-    /// Serves the vault on a free port of the loopback while `body` runs.
     private func serving(_ vault: TestVault, _ body: (String) async throws -> Void) async throws {
-        let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
-        let application = try VaultHTTP(service: vault.service, logger: .silent)
-            .application(host: "127.0.0.1", port: 0) { port in continuation.yield(port) }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await application.run() }
-            for await port in ports {
-                try await body("http://127.0.0.1:\(port)")
-                break
-            }
-            group.cancelAll()
-        }
+        try await vault.serving { try await body("http://127.0.0.1:\($0)") }
     }
 
     private static func post(_ bytes: [UInt8], to base: String, path: String = "/v1/message") async throws

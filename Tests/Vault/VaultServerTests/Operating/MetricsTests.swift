@@ -45,6 +45,21 @@ import VaultCore
         ] { #expect(page.contains("coffer_vault_ledger_batch_commands\(line)\n")) }
     }
 
+    @Test func `what a batch did is counted for each tenant and each event`() {
+        let metrics = VaultMetrics()
+        metrics.count([
+            ("a", [.charged]), ("a", [.charged]), ("b", [.charged]), ("a", [.expired, .charged]), ("b", []),
+            ("b", [.confirmed(attempts: 2)]), ("b", [.confirmed(attempts: 3)]), ("b", [.forgiven(attempts: 1)]),
+        ])
+        let page = metrics.page()
+        for line in [
+            #"events_total{tenant="a",event="charged"} 3"#, #"events_total{tenant="a",event="expired"} 1"#,
+            #"events_total{tenant="b",event="charged"} 1"#, #"events_total{tenant="b",event="confirmed"} 2"#,
+            #"events_total{tenant="b",event="forgiven"} 1"#, #"attempts_returned_total{tenant="a"} 0"#,
+            #"attempts_returned_total{tenant="b"} 6"#,
+        ] { #expect(page.contains("coffer_vault_\(line)\n"), "\(line)") }
+    }
+
     @Test func `names follow Prometheus' conventions, and none is there twice`() {
         #expect(Set(Metrics.all.map(\.name)).count == Metrics.all.count)
         for family in Metrics.all + Metrics.ofWitness {

@@ -48,6 +48,10 @@ struct RecordStoreConformance {
         try require(snapshot.epoch == 1 && snapshot.head == [1], "a commit moves epoch and head")
         try require(snapshot.slotCount == 2, "slots are counted")
         try require(snapshot.records == [records[1], nil, records[0]], "what was committed is read back, in order")
+        for slots in [[1, nil, 0], [0, 1, 1], [7, 7, 7], [nil, 0, nil], [.max, 1 << 63, nil]] as [[UInt64?]] {
+            let asked = try reopen().load([try key(2), try key(3), try key(1)], slots: slots)
+            try require(asked.records == snapshot.records, "whatever slots are named, the answer is the same")
+        }
     }
 
     private func refusesAnotherEpoch() throws {
