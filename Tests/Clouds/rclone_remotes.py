@@ -67,6 +67,7 @@ def running(configuration, root, address=None, stop=lambda: None, options=()):
     return Running(
         store=lambda line, name: f"rclone:{configuration.remote(line)}:{root}/{name}", stop=stop, address=address,
         environment=configuration.environment, options=options, note=said_version(rclone(), "version"),
+        may_promise_less=frozenset({7}),
         fetch=lambda store, folder: configuration.copy(store.removeprefix("rclone:"), folder),
         push=lambda folder, store: configuration.copy(folder, store.removeprefix("rclone:")))
 

@@ -1,12 +1,14 @@
 """A whole backup in a folder of real WebDAV servers, over a line that fails; sign-in; and a server with a certificate of its own."""
 
 import datetime
+import http.server
 import ipaddress
 import json
 import pathlib
 import random
 import stat
 import sys
+import threading
 import unittest
 
 from cryptography import x509
@@ -134,6 +136,56 @@ class WebDAV(Session):
         other, _ = self.serve("wsgidav", certificate=(self.folder / "cert.pem", self.folder / "key.pem"))
         said = self.error("restore", "--from", f"webdav:{other}nas", "--key-file", "digits", "Restored", expect=25)
         self.assertIn("certificate is not trusted", said["message"])
+
+    def test_a_sign_in_goes_before_the_environment_which_may_name_a_place(self):
+        url, _ = self.serve("wsgidav")
+        place = f"webdav:{url}files"
+        source = self.make_notes()
+        self.credentials = {"COFFER_WEBDAV_USER": USER, "COFFER_WEBDAV_PASSWORD": "another server's"}
+        self.coffer("store", "login", place, "--credentials-file", self.secret_file("right", f"{USER}\n{PASSWORD}\n"))
+        self.coffer("enable", source, "--to", place + "/phone", "--key-file", "digits")
+        # Where nothing is kept the environment's holds, wherever it is sent; unless it is said where it belongs.
+        elsewhere = ["restore", "--from", f"webdav:{url}others", "--key-file", "digits", "Restored"]
+        self.assertIn("does not accept", self.error(*elsewhere, expect=37)["message"])
+        self.credentials["COFFER_WEBDAV_URL"] = "https://nas.example.org/others"
+        self.assertIn("has no password", self.error(*elsewhere, expect=37)["message"])
+        self.credentials["COFFER_WEBDAV_URL"] = "nas.example.org"
+        self.assertIn("COFFER_WEBDAV_URL", self.error(*elsewhere, expect=27)["message"])
+        self.credentials |= {"COFFER_WEBDAV_URL": f"{url}others/", "COFFER_WEBDAV_PASSWORD": PASSWORD}
+        self.error(*elsewhere, expect=20)
+        self.coffer("backup")
+
+    def test_a_server_that_knows_nothing_of_webdav(self):
+        class Nothing(http.server.BaseHTTPRequestHandler):
+            def answer(self):
+                self.rfile.read(int(self.headers.get("content-length", 0)))
+                self.send_response(404)
+                self.send_header("content-length", "19")
+                self.end_headers()
+                self.wfile.write(b"404 page not found\n")
+
+            do_PROPFIND = do_GET = do_PUT = do_MKCOL = do_DELETE = answer
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Nothing)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        place = f"webdav:http://127.0.0.1:{server.server_port}/files/alice"
+        said = self.error(
+            "store", "login", place, "--credentials-file", self.secret_file("s", f"{USER}\n{PASSWORD}\n"), expect=25)
+        self.assertIn("of every folder of this address", said["message"])
+        self.assertEqual(self.coffer_json("store", "list"), [])
+        self.error("restore", "--from", place, "--key-file", "digits", "Restored", expect=25)
+        said = self.error("enable", self.make_notes(), "--to", place, "--key-file", "digits", expect=25)
+        self.assertNotIn("verify", said["advice"])
+
+    def test_trying_an_address_that_is_mistyped_leaves_nothing(self):
+        url, data = self.serve("apache", "wsgidav")
+        self.coffer("store", "test", f"webdav:{url}files/alcie/chats", "--quick")
+        self.assertEqual([path for path in data.rglob("*") if ".DAV" not in path.parts], [])
 
     def make_certificate(self, address="127.0.0.1"):
         private = ec.generate_private_key(ec.SECP256R1())

@@ -115,6 +115,68 @@ import Testing
         #expect(transport.requests.count == 1)
     }
 
+    @Test func `wait together for a server that has too much to do`() async throws {
+        for status in [429, 503] {
+            let clock = StandingClock()
+            let busy = Result<StoreAnswer, StoreTransportError>.success(
+                StoreAnswer(status: status, headers: [("Retry-After", "60")]))
+            let (attempts, transport) = Self.attempts([busy, busy, busy, busy, Self.status(200)], clock: clock)
+            await #expect(throws: StoreFailure.self) { _ = try await Self.send(attempts) }
+            #expect(clock.now == 180_000_000_000)
+            // Another request, which has not failed yet.
+            _ = try await Self.send(attempts)
+            #expect(clock.now == 240_000_000_000)
+            #expect(transport.requests.count == 5)
+        }
+        // What failed for other reasons holds nobody up, and who tidies up does not wait.
+        let clock = StandingClock()
+        let (attempts, _) = Self.attempts(
+            [500, 500, 500, 500, 200, 503, 503, 503, 503, 200].map(Self.status), clock: clock)
+        await #expect(throws: StoreFailure.self) { _ = try await Self.send(attempts) }
+        let failed = clock.now
+        _ = try await Self.send(attempts)
+        #expect(clock.now == failed)
+        await #expect(throws: StoreFailure.self) { _ = try await Self.send(attempts) }
+        let refused = clock.now
+        _ = try await attempts.answer(isUrgent: true) { () throws(StoreFailure) in
+            Attempts.Attempt(StoreRequest(method: "GET", url: "", answerBytesMax: 1)) { _ in .done }
+        }
+        #expect(clock.now == refused)
+    }
+
+    @Test func `are asked to wait in seconds, or until a time of the server's`() {
+        func seconds(_ retryAfter: String, date: String? = nil) -> Double? {
+            let date = date.map { [(name: "Date", value: $0)] } ?? []
+            return StoreAnswer(status: 503, headers: [("Retry-After", retryAfter)] + date).retryAfterSeconds
+        }
+        #expect(seconds("17") == 17)
+        #expect(seconds("-1") == nil)
+        #expect(seconds("soon") == nil)
+        let (now, later) = ("Sun, 22 Nov 2026 12:00:00 GMT", "Sun, 22 Nov 2026 12:01:30 GMT")
+        #expect(seconds(later, date: now) == 90)
+        #expect(seconds(now, date: later) == 0)
+        #expect(seconds(later) == nil)
+    }
+
+    @Test func `wear off where that is said, and may then be made once more`() async throws {
+        let (attempts, transport) = Self.attempts([401, 503, 401, 503, 401, 200].map(Self.status))
+        let cures = Cures()
+        _ = try await attempts.answer { () throws(StoreFailure) in
+            Attempts.Attempt(StoreRequest(method: "GET", url: "", answerBytesMax: 1)) { answer in
+                switch answer.status {
+                case 200: .done
+                case 401:
+                    .curable(
+                        StoreFailure(.credentials, "401"),
+                        Attempts.Cure("nonce", wearsOff: true) { () throws(StoreFailure) in cures.apply("nonce") })
+                default: .failed(StoreFailure(.transient, "503"))
+                }
+            }
+        }
+        #expect(cures.applied == ["nonce", "nonce", "nonce"])
+        #expect(transport.requests.count == 6)
+    }
+
     @Test func `end when their task is cancelled while they wait`() async throws {
         let transport = ScriptedTransport([Self.status(500), Self.status(200)])
         // A wait ends at once when the task is cancelled, as the system's does.

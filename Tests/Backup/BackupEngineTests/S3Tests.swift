@@ -283,6 +283,15 @@ import Testing
         await #expect(throws: ObjectStoreError.credentials("status 403, SignatureDoesNotMatch")) {
             _ = try await refused.0.read(Self.name)
         }
+        // Nobody can put it right who is not told the time: signing in again would not help.
+        let (untold, _) = try Self.store([Self.error(403, "RequestTimeTooSkewed")])
+        await #expect(
+            throws: ObjectStoreError.failed(
+                "this device's clock is wrong, by more than the server allows (status 403, RequestTimeTooSkewed). Set it, "
+                    + "and try again")
+        ) {
+            _ = try await untold.read(Self.name)
+        }
     }
 
     @Test(arguments: [

@@ -86,6 +86,14 @@ enum WebDAVScript {
             headers)
     }
 
+    /// The server's root, and what lies in it.
+    static func above(_ names: String...) -> Answer {
+        let responses = ([""] + names).map {
+            "<response><href>/\($0)</href><propstat><prop>\(folder)</prop></propstat></response>"
+        }
+        return answer(207, "<multistatus xmlns:d=\"DAV:\">\(responses.joined())</multistatus>")
+    }
+
     static let folder = "<d:resourcetype><d:collection/></d:resourcetype>"
 
     static func file(_ byteCount: Int) -> String {
@@ -152,10 +160,11 @@ enum WebDAVScript {
         let (store, transport) = try Script.store(
             [Script.answer(404), Script.answer(409), Script.answer(201), Script.answer(201), Script.answer(201)]
                 + [
-                    Script.answer(201), Script.answer(201), Script.size(1), Script.answer(201),
+                    Script.answer(201), Script.answer(201), Script.size(1), Script.answer(404), Script.answer(201),
                     Script.answer(200, "\u{1}"),
                 ]
-                + [Script.answer(201), Script.size(1), Script.answer(201), Script.answer(200, "\u{1}")]
+                + [Script.answer(201), Script.size(1), Script.answer(404), Script.answer(201)]
+                + [Script.answer(200, "\u{1}")]
                 + [Script.answer(201), Script.list([("packs/", Script.folder), ("packs/ab/", Script.folder)])]
                 + [Script.answer(201), Script.size(1), Script.answer(201)], address: "webdav:https://h/q/p")
         try await store.create(.keyring(number: 1, copy: .a), [1])
@@ -182,22 +191,36 @@ enum WebDAVScript {
     @Test func `of a name that others create too is read again`() async throws {
         func answers(_ found: String) -> [WebDAVScript.Answer] {
             [Script.list([("", Script.folder)]), Script.answer(405), Script.answer(201), Script.size(1)]
-                + [Script.answer(201), Script.answer(200, found), Script.answer(404)]
+                + [Script.answer(404), Script.answer(201), Script.answer(200, found), Script.answer(404)]
         }
         try await Script.store(answers("\u{1}")).store.create(.header, [1])
         await #expect(throws: ObjectStoreError.exists("coffer.json")) {
             try await Script.store(answers("\u{2}")).store.create(.header, [1])
         }
+        // The server need not pay heed to what a move may not do.
+        let taken = [Script.list([("", Script.folder)]), Script.answer(405), Script.answer(201), Script.size(1)]
+        let (store, transport) = try Script.store(taken + [Script.size(1), Script.answer(204)])
+        await #expect(throws: ObjectStoreError.exists("coffer.json")) { try await store.create(.header, [1]) }
+        #expect(Script.lines(transport).suffix(2) == ["PROPFIND coffer.json", "DELETE staging/*"])
     }
 
     @Test func `does not go where the store is gone`() async throws {
-        for answer in [Script.list([("", Script.folder)]), Script.answer(404)] {
-            let (store, transport) = try Script.store([answer])
+        for answers in [[Script.list([("", Script.folder)])], [Script.answer(404), Script.above("q/")]] {
+            let (store, transport) = try Script.store(answers + [Script.answer(201)])
             await #expect(throws: ObjectStoreError.failed("the backup's folder is not there any more")) {
                 try await store.create(Script.name, [1])
             }
-            #expect(transport.requests.count == 1)
+            #expect(transport.requests.count == answers.count)
         }
+    }
+
+    @Test func `is not said to be missing where no folder can be made`() async throws {
+        let missing = [WebDAVScript.Answer](repeating: Script.answer(404), count: 9)
+        let (store, transport) = try Script.store(missing, address: "webdav:https://h/wrong/p")
+        await #expect(throws: ObjectStoreError.failed("no folder can be made at this address; check it")) {
+            try await store.create(.keyring(number: 1, copy: .a), [1])
+        }
+        #expect(transport.requests.map(\.method) == ["PROPFIND", "MKCOL", "MKCOL"])
     }
 
     @Test func `does not replace what is there, and leaves nothing`() async throws {
@@ -258,6 +281,53 @@ enum WebDAVScript {
         ) {
             try await gone.create(Script.name, [1])
         }
+        // Refused the second time, since it is gone.
+        let (refused, _) = try Script.store(
+            Script.prepared
+                + [Script.answer(201), Script.size(1), Script.lost, Script.answer(403), Script.answer(404)]
+                + [Script.size(1)])
+        try await refused.create(Script.name, [1])
+        // Done in part, it says: what is there is read.
+        for found in ["\u{1}", "\u{2}"] {
+            let (store, _) = try Script.store(
+                Script.prepared
+                    + [Script.answer(201), Script.size(1), Script.answer(207), Script.answer(404), Script.size(1)]
+                    + [Script.answer(200, found)])
+            let result = await Task { try await store.create(Script.name, [1]) }.result
+            let isDone = (try? result.get()) != nil
+            #expect(isDone == (found == "\u{1}"))
+        }
+    }
+
+    @Test func `is not the header that was there before, if somebody tidied up`() async throws {
+        func answers(_ found: String) -> [WebDAVScript.Answer] {
+            [Script.list([("", Script.folder)]), Script.answer(405), Script.answer(201), Script.size(1)]
+                + [Script.lost, Script.answer(404), Script.answer(404), Script.size(1), Script.answer(200, found)]
+        }
+        try await Script.store(answers("\u{1}")).store.replace(.header, [1])
+        await #expect(
+            throws: ObjectStoreError.failed("coffer.json: what was uploaded was removed before it had its name")
+        ) {
+            try await Script.store(answers("\u{2}")).store.replace(.header, [1])
+        }
+    }
+
+    @Test func `that fails is deleted where the server answers`() async throws {
+        let busy = [WebDAVScript.Answer](repeating: Script.answer(502), count: 4)
+        let (moving, moved) = try Script.store(
+            Script.prepared + [Script.answer(201), Script.size(1)] + busy + [Script.answer(204)])
+        await #expect(throws: ObjectStoreError.self) { try await moving.create(Script.name, [1]) }
+        #expect(Script.lines(moved).suffix(2) == ["MOVE staging/*", "DELETE staging/*"])
+        #expect(moved.requests.last?.url == moved.requests[1].url)
+        // Of four names one is asked about, and no more where that is refused too.
+        let (sending, sent) = try Script.store(Script.prepared + busy + [Script.answer(503), Script.answer(204)])
+        await #expect(throws: ObjectStoreError.self) { try await sending.create(Script.name, [1]) }
+        #expect(sent.requests.map(\.method) == ["PROPFIND", "PUT", "PUT", "PUT", "PUT", "DELETE"])
+        let (dead, asked) = try Script.store(
+            Script.prepared + [Script.answer(201), Script.size(1)]
+                + [WebDAVScript.Answer](repeating: Script.lost, count: 9))
+        await #expect(throws: ObjectStoreError.self) { try await dead.create(Script.name, [1]) }
+        #expect(asked.requests.last?.method == "MOVE")
     }
 
     @Test func `has another name each time that it is sent`() async throws {
@@ -285,13 +355,15 @@ enum WebDAVScript {
     }
 
     @Test func `finds its folder again after somebody took it away`() async throws {
-        let (store, transport) = try Script.store(
-            Script.prepared + [Script.answer(409)] + [
-                Script.list([("", Script.folder), ("coffer.json", Script.file(1))])
-            ]
-                + [Script.answer(201), Script.answer(201), Script.answer(201), Script.size(1), Script.answer(201)])
-        try await store.create(Script.name, [1])
-        #expect(Script.lines(transport).filter { $0.hasPrefix("MKCOL") } == ["MKCOL staging/", "MKCOL index/"])
+        for status in [409, 404] {
+            let (store, transport) = try Script.store(
+                Script.prepared + [Script.answer(status)] + [
+                    Script.list([("", Script.folder), ("coffer.json", Script.file(1))])
+                ]
+                    + [Script.answer(201), Script.answer(201), Script.answer(201), Script.size(1), Script.answer(201)])
+            try await store.create(Script.name, [1])
+            #expect(Script.lines(transport).filter { $0.hasPrefix("MKCOL") } == ["MKCOL staging/", "MKCOL index/"])
+        }
     }
 }
 
@@ -301,8 +373,7 @@ enum WebDAVScript {
 
     @Test(arguments: [
         (401, ObjectStoreError.credentials("status 401")), (403, .denied("\(path) (status 403)")),
-        (404, .notFound(path)),
-        (410, .notFound(path)), (416, .truncated(path)), (507, .full), (418, .failed("\(path): status 418")),
+        (416, .truncated(path)), (507, .full), (418, .failed("\(path): status 418")),
         (204, .failed("\(path): status 204")),
         (405, .failed("what is there does not know GET, as WebDAV does (status 405); check the address")),
         (501, .failed("what is there does not know GET, as WebDAV does (status 501); check the address")),
@@ -321,7 +392,7 @@ enum WebDAVScript {
         let (store, transport) = try Script.store([failure, failure, Script.answer(200, "abc")], clock: clock)
         #expect(try await store.read(Script.name) == Array("abc".utf8))
         #expect(transport.requests.count == 3)
-        #expect(clock.now == (status == 408 || status == 425 || status == 500 ? clock.now : 14_000_000_000))
+        #expect(clock.now == 14_000_000_000)
         let (never, given) = try Script.store([failure, failure, failure, failure, Script.answer(200)])
         await #expect(throws: ObjectStoreError.self) { _ = try await never.read(Script.name) }
         #expect(given.requests.count == 4)
@@ -354,11 +425,14 @@ enum WebDAVScript {
         }
         #expect(
             try await words("https://new.example/dav/p/\(Self.path)")
-                == "the server sends us elsewhere (status \(status)): to https://new.example/dav/p. If that is right, use this address"
-        )
+                == "the server sends us elsewhere (status \(status)): to https://new.example/dav/p. If that is right, "
+                + "name the store webdav:https://new.example/dav/p, and sign in there")
         #expect(
             try await words("https://new.example/login").hasSuffix(
-                "to https://new.example/login. If that is right, use this address"))
+                "name the store webdav:https://new.example/login, and sign in there"))
+        #expect(
+            try await words("http://new.example/dav/p/\(Self.path)").hasSuffix(
+                "to http://new.example/dav/p, which is not encrypted. Nothing was sent there"))
         for bad in [
             nil, "https://me:secret@h/", "/relative", "https://h/\u{1b}[2J", "https://h/?token=x", "javascript:x",
         ] {
@@ -384,8 +458,10 @@ enum WebDAVScript {
                 401, "Basic TXVmYXNhOkNpcmNsZSBvZiBMaWZl Circle of Life",
                 [("WWW-Authenticate", "Basic realm=\"Circle of Life\"")])
         ])
-        do { _ = try await store.read(Script.name) } catch {
-            #expect(!"\(error)".contains("Circle") && !"\(error)".contains("TXV"))
+        await #expect {
+            _ = try await store.read(Script.name)
+        } throws: { error in
+            !"\(error)".contains("Circle") && !"\(error)".contains("TXV")
         }
         let credentials = WebDAVCredentials(
             user: "Mufasa", password: SecretBytes(copying: Array("Circle of Life".utf8)))
@@ -460,20 +536,71 @@ enum WebDAVScript {
         ])
         let (store, _) = try Script.store([packs, inner])
         #expect(try await store.list(.packs) == [.pack(Self.id)])
-        let (gone, _) = try Script.store([packs, Script.answer(404)])
+        // Gone meanwhile.
+        let root = Script.list([("", Script.folder), ("packs/", Script.folder)])
+        let (gone, _) = try Script.store([packs, Script.answer(404), root, Script.list([("packs/", Script.folder)])])
         #expect(try await gone.list(.packs) == [])
         let (failing, _) = try Script.store([packs, Script.answer(403)])
         await #expect(throws: ObjectStoreError.denied("packs/ab/ (status 403)")) { _ = try await failing.list(.packs) }
-        let (none, _) = try Script.store([Script.answer(404)])
-        #expect(try await none.list(.packs) == [])
+    }
+
+    @Test func `may be long, and takes no more memory than that`() async throws {
+        let names = (0..<10_000).map { number in
+            Hex.encode([UInt8](repeating: 0, count: 12) + withUnsafeBytes(of: UInt32(number)) { Array($0) })
+        }
+        let list = Script.list([("index/", Script.folder)] + names.map { ("index/\($0)", "<d:resourcetype/>") })
+        let (store, transport) = try Script.store([list, Script.size(1), Script.answer(207), Script.answer(207)])
+        #expect(Set(try await store.list(.index).map(\.path)) == Set(names.map { "index/\($0)" }))
+        _ = try await store.size(of: Script.name)
+        #expect(transport.requests.map(\.answerBytesMax) == [32 << 20, 1 << 20])
+        // Nobody says so much of one file.
+        for text in [String(repeating: "a", count: 70_000), "&" + String(repeating: "a", count: 20) + ";"] {
+            let body = "<multistatus><response><href>/p/index/\(text)</href><propstat/></response></multistatus>"
+            await #expect(throws: ObjectStoreError.failed("index/: its list of files cannot be read")) {
+                _ = try await Script.store([Script.answer(207, body)]).store.list(.index)
+            }
+        }
+        let tag = String(repeating: "a:", count: 5_000)
+        await #expect(throws: ObjectStoreError.self) {
+            let body = "<\(tag)multistatus><response><href>/p/index/</href><propstat/></response></multistatus>"
+            _ = try await Script.store([Script.answer(207, body)]).store.list(.index)
+        }
+    }
+
+    @Test func `fails as a whole where one file is not told`() async throws {
+        let body =
+            "<multistatus><response><href>/p/index/</href><propstat/></response>"
+            + "<response><href>/p/index/x</href><status>HTTP/1.1 507 Insufficient Storage</status></response></multistatus>"
+        await #expect(
+            throws: ObjectStoreError.failed("index/: its list of files leaves something out (status 507)")
+        ) {
+            _ = try await Script.store([Script.answer(207, body)]).store.list(.index)
+        }
+    }
+
+    @Test func `tells of one file, also where all of its folder comes`() async throws {
+        let more = Script.list([
+            ("index/", Script.folder), ("index/\(Self.id.hex)", Script.file(4)),
+            ("index/\(`Every store`.id(1).hex)", Script.file(7)),
+        ])
+        #expect(try await Script.store([more]).store.size(of: Script.name) == 7)
+    }
+
+    @Test func `is asked for as much of an answer as an object has`() async throws {
+        let (store, transport) = try Script.store((0..<5).map { _ in Script.answer(200, "abc") })
+        for name in [.keyring(number: 1, copy: .a), .pack(Self.id), Script.name] { _ = try await store.read(name) }
+        _ = try await store.read(Script.name, 0..<2)
+        _ = try? await store.read(.header)
+        let most = transport.requests.map(\.answerBytesMax)
+        #expect(most[0] == 1 << 20 && most[4] == 1 << 20)
+        #expect(most[1] < 17 << 20 && most[1] > packBytesMax && most[3] == most[1])
+        #expect(most[2] == 64 << 20)
     }
 
     @Test func `says sizes, and what is a folder is no object`() async throws {
         #expect(try await Script.store([Script.size(7)]).store.size(of: Script.name) == 7)
-        for answer in [Script.list([("index/x/", Script.folder)]), Script.answer(404)] {
-            await #expect(throws: ObjectStoreError.notFound(Script.name.path)) {
-                _ = try await Script.store([answer]).store.size(of: Script.name)
-            }
+        await #expect(throws: ObjectStoreError.notFound(Script.name.path)) {
+            _ = try await Script.store([Script.list([("index/x/", Script.folder)])]).store.size(of: Script.name)
         }
         for size in ["", "-1", "x", "99999999999999999999"] {
             let answer = Script.list([("x", "<d:getcontentlength>\(size)</d:getcontentlength>")])
@@ -485,19 +612,28 @@ enum WebDAVScript {
 
     @Test func `is asked whether there is a store where the header is missing`() async throws {
         // Replaced by deleting and renaming: it is there a moment later; or so much of it as the old one had.
-        let (store, transport) = try Script.store(
-            [Script.answer(404)] + Script.prepared + [Script.answer(200, "ab"), Script.size(3)] + Script.prepared
-                + [Script.answer(200, "abc"), Script.size(3)])
-        #expect(try await store.read(.header) == Array("abc".utf8))
-        #expect(transport.requests.count == 7)
-        for nothing in [Script.answer(404), Script.list([("", Script.folder)])] {
-            let (new, asked) = try Script.store([Script.answer(404), nothing])
-            await #expect(throws: ObjectStoreError.notFound("coffer.json")) { _ = try await new.read(.header) }
-            #expect(asked.requests.count == 2)
+        let others = Script.list([("", Script.folder), ("keyring/", Script.folder)])
+        for between in [Script.prepared, [others]] {
+            let (store, transport) = try Script.store(
+                [Script.answer(404)] + between + [Script.answer(200, "ab"), Script.size(3)]
+                    + [Script.answer(200, "abc"), Script.size(3)])
+            #expect(try await store.read(.header) == Array("abc".utf8))
+            #expect(transport.requests.count == 6)
         }
-        let (other, once) = try Script.store([Script.answer(404)])
-        await #expect(throws: ObjectStoreError.self) { _ = try await other.read(Script.name) }
-        #expect(once.requests.count == 1)
+        for nothing in [[Script.answer(404), Script.above()], [Script.list([("", Script.folder)])]] {
+            let (new, asked) = try Script.store([Script.answer(404)] + nothing)
+            await #expect(throws: ObjectStoreError.notFound("coffer.json")) { _ = try await new.read(.header) }
+            #expect(asked.requests.count == 1 + nothing.count)
+        }
+        // Others' files: five looks.
+        let (none, looks) = try Script.store((0..<9).flatMap { _ in [Script.answer(404), others] })
+        await #expect(throws: ObjectStoreError.notFound("coffer.json")) { _ = try await none.read(.header) }
+        #expect(looks.requests.count == 10)
+        // Its size is another one each time: it is there.
+        let (cut, _) = try Script.store((0..<9).flatMap { _ in [Script.answer(200, "ab"), Script.size(3)] })
+        await #expect(throws: ObjectStoreError.failed("coffer.json: its size is told differently each time")) {
+            _ = try await cut.read(.header)
+        }
     }
 
     @Test func `says how much room there is, where it does`() async throws {
@@ -547,7 +683,8 @@ enum WebDAVScript {
         #expect(
             try await Script.store([staging(nil), Script.answer(200), Script.answer(204)]).store.abandoned(
                 before: .max, removing: true) == 9)
-        #expect(try await Script.store([Script.answer(404)]).store.abandoned(before: .max, removing: true) == 0)
+        let none = [Script.answer(404), Script.list([("", Script.folder)])]
+        #expect(try await Script.store(none).store.abandoned(before: .max, removing: true) == 0)
     }
 
     @Test func `is looked at before a folder is removed with all that is in it`() async throws {
@@ -559,96 +696,33 @@ enum WebDAVScript {
         await store.removeFolders()
         #expect(Script.lines(transport).filter { $0.hasPrefix("DELETE") } == ["DELETE index/", "DELETE staging/"])
     }
-}
 
-@Suite struct `A proof by hashes` {
-    private typealias Script = WebDAVScript
-    static let challenge =
-        "Digest realm=\"http-auth@example.org\", qop=\"auth, auth-int\", algorithm=NAME, nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", "
-        + "opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\""
-
-    static func field(_ name: String, _ request: StoreRequest?) -> String? {
-        let header = Script.header("authorization", request) ?? ""
-        guard let start = header.firstRange(of: "\(name)=")?.upperBound else { return nil }
-        return header[start...].prefix { $0 != "," }.filter { $0 != "\"" }
-    }
-
-    /// The answer that belongs to a request, computed here from its own fields.
-    static func expected(_ request: StoreRequest?, _ hash: ([UInt8]) -> String) -> String {
-        let first = hash(Array("Mufasa:http-auth@example.org:Circle of Life".utf8))
-        let second = hash(Array("\(request?.method ?? ""):\(field("uri", request) ?? "")".utf8))
-        let middle = ["nonce", "nc", "cnonce", "qop"].map { field($0, request) ?? "" }.joined(separator: ":")
-        return hash(Array("\(first):\(middle):\(second)".utf8))
-    }
-
-    static func md5(_ bytes: [UInt8]) -> String {
-        var md5 = MD5()
-        md5.update(bytes)
-        return Hex.encode(md5.digest())
-    }
-
-    @Test func `is given where the server asks for it, the stronger if there is a choice`() async throws {
-        let (store, transport) = try Script.store([
-            Script.answer(
-                401, "",
-                [
-                    ("WWW-Authenticate", Self.challenge.replacing("NAME", with: "MD5")),
-                    ("WWW-Authenticate", Self.challenge.replacing("NAME", with: "SHA-256")),
-                    ("WWW-Authenticate", "Basic realm=\"x\""),
-                ]),
-            Script.answer(200, "abc"), Script.answer(200, "abc"),
-        ])
-        for _ in 0..<2 { _ = try await store.read(Script.name) }
-        let sent = transport.requests
-        #expect(sent.count == 3)
-        #expect(Script.header("authorization", sent[0])?.hasPrefix("Basic ") == true)
-        for (request, count) in [(sent[1], "00000001"), (sent[2], "00000002")] {
-            #expect(Self.field("algorithm", request) == "SHA-256")
-            #expect(Self.field("uri", request) == "/p/\(Script.name.path)")
-            #expect(Self.field("nc", request) == count)
-            #expect(Self.field("opaque", request) == "FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS")
-            #expect(Self.field("response", request) == Self.expected(request) { Hex.encode(sha256($0)) })
+    @Test func `is removed with the folders above it that were made for it`() async throws {
+        func empty(_ path: String) -> WebDAVScript.Answer { Script.list([(path, Script.folder)]) }
+        let making = [
+            Script.answer(404), Script.answer(409), Script.answer(409), Script.answer(405), Script.answer(201),
+        ]
+        let made = making + [Script.answer(201), Script.answer(201), Script.answer(507), Script.answer(404)]
+        let used = Script.list([("a/", Script.folder), ("a/x", Script.file(1))])
+        for (above, isEmpty) in [(empty("a/"), true), (used, false)] {
+            let (store, transport) = try Script.store(
+                made + [Script.answer(404), Script.answer(404), Script.above("x/")]
+                    + (0..<6).map { _ in Script.answer(404) } + [
+                        empty(""), Script.answer(204), above, Script.answer(204),
+                    ],
+                address: "webdav:https://h/home/a/p")
+            await #expect(throws: ObjectStoreError.full) { try await store.create(.header, [1]) }
+            await store.removeFolders()
+            // `home` was there.
+            let removed = transport.requests.filter { $0.method == "DELETE" }.map(\.url).suffix(2)
+            #expect(removed.contains("https://h/home/a/") == isEmpty)
+            #expect(!removed.contains("https://h/home/"))
         }
-        #expect(!"\(sent[1].headers)".contains("Circle"))
-    }
-
-    @Test func `is made anew for a new nonce, and given up when it is wrong`() async throws {
-        let first = [(name: "WWW-Authenticate", value: Self.challenge.replacing("NAME", with: "MD5"))]
-        let next = [(name: "WWW-Authenticate", value: first[0].value.replacing("7ypf", with: "next"))]
-        let (store, transport) = try Script.store([
-            Script.answer(401, "", first), Script.answer(200, "a"), Script.answer(401, "", next),
-            Script.answer(200, "a"),
-        ])
-        for _ in 0..<2 { _ = try await store.read(Script.name) }
-        #expect(transport.requests.map { Self.field("nc", $0) } == [nil, "00000001", "00000002", "00000001"])
-        for request in transport.requests.dropFirst() {
-            #expect(Self.field("response", request) == Self.expected(request, Self.md5))
-        }
-        for headers in [first, next] {
-            let (wrong, tried) = try Script.store([
-                Script.answer(401, "", first), Script.answer(401, "", headers), Script.answer(200),
-            ])
-            await #expect(throws: ObjectStoreError.credentials("status 401")) { _ = try await wrong.read(Script.name) }
-            #expect(tried.requests.count == 2)
-        }
-    }
-
-    @Test(arguments: [
-        "Digest realm=\"r\"", "Digest nonce=\"n\"", "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-512-256",
-        "Negotiate", "Digest ,,=",
-        "Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\"", "Digest realm=\"r\", nonce=\"",
-    ])
-    func `is not given where it is asked for in a way that is not known`(_ header: String) async throws {
-        let (store, transport) = try Script.store([
-            Script.answer(401, "", [("WWW-Authenticate", header)]), Script.answer(200),
-        ])
-        await #expect(throws: ObjectStoreError.credentials("status 401")) { _ = try await store.read(Script.name) }
-        #expect(transport.requests.count == 1)
     }
 }
 
 @Suite struct `A folder on a server as a store` {
-    @Test(arguments: [WebDAVServer.wsgidav, .apache])
+    @Test(arguments: WebDAVServer.installed)
     func `on a bad line takes a whole backup, and gives it back`(_ server: WebDAVServer) async throws {
         let files = ["a": noise(3_000_000, seed: 1), "b/c": [1, 2, 3], "d": noise(70_000, seed: 2)]
         let wing = try await Wing(try server.store { FaultyTransport($0, seed: 3, busy: StoreAnswer(status: 423)) })
@@ -657,8 +731,9 @@ enum WebDAVScript {
         #expect(try await wing.restored().files == files)
     }
 
-    @Test func `is rid of uploads that were given up`() async throws {
-        let store = try WebDAVServer.apache.store { LosingMoves($0) }
+    @Test(arguments: WebDAVServer.installed)
+    func `is rid of uploads that were given up`(_ server: WebDAVServer) async throws {
+        let store = try server.store { LosingMoves($0) }
         await #expect(throws: ObjectStoreError.self) { try await store.create(.header, [1, 2, 3]) }
         #expect(try await store.abandoned(before: 1, removing: true) == 0)
         #expect(try await store.abandoned(before: .max, removing: false) == 3)

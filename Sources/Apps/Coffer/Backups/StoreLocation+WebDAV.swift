@@ -13,12 +13,32 @@ extension StoreAccount {
 }
 
 extension StoreSignIns {
-    /// From the environment, else as it was signed in, for this folder or one above it.
+    private static let placeVariable = "COFFER_WEBDAV_URL"
+
+    /// As it was signed in, for this folder or one above it; else from the environment, which names no server unless a person says so:
+    /// what was kept for this place must not be another one's, nor go there instead.
     func webDAVCredentials(for address: WebDAVAddress) throws(CofferError) -> WebDAVCredentials {
         let account = StoreAccount(address)
-        if let given = account.inEnvironment { return try WebDAVCredentials(signingIn: given.name, given.secret) }
+        if let kept = try keptIfAny(for: account) { return try WebDAVCredentials(signingIn: kept.name, kept.secret) }
+        if let given = account.inEnvironment, try Self.isMeant(address) {
+            return try WebDAVCredentials(signingIn: given.name, given.secret)
+        }
         let kept = try kept(for: account)
         return try WebDAVCredentials(signingIn: kept.name, kept.secret)
+    }
+
+    /// Whether the environment's password is one for this place.
+    private static func isMeant(_ address: WebDAVAddress) throws(CofferError) -> Bool {
+        guard let text = StoreAccount.environment(placeVariable) else { return true }
+        let scheme = WebDAVAddress.scheme
+        guard let place = try? WebDAVAddress(text.hasPrefix(scheme) ? text : scheme + text) else {
+            throw CofferError(
+                .unsupportedStore,
+                "\(placeVariable) is not the URL of a folder on a server. Nothing was sent anywhere.",
+                advice:
+                    "It names the folder that COFFER_WEBDAV_PASSWORD is for, https://HOST/PATH. Correct or remove it.")
+        }
+        return address.accounts.contains(place.text)
     }
 }
 

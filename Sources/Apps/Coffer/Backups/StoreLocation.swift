@@ -43,8 +43,8 @@ enum StoreLocation {
             throw CofferError(
                 .unsupportedStore, "Stores of the kind \(kind): are not supported yet.",
                 advice: "Name a folder, for example one that your cloud's own program keeps in step, a bucket "
-                    + "(s3:https://HOST/BUCKET/PREFIX), a folder on a server (webdav:https://HOST/PATH), or "
-                    + "what rclone reaches (rclone:REMOTE:PATH).")
+                    + "(s3:https://HOST/BUCKET/PREFIX), a folder on a server (webdav:https://HOST/PATH) or of Google Drive "
+                    + "(gdrive:FOLDER), or what rclone reaches (rclone:REMOTE:PATH).")
         }
         if let kind = Self.unknownKind(text) {
             throw CofferError(

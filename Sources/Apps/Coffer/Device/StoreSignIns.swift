@@ -46,13 +46,18 @@ struct StoreSignIns {
 
     /// As it was signed in.
     func kept(for account: StoreAccount) throws(CofferError) -> (name: String, secret: SecretBytes) {
+        if let kept = try keptIfAny(for: account) { return kept }
+        let variables = account.environment.map { ", or set \($0.name) and \($0.secret)" } ?? ""
+        throw CofferError(
+            .storeSignIn,
+            "This device has no \(account.what) for \(account.names[0]). Nothing was read or written.",
+            advice: "Run \(account.login)\(variables).")
+    }
+
+    func keptIfAny(for account: StoreAccount) throws(CofferError) -> (name: String, secret: SecretBytes)? {
         let entries = try entries()
         guard let name = account.names.first(where: { entries[$0] != nil }), let entry = entries[name] else {
-            let variables = account.environment.map { ", or set \($0.name) and \($0.secret)" } ?? ""
-            throw CofferError(
-                .storeSignIn,
-                "This device has no \(account.what) for \(account.names[0]). Nothing was read or written.",
-                advice: "Run \(account.login)\(variables).")
+            return nil
         }
         let secret = try entry.storage.load(item: Self.item(name), fileName: Self.secretFile(name), from: folder)
         guard let secret else {
@@ -176,6 +181,7 @@ extension Device {
         let secret = SecretBytes(wiping: &secret)
         let (place, account) = try requireAccount(location)
         let store = try place.store(signingIn: name, secret)
+        // There need be no backup yet; but something must answer as a store does.
         do { _ = try await store.list(.keyring) } catch { throw CofferError(error, place: store.place) }
         let lock = try folder.lock(creating: true)
         defer { lock.release() }
@@ -224,7 +230,9 @@ extension Device {
         guard let account = place.account else {
             throw CofferError(
                 .unsupportedStore, "A folder needs no sign-in.",
-                advice: "Name a bucket, s3:https://HOST/BUCKET, or a folder on a server, webdav:https://HOST/PATH.")
+                advice:
+                    "Name a bucket, s3:https://HOST/BUCKET, a folder on a server, webdav:https://HOST/PATH, or one of Google "
+                    + "Drive, gdrive:FOLDER.")
         }
         return (place, account)
     }

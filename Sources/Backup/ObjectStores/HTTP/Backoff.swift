@@ -26,9 +26,18 @@ package struct Backoff: Sendable {
     /// - Parameters:
     ///   - failures: how often it failed, from 1 on.
     ///   - asked: what the other end said in `Retry-After`, in seconds.
-    package func wait(afterFailures failures: Int, asked: Double?) async {
+    /// - Returns: by the clock of `sleep`.
+    package func nextTry(afterFailures failures: Int, asked: Double?) -> UInt64 {
         let longest = min(Self.longestSeconds, Self.firstSeconds * Double(1 << min(max(failures - 1, 0), 20)))
         let seconds = max(dice(longest), min(asked ?? 0, Self.askedSecondsMax))
-        await clock.sleepUntil(clock.now() &+ UInt64(seconds * 1e9))
+        return clock.now() &+ UInt64(seconds * 1e9)
+    }
+
+    package func wait(afterFailures failures: Int, asked: Double?) async {
+        await sleep(until: nextTry(afterFailures: failures, asked: asked))
+    }
+
+    package func sleep(until time: UInt64) async {
+        if time > clock.now() { await clock.sleepUntil(time) }
     }
 }

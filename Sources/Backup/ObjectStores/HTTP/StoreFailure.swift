@@ -27,6 +27,8 @@ package struct StoreFailure: Error, Equatable, Sendable {
     package var detail: String
     /// How long the other end asks to be left alone, in seconds.
     package var retryAfter: Double?
+    /// It is the line that failed: nothing came from the other end, or not all of it.
+    package private(set) var isOfLine = false
 
     package init(_ kind: Kind, _ detail: String, retryAfter: Double? = nil) {
         self.kind = kind
@@ -36,7 +38,9 @@ package struct StoreFailure: Error, Equatable, Sendable {
 
     package init(_ error: StoreTransportError) {
         switch error {
-        case .broken(let words): self.init(.transient, words)
+        case .broken(let words):
+            self.init(.transient, words)
+            isOfLine = true
         case .untrusted:
             self.init(
                 .permanent,
@@ -67,8 +71,13 @@ package struct StoreFailure: Error, Equatable, Sendable {
 }
 
 extension StoreAnswer {
-    /// What it says in `Retry-After`, in seconds; a date there is left aside.
+    /// What it says in `Retry-After`, in seconds; a date there is measured by the answer's own.
     package var retryAfterSeconds: Double? {
-        header("retry-after").flatMap(Double.init).flatMap { $0 >= 0 ? $0 : nil }
+        guard let text = header("retry-after") else { return nil }
+        if let seconds = Double(text) { return seconds >= 0 ? seconds : nil }
+        guard let until = HTTPTime(httpDate: text)?.seconds,
+            let now = header("date").flatMap(HTTPTime.init(httpDate:))?.seconds
+        else { return nil }
+        return until > now ? Double(until - now) : 0
     }
 }

@@ -25,6 +25,10 @@ struct S3Failure {
         case .wrongRegion:
             let place = region ?? "it is not said which"
             failure = StoreFailure(.noPlace, "the bucket \(bucket) lies in another region (\(place))")
+        case .wrongClock:
+            failure = StoreFailure(
+                .noPlace,
+                "this device's clock is wrong, by more than the server allows (\(detail)). Set it, and try again")
         }
         let isRedirected = answer.status == 400 && answer.header("x-amz-bucket-region") != nil
         otherRegion = meaning == .wrongRegion || isRedirected ? region : nil
@@ -44,6 +48,7 @@ struct S3Failure {
         case kind(StoreFailure.Kind)
         case noBucket
         case wrongRegion
+        case wrongClock
     }
 
     /// The one table. S3's codes come first: servers differ in their statuses.
@@ -57,8 +62,9 @@ struct S3Failure {
             "InsufficientCapacity", "ServiceQuotaExceededException", "StorageCapExceeded":
             return .kind(.full)
         case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired",
-            "NotSignedUp", "RequestTimeTooSkewed":
+            "NotSignedUp":
             return .kind(.credentials)
+        case "RequestTimeTooSkewed": return .wrongClock
         case "AccessDenied", "AllAccessDisabled", "AccountProblem", "MethodNotAllowed": return .kind(.denied)
         case "AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect",
             "IllegalLocationConstraintException":

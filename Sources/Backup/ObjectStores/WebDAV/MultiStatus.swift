@@ -2,20 +2,17 @@
 struct MultiStatus: Equatable {
     enum Malformed: Error, Equatable {
         case notAList
+        /// All that is told of what was asked about is that it is not there.
+        case missing
         /// One of the entries is not told, for a reason that has nothing to do with being there.
         case partial(status: Int)
-
-        var words: String {
-            switch self {
-            case .notAList: "its list of files cannot be read"
-            case .partial(let status): "its list of files leaves something out (status \(status))"
-            }
-        }
     }
 
     struct Entry: Equatable {
         /// The last part of its path, decoded; empty for the server's root.
         var name: String
+        /// How many parts its path has.
+        var depth = 0
         var isFolder = false
         var byteCount: Int?
         var modifiedSeconds: UInt64?
@@ -23,65 +20,132 @@ struct MultiStatus: Equatable {
     }
 
     /// The folder itself is one of them.
-    var entries: [Entry] = []
+    let entries: [Entry]
 
     init(_ body: [UInt8]) throws(Malformed) {
-        guard let leaves = try? XMLLeaves.read(body),
-            leaves.allSatisfy({ $0.path == "multistatus" || $0.path.hasPrefix("multistatus/") })
-        else { throw .notAList }
-        var response: [XMLLeaves.Leaf] = []
-        for leaf in leaves {
-            // Each begins with its address.
-            if leaf.path == "multistatus/response/href", !response.isEmpty {
-                try add(response)
-                response = []
+        var reader = Reader()
+        do {
+            // One after the other: of a long list nothing but its entries is kept.
+            try XMLLeaves.read(body) { leaf throws(XMLLeaves.Malformed) in
+                do throws(Malformed) { try reader.take(leaf) } catch {
+                    reader.failure = error
+                    throw .malformed
+                }
             }
-            response.append(leaf)
+        } catch {
+            throw reader.failure ?? .notAList
         }
-        try add(response)
+        try reader.endResponse()
         // Every list names at least what it was asked about.
-        guard !entries.isEmpty else { throw .notAList }
+        guard !reader.entries.isEmpty else { throw reader.saysMissing ? .missing : .notAList }
+        entries = reader.entries
     }
 
-    private mutating func add(_ response: [XMLLeaves.Leaf]) throws(Malformed) {
-        func text(_ path: String) -> String? {
-            response.first { $0.path == "multistatus/response/\(path)" && !$0.text.isEmpty }?.text
+    /// The names of what lies in the folder that was asked about: without the folder itself, which may have the name of one of them.
+    ///
+    /// - Parameter own: the folder's own name.
+    func names(in own: String) -> Set<String> {
+        let top = entries.map(\.depth).min() ?? 0
+        let above = entries.filter { $0.depth == top }
+        // A proxy may have put its own folders before, and some servers leave the folder itself out.
+        let isItself = above.count == 1 && (entries.count > 1 || above[0].name == own)
+        return Set(entries.filter { !isItself || $0.depth > top }.map(\.name))
+    }
+}
+
+extension MultiStatus {
+    private struct Reader {
+        private static let entriesMax = 250_000
+        private static let prefix = "multistatus/response/"
+
+        var entries: [Entry] = []
+        var saysMissing = false
+        var failure: Malformed?
+        private var href: String?
+        private var status: String?
+        private var saysMore = false
+        private var entry = Entry(name: "")
+
+        mutating func take(_ leaf: XMLLeaves.Leaf) throws(Malformed) {
+            guard leaf.path.hasPrefix(Self.prefix) else {
+                // Words that some servers add to the whole.
+                guard leaf.path == "multistatus" || leaf.path.hasPrefix("multistatus/") else { throw .notAList }
+                return
+            }
+            let part = leaf.path.dropFirst(Self.prefix.count)
+            // Each begins with its address.
+            if part == "href" {
+                try endResponse()
+                guard !leaf.text.isEmpty else { throw .notAList }
+                href = leaf.text
+                return
+            }
+            guard href != nil else { throw .notAList }
+            saysMore = true
+            note(part, leaf.text)
         }
-        guard let href = text("href") else {
-            // Words that some servers add to the whole.
-            guard response.allSatisfy({ !$0.path.hasPrefix("multistatus/response/") }) else { throw .notAList }
-            return
-        }
-        if let status = text("status").flatMap(Self.status) {
-            if status == 404 { return }
-            guard (200...299).contains(status) else { throw .partial(status: status) }
-        }
-        guard let name = Self.name(href) else { throw .notAList }
-        let properties = "propstat/prop"
-        entries.append(
-            Entry(
-                name: name,
-                isFolder: response.contains {
-                    $0.path == "multistatus/response/\(properties)/resourcetype/collection"
-                },
-                byteCount: text("\(properties)/getcontentlength").flatMap { Int($0) }.flatMap { $0 >= 0 ? $0 : nil },
-                modifiedSeconds: text("\(properties)/getlastmodified").flatMap(HTTPTime.init(httpDate:))?.seconds,
+
+        private mutating func note(_ part: Substring, _ text: String) {
+            switch part {
+            case "status": status = status ?? text
+            case "propstat/prop/resourcetype/collection": entry.isFolder = true
+            case "propstat/prop/getcontentlength":
+                entry.byteCount = entry.byteCount ?? Int(text).flatMap { $0 >= 0 ? $0 : nil }
+            case "propstat/prop/getlastmodified":
+                entry.modifiedSeconds = entry.modifiedSeconds ?? HTTPTime(httpDate: text)?.seconds
+            case "propstat/prop/quota-available-bytes":
                 // Negative numbers are said for "unlimited" and "unknown".
-                availableBytes: text("\(properties)/quota-available-bytes").flatMap { UInt64($0) }))
-    }
-
-    /// `HTTP/1.1 404 Not Found`
-    private static func status(_ line: String) -> Int? {
-        line.split(separator: " ").dropFirst().first.flatMap { Int($0) }
-    }
-
-    /// Addresses are paths or whole URLs, each server escapes in its own way, and a proxy may have put its own folders before.
-    private static func name(_ href: String) -> String? {
-        var path = href.trimmed[...]
-        if let mark = path.firstRange(of: "://") {
-            path = path[mark.upperBound...].drop { $0 != "/" }
+                entry.availableBytes = entry.availableBytes ?? UInt64(text)
+            default: break
+            }
         }
-        return PercentEncoding.decoded(path.split(separator: "/").last ?? "")
+
+        mutating func endResponse() throws(Malformed) {
+            guard let href else { return }
+            // Several addresses with one status: it is not known of which it holds.
+            guard saysMore else { throw .notAList }
+            defer {
+                (self.href, status, saysMore) = (nil, nil, false)
+                entry = Entry(name: "")
+            }
+            if let status = status.flatMap(Self.number) {
+                if status == 404 {
+                    saysMissing = true
+                    return
+                }
+                guard (200...299).contains(status) else { throw .partial(status: status) }
+            }
+            guard let path = Self.path(href), entries.count < Self.entriesMax else { throw .notAList }
+            entry.name = path.last
+            entry.depth = path.count
+            entries.append(entry)
+        }
+
+        /// `HTTP/1.1 404 Not Found`
+        private static func number(_ line: String) -> Int? {
+            line.split(separator: " ").dropFirst().first.flatMap { Int($0) }
+        }
+
+        /// Addresses are paths or whole URLs, and each server escapes in its own way.
+        private static func path(_ href: String) -> (last: String, count: Int)? {
+            var path = href.trimmed[...]
+            if let mark = path.firstRange(of: "://") {
+                path = path[mark.upperBound...].drop { $0 != "/" }
+            }
+            let parts = path.split(separator: "/")
+            guard let last = PercentEncoding.decoded(parts.last ?? "") else { return nil }
+            return (last, parts.count)
+        }
+    }
+}
+
+extension MultiStatus.Malformed {
+    var words: String {
+        switch self {
+        case .notAList: "its list of files cannot be read"
+        case .missing: "it is not there"
+        case .partial(let status): "its list of files leaves something out (status \(status))"
+        }
     }
 }
 

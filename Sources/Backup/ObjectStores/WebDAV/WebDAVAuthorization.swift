@@ -78,6 +78,8 @@ struct DigestChallenge: Equatable, Sendable {
     let algorithm: Algorithm
     /// The request is counted, and the client adds a nonce of its own; servers of 1997 know nothing of it.
     let hasCount: Bool
+    /// It is asked for anew only because the nonce before has grown old.
+    let isStale: Bool
 
     /// Nil if it is none, or asks for what is not known here.
     init?(_ header: String) {
@@ -93,6 +95,7 @@ struct DigestChallenge: Equatable, Sendable {
         self.opaque = fields["opaque"]
         self.algorithm = algorithm
         hasCount = qualities != nil
+        isStale = fields["stale"]?.lowercased() == "true"
     }
 
     /// `realm="a, \"b\"", algorithm=MD5`

@@ -15,14 +15,16 @@ package final class WebDAVClient: Sendable {
         var isTriedAgain = true
     }
 
+    /// Of an answer that is no list: also what is told of one file, or of a folder without its contents.
     static let errorBytesMax = 1 << 20
-    /// About 300,000 files in one folder.
-    private static let listBytesMax = 128 << 20
+    /// Some 60,000 files in one folder, as talkative servers tell of them.
+    static let listBytesMax = 32 << 20
 
     let address: WebDAVAddress
     let now: @Sendable () -> UInt64
     private let authorization: WebDAVAuthorization
     private let attempts: Attempts
+    private let backoff: Backoff
 
     /// - Parameter now: seconds since 1970, as this device's clock says.
     package init(
@@ -32,16 +34,23 @@ package final class WebDAVClient: Sendable {
     ) {
         self.address = address
         self.now = now
+        self.backoff = backoff
         authorization = WebDAVAuthorization(credentials)
         attempts = Attempts(transport: transport, backoff: backoff)
     }
 
     /// The answer, if it is a success of the method.
-    func send(_ request: Request) async throws(StoreFailure) -> StoreAnswer { try await send { request } }
+    func send(_ request: Request) async throws(StoreFailure) -> StoreAnswer {
+        try await send(isUrgent: !request.isTriedAgain) { request }
+    }
 
-    /// - Parameter make: the request, made anew each time that it is sent.
-    func send(_ make: @Sendable () -> Request) async throws(StoreFailure) -> StoreAnswer {
-        try await attempts.answer { () throws(StoreFailure) in
+    /// - Parameters:
+    ///   - isUrgent: or it waits while the server has too much to do.
+    ///   - make: the request, made anew each time that it is sent.
+    func send(
+        isUrgent: Bool = false, _ make: @Sendable () -> Request
+    ) async throws(StoreFailure) -> StoreAnswer {
+        try await attempts.answer(isUrgent: isUrgent) { () throws(StoreFailure) in
             let request = make()
             let url = request.url ?? self.address.url(request.name)
             let proof = self.authorization.header(
@@ -56,7 +65,12 @@ package final class WebDAVClient: Sendable {
     }
 
     /// A moment, as before something is tried again.
-    func pause(afterFailures failures: Int) async { await attempts.pause(afterFailures: failures) }
+    func pause(afterFailures failures: Int) async { await backoff.wait(afterFailures: failures, asked: nil) }
+
+    /// How often an answer is asked for that means nothing.
+    ///
+    /// - Parameter isKnown: whether this place has shown what it should before.
+    func triesMax(isKnown: Bool) -> Int { isKnown ? backoff.triesMax : backoff.triesMaxUnanswered }
 
     private func judge(_ answer: StoreAnswer, to request: Request, proof: String) -> Attempts.Verdict {
         if Self.isSuccess(answer.status, of: request.method) { return .done }
@@ -64,7 +78,11 @@ package final class WebDAVClient: Sendable {
         guard failure.kind == .credentials, let challenge = authorization.challenge(in: answer, sent: proof)
         else { return .failed(failure) }
         return .curable(
-            failure, Attempts.Cure("digest") { () throws(StoreFailure) in self.authorization.take(challenge) })
+            failure,
+            // A nonce that has grown old says nothing of the password, however often that happens.
+            Attempts.Cure(challenge.isStale ? "stale digest" : "digest", wearsOff: challenge.isStale) {
+                () throws(StoreFailure) in self.authorization.take(challenge)
+            })
     }
 
     private static func isSuccess(_ status: Int, of method: String) -> Bool {
@@ -79,11 +97,13 @@ package final class WebDAVClient: Sendable {
 
     /// What the server tells of a folder's contents and the folder itself, or of one file.
     ///
-    /// - Parameter url: of a folder outside of the store's own.
+    /// - Parameters:
+    ///   - url: of a folder outside of the store's own.
+    ///   - listBytesMax: where the folder cannot hold many files.
     func properties(
         of name: String, depth: Int, _ properties: [String] = ["resourcetype", "getcontentlength", "getlastmodified"],
-        at url: String? = nil
-    ) async throws(StoreFailure) -> (entries: [MultiStatus.Entry], answer: StoreAnswer) {
+        at url: String? = nil, listBytesMax: Int = WebDAVClient.listBytesMax
+    ) async throws(StoreFailure) -> (list: MultiStatus, date: String?) {
         let wanted = properties.map { "<D:\($0)/>" }.joined()
         let body =
             "<?xml version=\"1.0\" encoding=\"utf-8\"?><D:propfind xmlns:D=\"DAV:\"><D:prop>\(wanted)</D:prop></D:propfind>"
@@ -92,24 +112,28 @@ package final class WebDAVClient: Sendable {
                 method: "PROPFIND", name: name,
                 // lighttpd takes no other type, and none with a parameter.
                 headers: [("depth", String(depth)), ("content-type", "application/xml")],
-                body: .bytes(Array(body.utf8)), answerBytesMax: Self.listBytesMax, url: url))
-        do { return (try MultiStatus(answer.body).entries, answer) } catch {
-            throw StoreFailure(.permanent, error.words)
+                body: .bytes(Array(body.utf8)), answerBytesMax: depth == 0 ? Self.errorBytesMax : listBytesMax,
+                url: url))
+        do { return (try MultiStatus(answer.body), answer.header("date")) } catch {
+            throw StoreFailure(error == .missing ? .missing : .permanent, error.words)
         }
     }
 
-    /// Nil if it is not there.
+    /// Nil if the server says that it is not there.
     ///
     /// - Parameter url: of a folder outside of the store's own.
     func entry(_ name: String, at url: String? = nil) async throws(StoreFailure) -> MultiStatus.Entry? {
-        do {
-            // Some servers tell of a folder's contents, whatever depth is asked for.
-            let last = name.split(separator: "/").last.map(String.init)
-            let entries = try await properties(of: name, depth: 0, at: url).entries
-            return entries.first { $0.name == last } ?? entries.first
-        } catch {
+        do { return try await foundEntry(name, at: url) } catch {
             guard error.kind == .missing else { throw error }
             return nil
         }
+    }
+
+    /// - Throws: `.missing` if the server says that it is not there.
+    func foundEntry(_ name: String, at url: String? = nil) async throws(StoreFailure) -> MultiStatus.Entry {
+        // Some servers tell of a folder's contents, whatever depth is asked for.
+        let last = name.split(separator: "/").last.map(String.init)
+        let entries = try await properties(of: name, depth: 0, at: url).list.entries
+        return entries.first { $0.name == last } ?? entries[0]
     }
 }

@@ -11,6 +11,8 @@ extension StoreFailure {
         case 300..<400: self.init(.noPlace, Self.redirection(answer, name))
         case 401: self.init(.credentials, status)
         case 403: self.init(.denied, status)
+        case 404 where Self.makes(method), 410 where Self.makes(method):
+            self.init(.noParent, "a folder above it is not there (\(status))")
         case 404, 410: self.init(.missing, status)
         case 405 where method == "MKCOL": self.init(.exists, status)
         case 405, 501:
@@ -31,6 +33,9 @@ extension StoreFailure {
         }
     }
 
+    /// Whether what it is about need not be there, but the folder above must.
+    private static func makes(_ method: String) -> Bool { method == "PUT" || method == "MKCOL" }
+
     /// Where the server says that it is; nobody goes there without the person's knowing, since a password would go along.
     private static func redirection(_ answer: StoreAnswer, _ name: String) -> String {
         let words = "the server sends us elsewhere (status \(answer.status))"
@@ -42,6 +47,10 @@ extension StoreFailure {
         // What was asked for below the store's own folder is no part of the address.
         let below = "/\(name.hasSuffix("/") ? String(name.dropLast()) : name)"
         if place.hasSuffix(below) { place.removeLast(below.utf8.count) }
-        return "\(words): to \(place). If that is right, use this address"
+        guard place.hasPrefix("https://") else {
+            return "\(words): to \(place), which is not encrypted. Nothing was sent there"
+        }
+        return
+            "\(words): to \(place). If that is right, name the store \(WebDAVAddress.scheme)\(place), and sign in there"
     }
 }

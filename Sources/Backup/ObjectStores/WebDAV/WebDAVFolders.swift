@@ -7,11 +7,17 @@ final class WebDAVFolders: Sendable {
     static let staging = "staging/"
 
     private let client: WebDAVClient
+    private let absence: WebDAVAbsence
     /// Whose names end with `/`; empty is the store's own.
     private let known = Mutex<Set<String>>([])
     private let hasLearnedPacks = Mutex(false)
+    /// Those above the store's own that were made here, by how many levels of the address they are.
+    private let madeDepths = Mutex<Set<Int>>([])
 
-    init(_ client: WebDAVClient) { self.client = client }
+    init(_ client: WebDAVClient, _ absence: WebDAVAbsence) {
+        self.client = client
+        self.absence = absence
+    }
 
     /// Sees to the folder that an object goes to, and to the one in which it is written before.
     ///
@@ -41,6 +47,14 @@ final class WebDAVFolders: Sendable {
         hasLearnedPacks.withLock { $0 = false }
     }
 
+    /// The folders above the store's own that were made here since this was asked last, the innermost first.
+    func takeMadeAncestors() -> [Int] {
+        madeDepths.withLock { depths in
+            defer { depths = [] }
+            return depths.filter { $0 < client.address.folders.count }.sorted(by: >)
+        }
+    }
+
     private func isKnown(_ folder: String) -> Bool { known.withLock { $0.contains(folder) } }
 
     private func note(_ folders: [String]) { known.withLock { $0.formUnion(folders) } }
@@ -60,18 +74,28 @@ final class WebDAVFolders: Sendable {
         if try await client.entry("") == nil {
             let depths = client.address.folders.count
             var depth = depths
-            while depth > 0, try await !makeAncestor(depth, mayLackParent: depth > 1) { depth -= 1 }
-            for depth in depth..<depths { _ = try await makeAncestor(depth + 1, mayLackParent: false) }
+            while depth > 0, try await !makeAncestor(depth) {
+                depth -= 1
+                guard depth > 0 else {
+                    throw StoreFailure(.noPlace, "no folder can be made at this address; check it")
+                }
+            }
+            for depth in depth..<depths {
+                guard try await makeAncestor(depth + 1) else {
+                    throw StoreFailure(.transient, "a folder that was made is not there")
+                }
+            }
         }
         note([""])
     }
 
     /// - Returns: false if the one above it is not there either.
-    private func makeAncestor(_ depth: Int, mayLackParent: Bool) async throws(StoreFailure) -> Bool {
+    private func makeAncestor(_ depth: Int) async throws(StoreFailure) -> Bool {
         let url = client.address.ancestorURL(depth)
         do {
             _ = try await client.send(WebDAVClient.Request(method: "MKCOL", name: "", url: url))
-        } catch  where mayLackParent && (error.kind == .noParent || error.kind == .missing) {
+            madeDepths.withLock { _ = $0.insert(depth) }
+        } catch  where error.kind == .noParent {
             return false
         } catch {
             let isThere = error.kind == .denied ? try await client.entry("", at: url) != nil : error.kind == .exists
@@ -83,19 +107,27 @@ final class WebDAVFolders: Sendable {
     /// A store that is being copied here has its keyrings already, and its header last.
     private func findStore() async throws(StoreFailure) {
         let entries: [MultiStatus.Entry]
-        do { entries = try await client.properties(of: "", depth: 1).entries } catch {
+        do {
+            entries = try await absence.look(for: "") { () async throws(StoreFailure) in
+                try await client.properties(of: "", depth: 1, ["resourcetype"]).list.entries
+            }
+        } catch {
             guard error.kind == .missing else { throw error }
             entries = []
         }
         guard entries.contains(where: { $0.name == "coffer.json" || $0.name == "keyring" }) else {
-            throw StoreFailure(.noPlace, "the backup's folder is not there any more")
+            throw WebDAVAbsence.storeIsGone
         }
         note([""] + entries.filter(\.isFolder).map { "\($0.name)/" })
     }
 
     private func learnPacks() async throws(StoreFailure) {
         guard !hasLearnedPacks.withLock({ $0 }) else { return }
-        let entries = try await client.properties(of: "packs/", depth: 1).entries
+        let entries: [MultiStatus.Entry]
+        do { entries = try await client.properties(of: "packs/", depth: 1, ["resourcetype"]).list.entries } catch {
+            // It was made or seen just now.
+            throw error.kind == .missing ? StoreFailure(.noParent, error.detail) : error
+        }
         note(entries.filter(\.isFolder).map { "packs/\($0.name)/" })
         hasLearnedPacks.withLock { $0 = true }
     }

@@ -8,15 +8,18 @@ import Synchronization
 /// it is there whole or not at all on every server that was tried. Servers look and then rename, so that of two who create one name at
 /// the very same moment both may be told that they did, and the last one's stays (`Docs/Stores.md`). Names that Coffer creates are random.
 package final class WebDAVStore: ObjectStore {
-    private static let objectBytesMax = 1 << 30
     private static let looksMax = 5
+    /// Thousands of packs in one of their 256 folders.
+    private static let packFolderBytesMax = 4 << 20
 
     private let client: WebDAVClient
+    private let absence: WebDAVAbsence
     private let writer: WebDAVWriter
 
     package init(_ client: WebDAVClient) {
         self.client = client
-        writer = WebDAVWriter(client: client, folders: WebDAVFolders(client))
+        absence = WebDAVAbsence(client)
+        writer = WebDAVWriter(client: client, folders: WebDAVFolders(client, absence))
     }
 
     package var place: String { client.address.text }
@@ -44,35 +47,17 @@ package final class WebDAVStore: ObjectStore {
     }
 
     package func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
-        try await lookingAgain(name) { () throws(ObjectStoreError) in
-            let request = WebDAVClient.Request(
-                method: "GET", name: name.path, answerBytesMax: Self.objectBytesMax)
-            let bytes = try await self.send(request).body
-            // Apache and rclone may give so much of the new one as the old one had: then its size is another one.
-            if name == .header, try await self.entry(name)?.byteCount ?? bytes.count != bytes.count {
-                throw .notFound(name.path)
-            }
-            return bytes
+        let request = WebDAVClient.Request(method: "GET", name: name.path, answerBytesMax: name.bytesMax)
+        guard name == .header else { return try await get(request, name).body }
+        // Apache and rclone may give so much of the new one as the old one had: then its size is another one.
+        for failures in 1...Self.looksMax {
+            let bytes = try await get(request, name).body
+            let told: Int?
+            do { told = try await client.entry(name.path)?.byteCount } catch { throw storeError(error, name.path) }
+            guard let told, told != bytes.count else { return bytes }
+            await client.pause(afterFailures: failures)
         }
-    }
-
-    private func entry(_ name: ObjectName) async throws(ObjectStoreError) -> MultiStatus.Entry? {
-        do { return try await client.entry(name.path) } catch { throw storeError(error, name.path) }
-    }
-
-    /// Servers that replace by deleting and renaming have no header between the two: where there is a store it is looked for again.
-    private func lookingAgain<Found>(
-        _ name: ObjectName, _ look: () async throws(ObjectStoreError) -> Found
-    ) async throws(ObjectStoreError) -> Found {
-        for failures in 1..<Self.looksMax {
-            do { return try await look() } catch  where name == .header && error.isAbsence {
-                guard let root = try? await client.properties(of: "", depth: 1, ["resourcetype"]).entries,
-                    root.count > 1
-                else { throw error }
-                await client.pause(afterFailures: failures)
-            }
-        }
-        return try await look()
+        throw .failed("\(name.path): its size is told differently each time")
     }
 
     package func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
@@ -83,15 +68,21 @@ package final class WebDAVStore: ObjectStore {
         let request = WebDAVClient.Request(
             method: "GET", name: name.path, headers: [ContentRange.asking(for: range)],
             answerBytesMax: max(range.count, StoreAnswer.slicedBytesMax))
-        return try await send(request).part(range, of: name.path)
+        return try await get(request, name).part(range, of: name.path)
+    }
+
+    private func get(_ request: WebDAVClient.Request, _ name: ObjectName) async throws(ObjectStoreError) -> StoreAnswer
+    {
+        try await look(for: name) { () async throws(StoreFailure) in try await self.client.send(request) }
     }
 
     package func size(of name: ObjectName) async throws(ObjectStoreError) -> Int {
-        try await lookingAgain(name) { () throws(ObjectStoreError) in
-            guard let entry = try await self.entry(name), !entry.isFolder else { throw .notFound(name.path) }
-            guard let size = entry.byteCount else { throw .failed("\(name.path): its size is not said") }
-            return size
+        let entry = try await look(for: name) { () async throws(StoreFailure) in
+            try await self.client.foundEntry(name.path)
         }
+        guard !entry.isFolder else { throw .notFound(name.path) }
+        guard let size = entry.byteCount else { throw .failed("\(name.path): its size is not said") }
+        return size
     }
 
     package func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
@@ -99,7 +90,9 @@ package final class WebDAVStore: ObjectStore {
         let names = Mutex(Set(entries.compactMap { ObjectName(path: "\(folder.rawValue)/\($0.name)") }))
         if folder == .packs {
             try await forEachTogether(Self.packFolders(entries)) { folder throws(ObjectStoreError) in
-                let packs = try await self.entries(folder).compactMap { ObjectName(path: folder + $0.name) }
+                let packs = try await self.entries(folder, bytesMax: Self.packFolderBytesMax).compactMap {
+                    ObjectName(path: folder + $0.name)
+                }
                 names.withLock { $0.formUnion(packs) }
             }
         }
@@ -107,28 +100,41 @@ package final class WebDAVStore: ObjectStore {
     }
 
     package func delete(_ name: ObjectName) async throws(ObjectStoreError) {
-        do { _ = try await send(WebDAVClient.Request(method: "DELETE", name: name.path)) } catch .notFound {}
+        try await delete(name.path)
+        if name == .header { absence.forget() }
+    }
+
+    private func delete(_ path: String) async throws(ObjectStoreError) {
+        do {
+            _ = try await absence.look(for: path) { () async throws(StoreFailure) in
+                try await self.client.send(WebDAVClient.Request(method: "DELETE", name: path))
+            }
+        } catch {
+            guard error.kind == .missing else { throw storeError(error, path) }
+        }
     }
 
     /// A file in the staging folder that nobody has written to since, by the server's clock.
     package func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64 {
         let staging = WebDAVFolders.staging
-        let (entries, answer): ([MultiStatus.Entry], StoreAnswer)
-        do { (entries, answer) = try await client.properties(of: staging, depth: 1) } catch {
+        let (list, date): (MultiStatus, String?)
+        do {
+            (list, date) = try await absence.look(for: staging) { () async throws(StoreFailure) in
+                try await self.client.properties(of: staging, depth: 1)
+            }
+        } catch {
             if error.kind == .missing { return 0 }
             throw storeError(error, staging)
         }
-        let clockOffset = Self.clockOffset(answer, now: client.now())
+        let clockOffset = Self.clockOffset(date, now: client.now())
         var bytes: UInt64 = 0
-        for entry in entries where !entry.isFolder && Self.isStagingName(entry.name) {
+        for entry in list.entries where !entry.isFolder && Self.isStagingName(entry.name) {
             let name = staging + entry.name
             let modified: UInt64?
             if let told = entry.modifiedSeconds { modified = told } else { modified = await lastModified(name) }
             // Of what has no date nobody knows whether it is on its way.
             guard modified.map({ $0.shifted(by: clockOffset) < seconds }) ?? (seconds == .max) else { continue }
-            if removing {
-                do { _ = try await send(WebDAVClient.Request(method: "DELETE", name: name)) } catch .notFound {}
-            }
+            if removing { try await delete(name) }
             bytes += UInt64(clamping: entry.byteCount ?? 0)
         }
         return bytes
@@ -140,7 +146,7 @@ package final class WebDAVStore: ObjectStore {
             do {
                 let entries = try await client.properties(
                     of: "", depth: 0, ["quota-available-bytes"], at: client.address.ancestorURL(depth)
-                ).entries
+                ).list.entries
                 return entries.lazy.compactMap(\.availableBytes).first
             } catch {
                 guard error.kind == .missing else { return nil }
@@ -151,19 +157,27 @@ package final class WebDAVStore: ObjectStore {
 
     /// A deletion takes what lies in a folder with it: only what is seen to be empty is deleted.
     package func removeFolders() async {
-        defer { writer.folders.forget() }
+        defer {
+            writer.folders.forget()
+            absence.forget()
+        }
         guard let packs = try? await entries("packs/") else { return }
         try? await forEachTogether(Self.packFolders(packs)) { await self.removeIfEmpty($0) }
         for folder in ObjectName.Folder.allCases { await removeIfEmpty("\(folder.rawValue)/") }
         await removeIfEmpty(WebDAVFolders.staging)
         if !client.address.folders.isEmpty { await removeIfEmpty("") }
+        // A mistyped address may have made some more.
+        for depth in writer.folders.takeMadeAncestors() {
+            await removeIfEmpty("", at: client.address.ancestorURL(depth))
+        }
     }
 
-    private func removeIfEmpty(_ folder: String) async {
-        guard let entries = try? await client.properties(of: folder, depth: 1).entries, entries.count == 1,
-            entries[0].isFolder
+    private func removeIfEmpty(_ folder: String, at url: String? = nil) async {
+        guard
+            let entries = try? await client.properties(of: folder, depth: 1, ["resourcetype"], at: url).list.entries,
+            entries.count == 1, entries[0].isFolder
         else { return }
-        _ = try? await client.send(WebDAVClient.Request(method: "DELETE", name: folder))
+        _ = try? await client.send(WebDAVClient.Request(method: "DELETE", name: folder, url: url))
     }
 
     private static func packFolders(_ entries: [MultiStatus.Entry]) -> [String] {
@@ -176,13 +190,24 @@ package final class WebDAVStore: ObjectStore {
         failure.storeError(path, in: "the folder")
     }
 
-    private func send(_ request: WebDAVClient.Request) async throws(ObjectStoreError) -> StoreAnswer {
-        do { return try await client.send(request) } catch { throw storeError(error, request.name) }
+    private func look<Found>(
+        for name: ObjectName, _ ask: () async throws(StoreFailure) -> Found
+    ) async throws(ObjectStoreError) -> Found {
+        do { return try await absence.look(for: name.path, isHeaderInUse: name == .header, ask) } catch {
+            throw storeError(error, name.path)
+        }
     }
 
     /// What a folder holds, and the folder itself; one that is not there holds nothing.
-    private func entries(_ folder: String) async throws(ObjectStoreError) -> [MultiStatus.Entry] {
-        do { return try await client.properties(of: folder, depth: 1, ["resourcetype"]).entries } catch {
+    private func entries(
+        _ folder: String, bytesMax: Int = WebDAVClient.listBytesMax
+    ) async throws(ObjectStoreError) -> [MultiStatus.Entry] {
+        do {
+            return try await absence.look(for: folder) { () async throws(StoreFailure) in
+                try await self.client.properties(of: folder, depth: 1, ["resourcetype"], listBytesMax: bytesMax).list
+                    .entries
+            }
+        } catch {
             if error.kind == .missing { return [] }
             throw storeError(error, folder)
         }
@@ -205,19 +230,9 @@ package final class WebDAVStore: ObjectStore {
     }
 
     /// What is to be added to the server's times.
-    private static func clockOffset(_ answer: StoreAnswer, now: UInt64) -> Int64 {
-        guard let date = answer.header("date").flatMap(HTTPTime.init(httpDate:))?.seconds else { return 0 }
+    private static func clockOffset(_ date: String?, now: UInt64) -> Int64 {
+        guard let date = date.flatMap(HTTPTime.init(httpDate:))?.seconds else { return 0 }
         return Int64(clamping: now) - Int64(clamping: date)
-    }
-}
-
-extension ObjectStoreError {
-    /// Apache refuses what vanishes while it looks at it.
-    fileprivate var isAbsence: Bool {
-        switch self {
-        case .notFound, .denied: true
-        default: false
-        }
     }
 }
 

@@ -47,17 +47,23 @@ struct WebDAVWriter: Sendable {
         try await folders.prepare(for: name)
         let staged = try await stage(content)
         do throws(StoreFailure) {
-            try await publish(staged, as: name.path, content, isNew: isNew)
+            // A server may pay no heed to `Overwrite`. All other names are random.
+            if isNew, Self.isShared(name), try await client.entry(name.path) != nil {
+                throw StoreFailure(.exists, "somebody's")
+            }
+            try await publish(staged, as: name, content, isNew: isNew)
             // Servers look and then rename. Where other devices may create the same name, what stays in the end counts.
-            if isNew, Self.isShared(name), try await !isSame(name.path, content) {
+            if isNew, Self.isShared(name), try await !isSame(name, content) {
                 throw StoreFailure(.exists, "another one's")
             }
         } catch {
-            // A server that cannot be reached is not asked to tidy up; what stays is found by its age.
-            if error.kind != .transient { await remove([staged]) }
+            if Self.canTidyUp(after: error) { await remove([staged]) }
             throw error
         }
     }
+
+    /// A server that cannot be reached is not asked to; what stays is found by its age.
+    private static func canTidyUp(after failure: StoreFailure) -> Bool { !failure.isOfLine || Task.isCancelled }
 
     private static func isShared(_ name: ObjectName) -> Bool {
         switch name {
@@ -83,12 +89,12 @@ struct WebDAVWriter: Sendable {
                         body: content.body)
                 }
             } catch {
-                // Where there is no folder nothing is left, and who cannot be reached is not asked.
-                if error.kind != .transient, error.kind != .noParent { await remove(names.all) }
+                // Where there is no folder nothing is left.
+                if Self.canTidyUp(after: error), error.kind != .noParent { await remove(names.all) }
                 throw error
             }
             let all = names.all
-            await remove(all.dropLast())
+            await remove(Array(all.dropLast()))
             guard let staged = all.last else { continue }
             kept = try await client.entry(staged)?.byteCount
             if kept == content.byteCount { return staged }
@@ -112,16 +118,24 @@ struct WebDAVWriter: Sendable {
     }
 
     /// As far as it goes at the first try.
-    private func remove(_ names: some Sequence<String>) async {
-        for name in names {
-            _ = try? await client.send(WebDAVClient.Request(method: "DELETE", name: name, isTriedAgain: false))
-        }
+    private func remove(_ names: [String]) async {
+        // A task of its own, which no cancellation reaches.
+        await Task { [client] in
+            for name in names {
+                do throws(StoreFailure) {
+                    let request = WebDAVClient.Request(method: "DELETE", name: name, isTriedAgain: false)
+                    _ = try await client.send(request)
+                } catch {
+                    guard error.kind == .missing else { return }
+                }
+            }
+        }.value
     }
 
     // MARK: Moving
 
     private func publish(
-        _ staged: String, as path: String, _ content: Content, isNew: Bool
+        _ staged: String, as name: ObjectName, _ content: Content, isNew: Bool
     ) async throws(StoreFailure) {
         let sent = Mutex(0)
         do {
@@ -130,46 +144,56 @@ struct WebDAVWriter: Sendable {
                 return WebDAVClient.Request(
                     method: "MOVE", name: staged,
                     // A whole URL: Apache takes no path.
-                    headers: [("destination", client.address.url(path)), ("overwrite", isNew ? "F" : "T")])
+                    headers: [("destination", client.address.url(name.path)), ("overwrite", isNew ? "F" : "T")])
             }
         } catch {
+            let wasSentBefore = sent.withLock { $0 } > 1
             switch error.kind {
-            case .exists, .missing, .permanent:
-                try await settle(
-                    error, staged, path, content, isNew: isNew, wasSentBefore: sent.withLock { $0 } > 1)
+            case .exists, .missing, .permanent: break
+            case .denied where wasSentBefore: break
             default: throw error
             }
+            try await settle(error, staged, name, content, isNew: isNew, wasSentBefore: wasSentBefore)
         }
     }
 
     /// What became of a move that is refused: one before it may have been done, and its answer lost.
     private func settle(
-        _ error: StoreFailure, _ staged: String, _ path: String, _ content: Content, isNew: Bool, wasSentBefore: Bool
+        _ error: StoreFailure, _ staged: String, _ name: ObjectName, _ content: Content, isNew: Bool,
+        wasSentBefore: Bool
     ) async throws(StoreFailure) {
         let isStillStaged = try await client.entry(staged) != nil
-        let target = try await client.entry(path)
+        let target = try await client.entry(name.path)
+        let isAlike = target?.byteCount == content.byteCount
         guard isStillStaged else {
-            // Only its own move takes it away, or somebody who tidies up.
-            guard let target, target.byteCount == content.byteCount else {
+            // Only its own move takes it away, or somebody who tidies up: what is there may be somebody's, or the one before.
+            let isSettled = wasSentBefore && !Self.isShared(name)
+            guard isAlike, isSettled ? true : try await isSame(name, content) else {
                 throw StoreFailure(.permanent, "what was uploaded was removed before it had its name")
             }
             return
         }
-        guard let target else {
+        guard target != nil else {
             // Some servers say so of the folder that it would lie in.
             throw error.kind == .missing ? StoreFailure(.noParent, error.detail) : error
         }
         guard isNew else { throw error }
-        if wasSentBefore, target.byteCount == content.byteCount, try await isSame(path, content) {
+        if wasSentBefore, isAlike, try await isSame(name, content) {
             return await remove([staged])
         }
         throw StoreFailure(.exists, error.detail)
     }
 
     /// A server that copies and then deletes may have done the one and not the other.
-    private func isSame(_ path: String, _ content: Content) async throws(StoreFailure) -> Bool {
-        let answer = try await client.send(
-            WebDAVClient.Request(method: "GET", name: path, answerBytesMax: StoreAnswer.slicedBytesMax))
+    private func isSame(_ name: ObjectName, _ content: Content) async throws(StoreFailure) -> Bool {
+        let answer: StoreAnswer
+        do {
+            answer = try await client.send(
+                WebDAVClient.Request(method: "GET", name: name.path, answerBytesMax: name.bytesMax))
+        } catch {
+            guard error.kind == .missing else { throw error }
+            throw StoreFailure(.transient, "it was there, and is not any more (\(error.detail))")
+        }
         return sha256(answer.body) == content.sha256()
     }
 }
