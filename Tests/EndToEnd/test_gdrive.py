@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "Tests/Support"))
 import drive_emulator.server  # noqa: E402
 
 DESKTOP = ("111111111111-desktop.apps.googleusercontent.com", "GOCSPX-emulator-desktop")
+OTHER = ("222222222222-other.apps.googleusercontent.com", "GOCSPX-emulator-other")
 TV = ("111111111111-tv.apps.googleusercontent.com", "GOCSPX-emulator-tv")
 
 
@@ -209,10 +210,84 @@ class SignIns(Drive):
         self.assertIn("Google was not told", self.coffer("store", "logout", hidden))
         self.assertEqual(len(self.control("oauth")["grants"]), 1)
         self.assertEqual([file["space"] for file in self.files()], ["appDataFolder"] * 3)
-        self.sign_in("gdrive:Other")
+        self.sign_in("gdrive:Other", client=OTHER)
         self.control("faults", [{"operation": "oauth.revoke", "closed": True, "times": None}])
         self.assertIn("could not be told", self.coffer("store", "logout", "gdrive:Other"))
         self.assertEqual(self.coffer_json("store", "list"), [])
+
+    def test_logout_of_a_visible_folder_erases_no_hidden_backup(self):
+        self.control("settings", {"revokeAll": True})
+        hidden, visible, third = "gdrive:Coffer?space=appdata", "gdrive:Other", "gdrive:Third"
+        self.sign_in(hidden)
+        source = self.make_notes()
+        self.coffer("enable", source, "--to", hidden, "--key-file", "digits")
+        self.coffer("backup")
+        for store in (visible, third):
+            self.sign_in(store)
+        grants = len(self.control("oauth")["grants"])
+        said = self.coffer("store", "logout", visible)
+        self.assertIn("Google was not told", said)
+        self.assertIn("hidden folder", said)
+        self.coffer("verify")
+        # Also when the hidden one's sign-in has ended, and with another client of the project.
+        self.coffer("store", "logout", hidden)
+        self.assertIn("Google was not told", self.coffer("store", "logout", third))
+        program = self.start(
+            "store", "login", third, "--device", "--credentials-file", self.client_file(TV))
+        self.control("device", {"user_code": self.said(program, r"[A-Z]{4}-[A-Z]{4}"), "answer": "allow"})
+        self.end(program)
+        self.assertIn("hidden folder", self.coffer("store", "logout", third))
+        self.assertGreaterEqual(len(self.control("oauth")["grants"]), grants)
+        self.sign_in(hidden)
+        self.coffer("verify")
+
+    def test_logout_leaves_the_other_folders_of_this_device_signed_in(self):
+        self.control("settings", {"revokeAll": True})
+        self.sign_in("gdrive:Coffer")
+        self.coffer("enable", self.make_notes(), "--to", "gdrive:Coffer", "--key-file", "digits")
+        self.sign_in("gdrive:Other")
+        said = self.coffer("store", "logout", "gdrive:Other")
+        self.assertIn("still signed in at gdrive:Coffer", said)
+        self.coffer("backup")
+        self.assertIn("taken the permission back", self.coffer("store", "logout", "gdrive:Coffer"))
+        self.assertEqual(self.control("oauth")["grants"], [])
+
+    def test_another_sign_in_says_that_the_one_before_stays_and_is_of_the_same_drive(self):
+        store = "gdrive:Coffer"
+        self.assertNotIn("before", self.sign_in(store))
+        self.coffer("enable", self.make_notes(), "--to", store, "--key-file", "digits")
+        self.assertIn("coffer store logout gdrive:Coffer, and sign in again", self.sign_in(store))
+        self.assertEqual(len(self.control("oauth")["grants"]), 2)
+        # Somebody else, of whose Drive this device knows nothing.
+        said = self.sign_in(store, client=OTHER, expect=37)
+        self.assertIn("does not see the folder", said)
+        self.assertIn("Nothing was kept", said)
+        self.assertEqual(self.coffer_json("store", "list")[0]["name"], DESKTOP[0])
+        self.coffer("backup")
+        self.coffer("store", "logout", store)
+        self.sign_in(store, client=OTHER)
+
+    def test_a_sign_in_that_google_changes_and_that_cannot_be_kept_is_told(self):
+        store = "gdrive:Coffer"
+        self.sign_in(store)
+        self.coffer("enable", self.make_notes(), "--to", store, "--key-file", "digits")
+        self.control("settings", {"rotateRefreshTokens": True})
+        kept = self.holders(DESKTOP[1])[0]
+        text = kept.read_text()
+        self.control("clock", {"frozen": True})
+        self.control("requests", method="DELETE")
+        self.control("faults", [{"operation": "oauth.token", "stall": 10, "phase": "after", "times": 1}])
+        program = self.start("backup")
+        while not self.control("faults")["hits"]:
+            self.assertIsNone(program.poll())
+        # Where it was read from nothing can be written any more.
+        kept.unlink()
+        kept.mkdir()
+        self.control("clock", {"advance": 11})
+        self.assertRegex(self.end(program), "could not be kept: .* run coffer store login gdrive:Coffer")
+        kept.rmdir()
+        kept.write_text(text)
+        self.assertIn("coffer store login", self.error("backup", expect=37)["advice"])
 
     def test_what_google_or_the_person_refuses_keeps_nothing(self):
         store = "gdrive:Coffer"

@@ -16,10 +16,13 @@ enum Program {
             } else {
                 try command.run()
             }
+            Output.warn()
         } catch let error as CofferError {
             Output.report(error)
+            Output.warn()
             exit(error.code.exitStatus)
         } catch {
+            Output.warn()
             let status = CofferCommand.exitCode(for: error).rawValue
             if Output.wantsJSON, status == EX_USAGE {
                 Output.report(

@@ -79,7 +79,7 @@ struct ScriptedDrive {
 
     static func tokens(
         _ attempts: Attempts, now: @escaping @Sendable () -> UInt64 = { Self.now },
-        keep: @escaping @Sendable (GoogleGrant) -> Void = { _ in }
+        keep: @escaping @Sendable (GoogleGrant) -> Bool = { _ in true }
     ) throws -> GoogleTokens {
         GoogleTokens(try grant(), GoogleOAuth(.google, attempts), now: now, keep: keep)
     }
@@ -345,71 +345,6 @@ struct ScriptedDrive {
     }
 }
 
-@Suite struct `The header in Google Drive` {
-    typealias Script = ScriptedDrive
-    static let gone = Script.error(404, "notFound")
-    static let old = Script.file("A", [1], name: "coffer.json")
-    static let new = Script.file("A", [2], name: "coffer.json")
-
-    @Test func `is written over in place, and looked at again`() async throws {
-        let drive = try Script([
-            Script.files([Self.old]), Script.json(200, Self.old), Script.json(200, Self.new), Script.files([Self.new]),
-            Script.json(200, Self.new),
-        ])
-        try await drive.store.replace(.header, [2])
-        #expect(
-            drive.asked == [
-                "GET /drive/v3/files", "GET /drive/v3/files/A", "PATCH /upload/drive/v3/files/A", "GET /drive/v3/files",
-                "GET /drive/v3/files/A",
-            ])
-        #expect(String(decoding: drive.notes.read() ?? [], as: UTF8.self).contains(#""header":"A""#))
-    }
-
-    @Test(arguments: [(404, "notFound"), (404, ""), (410, "")])
-    func `is never made a second time for a file that is not found`(_ status: Int, _ reason: String) async throws {
-        let stray = Script.error(status, reason)
-        let there = Script.json(200, Self.old)
-        // Once, and then it is there.
-        let again = reason.isEmpty ? [stray] : [stray, there]
-        let drive = try Script(
-            [Script.files([Self.old]), there] + again + [
-                Script.json(200, Self.new), Script.files([Self.new]), Script.json(200, Self.new),
-            ])
-        try await drive.store.replace(.header, [2])
-        let never = try Script([Script.files([Self.old]), there] + (0..<9).flatMap { _ in [stray, there] })
-        await #expect { try await never.store.replace(.header, [2]) } throws: { "\($0)".hasPrefix("failed") }
-        // Drive says that it is gone, and lists have nothing.
-        let lost = try Script(
-            [Script.files([Self.old]), there, Self.gone, Self.gone, Script.folder] + (0..<9).map { _ in Script.none })
-        await #expect { try await lost.store.replace(.header, [2]) } throws: { "\($0)".contains("nothing was written") }
-        for drive in [drive, never, lost] { #expect(!drive.asked.contains { $0.hasPrefix("POST") }) }
-    }
-
-    @Test func `is written where it is the object for every device`() async throws {
-        // Another device's is earlier, and comes to be seen late.
-        let earlier = Script.file("E", [1], name: "coffer.json", created: "2026-11-22T09:00:00.000Z")
-        let drive = try Script([
-            Script.files([Self.old]), Script.json(200, Self.old), Script.json(200, Self.new),
-            Script.files([Self.new, earlier]), Script.json(200, earlier),
-            Script.json(200, earlier.replacing(Hex.encode(sha256([1])), with: Hex.encode(sha256([2])))),
-            Script.files([Self.new, earlier]), Script.json(200, earlier),
-        ])
-        try await drive.store.replace(.header, [2])
-        #expect(drive.asked.filter { $0.hasPrefix("PATCH") }.map(\.last) == ["A", "E"])
-    }
-
-    @Test func `is known by its id to a device that has read it, whatever lists say`() async throws {
-        let reader = try Script([Script.files([Self.old]), Script.json(200, "abc")])
-        _ = try await reader.store.read(.header)
-        let notes = String(decoding: reader.notes.read() ?? [], as: UTF8.self)
-        let later = try Script([Script.none, Script.json(200, Self.old), Script.json(200, "abc")], notes: notes)
-        #expect(try await later.store.read(.header) == Array("abc".utf8))
-        #expect(later.asked == ["GET /drive/v3/files", "GET /drive/v3/files/A", "GET /drive/v3/files/A"])
-        let lost = try Script([Script.none, Self.gone, Script.none, Self.gone], notes: notes)
-        await #expect(throws: ObjectStoreError.notFound("coffer.json")) { _ = try await lost.store.read(.header) }
-    }
-}
-
 @Suite struct `A new file in Google Drive` {
     typealias Script = ScriptedDrive
     static let small: [UInt8] = [1, 2, 3]
@@ -660,6 +595,62 @@ struct ScriptedDrive {
         #expect(try await second.list(.packs) == [gone])
         // A device that has lost its notes sees what lists say.
         #expect(try await server.store("late").list(.packs) == [])
+    }
+
+    @Test func `shares what it knows between programs that write at the same time`() async throws {
+        let server = try DriveServer(settings: #"{"lagSeconds": 3600}"#)
+        let notes = MemoryNotes()
+        try await server.store("both", notes: notes).create(.header, [1])
+        let (first, second) = (try server.store("both", notes: notes), try server.store("both", notes: notes))
+        let names = (UInt8(1)...3).map { ObjectName.pack(`Every store`.id($0)) }
+        try await first.create(names[0], [1])
+        try await second.create(names[1], [2])
+        try await first.create(names[2], [3])
+        #expect(Set(try await server.store("both", notes: notes).list(.packs)) == Set(names))
+        try await second.delete(names[1])
+        #expect(Set(try await server.store("both", notes: notes).list(.packs)) == [names[0], names[2]])
+    }
+
+    @Test func `finds the folder and the header again that it has read, though lists lag`() async throws {
+        let server = try DriveServer(settings: #"{"lagSeconds": 60}"#)
+        try await server.store("late").create(.header, [7])
+        _ = try await server.control("clock", #"{"advance": 61}"#)
+        let notes = MemoryNotes()
+        #expect(try await server.store("late", notes: notes).read(.header) == [7])
+        _ = try await server.control(
+            "faults", #"{"operation": "drive.files.list", "forgetful": true, "times": null}"#)
+        for _ in 0..<2 { #expect(try await server.store("late", notes: notes).read(.header) == [7]) }
+    }
+
+    @Test func `loses nothing that a list forgets`() async throws {
+        let server = try DriveServer()
+        let store = try server.store("forgetful")
+        let names = (UInt8(1)...9).map { ObjectName.pack(`Every store`.id($0)) }
+        for name in names { try await store.create(name, [1]) }
+        let reader = try server.store("forgetful")
+        #expect(try await reader.list(.packs).count == 9)
+        for times in 1...2 {
+            _ = try await server.control(
+                "faults", #"{"operation": "drive.files.list", "forgetful": true, "times": \#(times)}"#)
+            #expect(Set(try await reader.list(.packs)) == Set(names))
+        }
+        _ = try await server.control("faults", #"{"operation": "drive.files.list", "forgetful": true, "times": 1}"#)
+        let other = try server.store("forgetful")
+        for name in names { #expect(try await other.size(of: name) == 1) }
+    }
+
+    @Test func `is rid of a second header once it is old, and keeps the first`() async throws {
+        let server = try DriveServer()
+        let store = try server.store("headers")
+        try await store.create(.header, [1, 2])
+        let file = try #require(
+            try await server.files().first { $0["name"] as? String == "coffer.json" }?["id"] as? String)
+        _ = try await server.control("duplicate", #"{"id": "\#(file)", "text": "other"}"#)
+        let later = UInt64(Date().timeIntervalSince1970) + 100
+        #expect(try await store.abandoned(before: 1_000, removing: true) == 0)
+        #expect(try await store.abandoned(before: later, removing: true) == 5)
+        #expect(try await store.read(.header) == [1, 2])
+        #expect(try await store.abandoned(before: later, removing: true) == 0)
     }
 
     @Test func `hides what it deleted, though lists still have it`() async throws {

@@ -104,12 +104,22 @@ import Testing
     }
 }
 
+@Suite struct `A permission at Google` {
+    @Test(arguments: [
+        ("111-desktop.apps.googleusercontent.com", "111"), ("111-tv.apps.googleusercontent.com", "111"),
+        ("112-desktop.apps.googleusercontent.com", "112"), ("111", "111"), ("a1-b", "a1-b"), ("-b", "-b"),
+    ])
+    func `belongs to the project of a client`(_ id: String, _ project: String) {
+        #expect(GoogleClient.project(ofClient: id) == project)
+    }
+}
+
 @Suite struct `An access token` {
     typealias Script = ScriptedDrive
 
     static func tokens(
         _ answers: [Script.Answer], at time: Mutex<UInt64>.Shared,
-        keep: @escaping @Sendable (GoogleGrant) -> Void = { _ in }
+        keep: @escaping @Sendable (GoogleGrant) -> Bool = { _ in true }
     ) throws -> (GoogleTokens, ScriptedTransport) {
         let transport = ScriptedTransport(answers)
         let attempts = Attempts(
@@ -154,6 +164,7 @@ import Testing
             ], at: time
         ) { grant in
             kept.withLock { $0.append(grant.refreshToken.withBytes { String(decoding: $0, as: UTF8.self) }) }
+            return true
         }
         for seconds in [1_000, 2_000, 3_000] as [UInt64] {
             time.value = seconds
@@ -166,6 +177,24 @@ import Testing
         #expect(sent.map { $0.contains("refresh_token=second&") } == [false, false, true])
     }
 
+    @Test func `comes with a refresh token that could not be kept, and is tried again`() async throws {
+        let tries = Mutex(0)
+        let time = Mutex<UInt64>.Shared(1_000)
+        let answers = [Script.token("a", #", "refresh_token": "second""#, seconds: 100)]
+        let (tokens, _) = try Self.tokens(answers + (0..<3).map { Script.token("b\($0)", seconds: 100) }, at: time) {
+            _ in
+            tries.withLock {
+                $0 += 1
+                return $0 == 3
+            }
+        }
+        for seconds in [1_000, 2_000, 3_000, 4_000] as [UInt64] {
+            time.value = seconds
+            _ = try await tokens.current()
+        }
+        #expect(tries.withLock { $0 } == 3)
+    }
+
     @Test func `is had with what another program has kept meanwhile`() async throws {
         let refusal = Script.json(400, #"{"error": "invalid_grant"}"#)
         let newer = try Script.grant().renewed(Script.secret("newer"))
@@ -174,7 +203,7 @@ import Testing
                 transport: ScriptedTransport([refusal, Script.token("a")]),
                 backoff: Backoff(triesMax: 3, clock: StandingClock().waiting, dice: { $0 }))
             let tokens = GoogleTokens(
-                try Script.grant(), GoogleOAuth(.google, attempts), now: { 1 }, keep: { _ in }, kept: { kept })
+                try Script.grant(), GoogleOAuth(.google, attempts), now: { 1 }, keep: { _ in true }, kept: { kept })
             #expect((try? await tokens.current())?.isEqual(to: Script.secret("a")) ?? false == isHad)
         }
     }

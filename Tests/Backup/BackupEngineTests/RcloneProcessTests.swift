@@ -58,9 +58,44 @@ import Testing
         let (id, words) = try #require(await server.process.running)
         kill(-id, SIGKILL)
         _ = await words.text()
-        await #expect(throws: ObjectStoreError.failed("\(Self.name.path): rclone ended by itself, 3 times")) {
-            _ = try await store.read(Self.name)
+        // Nor for those who ask after that.
+        for _ in 0..<3 {
+            await #expect(throws: ObjectStoreError.failed("\(Self.name.path): rclone ended by itself, 3 times")) {
+                _ = try await store.read(Self.name)
+            }
         }
+        #expect(await server.process.running == nil)
+    }
+
+    @Test func `that ended long ago is forgotten`() async throws {
+        let server = try RcloneServer()
+        let clock = StandingClock()
+        let process = RcloneProcess(environment: server.environment, clock: clock.waiting)
+        for _ in 0..<4 {
+            _ = try await process.endpoint()
+            let (id, words) = try #require(await process.running)
+            kill(-id, SIGKILL)
+            _ = await words.text()
+            await clock.waiting.sleepUntil(clock.now + 400_000_000_000)
+        }
+    }
+
+    @Test func `that hangs is ended, and another one started`() async throws {
+        let server = try RcloneServer()
+        let place = try RcloneAddress("rclone::local:\(server.home.path)/store")
+        let watch = AttendedTransport.Watch(
+            every: .milliseconds(50), probe: HTTPStoreTransport(stall: .seconds(1)))
+        let store = RcloneStore(
+            RcloneClient(place, server.process, watch: watch, clock: StandingClock().waiting, dice: { _ in 0 }))
+        try await store.create(Self.name, [1, 2, 3])
+        let (id, _) = try #require(await server.process.running)
+        let children = try String(contentsOfFile: "/proc/\(id)/task/\(id)/children", encoding: .utf8)
+        // The first one is rclone, the second its watch.
+        let rclone = try #require(children.split(separator: " ").first.flatMap { Int32($0) })
+        kill(rclone, SIGSTOP)
+        defer { kill(rclone, SIGKILL) }
+        #expect(try await store.read(Self.name) == [1, 2, 3])
+        #expect(await server.process.running?.processID != id)
     }
 
     @Test func `that is not there, is too old, or is something else, is told`() async throws {
@@ -91,6 +126,30 @@ import Testing
         let server = try RcloneServer(programs: folder.path)
         let process = RcloneProcess(
             environment: server.environment, transport: ScriptedTransport([]), clock: StandingClock().waiting)
+        await #expect {
+            _ = try await process.endpoint()
+        } throws: {
+            ($0 as? StoreFailure)?.detail == "rclone does not answer within 60 seconds of its start"
+        }
+    }
+
+    @Test func `that listens and says nothing is given up`() async throws {
+        let folder = try TemporaryFolder()
+        let program = """
+            #!\(RcloneServer.folder)/python
+            import socket, sys, time
+            place = [one for one in sys.argv if one.startswith("unix://")][0][7:]
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(place)
+            listener.listen(64)
+            time.sleep(100)
+
+            """
+        try folder.write(Array(program.utf8), to: "rclone")
+        chmod(folder("rclone"), 0o700)
+        let server = try RcloneServer(programs: folder.path)
+        let process = RcloneProcess(
+            environment: server.environment, transport: HTTPStoreTransport(stall: .milliseconds(20)))
         await #expect {
             _ = try await process.endpoint()
         } throws: {
@@ -190,6 +249,7 @@ import Testing
         let server = try RcloneServer.common.get()
         let folder = try TemporaryFolder()
         let transport = FaultyTransport(RcloneClient.transport, seed: 3, busy: StoreAnswer(status: 504))
+        defer { #expect(transport.faultCount > 5) }
         let wing = try await Wing(try server.store("disk:\(folder("store"))", transport: transport))
         try await wing.backUp(MemorySource(files))
         #expect(try await wing.verify().findings.isEmpty)

@@ -98,6 +98,8 @@ import Testing
         ("token=ya29.A0ARrdaM0123456789 is old", "token=… is old"),
         ("Authorization: Bearer abcdefghijkl0123456789", "Authorization: Bearer …"),
         ("packs/ab/00112233445566778899aabbccddeeff: cut\u{1b}[31m\r\nInjected: x", "packs/ab/…: cut [31m Injected: x"),
+        ("token=ya29.A0ARrdaM0123456789,url=https://h/x", "token=…,url=https://h/…"),
+        ("https://me:pa/55@h/", "https://…/…"), ("https://me:p?5@h/x", "https://…/…"),
         ("sftp://host/a/b", "sftp://host/…"), ("panic received: fatal error: no room", "no room"),
     ])
     func `is shown on one line, without what may be a secret`(_ said: String, _ shown: String) {

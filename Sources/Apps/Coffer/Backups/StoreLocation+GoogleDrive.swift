@@ -21,11 +21,11 @@ struct GoogleDriveAccess {
     let address: DriveAddress
     let endpoints: GoogleEndpoints
     let oauth: GoogleOAuth
-    private let folder: DeviceFolder
+    let deviceFolder: DeviceFolder
 
     init(_ address: DriveAddress, _ folder: DeviceFolder) throws(CofferError) {
         self.address = address
-        self.folder = folder
+        deviceFolder = folder
         endpoints = try Self.endpointsInForce()
         oauth = GoogleOAuth(endpoints, Attempts(transport: HTTPStoreTransport(), backoff: Backoff()))
     }
@@ -42,9 +42,8 @@ struct GoogleDriveAccess {
     func store() throws(CofferError) -> DriveStore { store(try grant()) }
 
     func store(_ grant: GoogleGrant) -> DriveStore {
-        let tokens = GoogleTokens(grant, oauth, now: secondsSince1970) { [folder, address] renewed in
-            // Where it cannot be kept, the one before may still do.
-            for account in address.accounts { try? StoreSignIns(folder).renew(renewed.kept(), for: account) }
+        let tokens = GoogleTokens(grant, oauth, now: secondsSince1970) { renewed in
+            self.keep(renewed)
         } kept: {
             try? self.grant()
         }
@@ -55,7 +54,7 @@ struct GoogleDriveAccess {
 
     func grant() throws(CofferError) -> GoogleGrant {
         let account = StoreAccount(address)
-        let kept = try StoreSignIns(folder).kept(for: account)
+        let kept = try StoreSignIns(deviceFolder).kept(for: account)
         guard let grant = GoogleGrant(clientID: kept.name, kept: kept.secret) else {
             throw CofferError(
                 .storeSignIn,
@@ -76,35 +75,26 @@ struct GoogleDriveAccess {
         ]
     }
 
-    /// Ends what was allowed to this device, and tells what came of it. The hidden folder goes when its program is disconnected:
-    /// there nothing is taken back, since the backup might go too.
-    func takeBack() async -> [String] {
-        defer { journal.delete() }
-        guard address.space == .drive else {
-            return [
-                "Google was not told: taking the permission back might erase the backup, which is in the folder that Drive keeps "
-                    + "for this OAuth client."
-            ]
-        }
-        guard let grant = try? grant() else { return [] }
-        do {
-            try await oauth.revoke(grant.refreshToken)
-            return [
-                "Google has taken the permission back. Other devices that signed in with the same OAuth client may have to sign in "
-                    + "again. The backup is still in your Drive."
-            ]
+    /// Keeps the sign-in that takes the place of the one before. Where it cannot be kept, the one before may still do.
+    private func keep(_ renewed: GoogleGrant) -> Bool {
+        let source = "sign-in \(address.account)"
+        do throws(CofferError) {
+            for account in address.accounts { try StoreSignIns(deviceFolder).renew(renewed.kept(), for: account) }
+            Warnings.set(source, nil)
+            return true
         } catch {
-            return [
-                "Google could not be told (\(error.detail)): remove the access at https://myaccount.google.com/permissions if somebody "
-                    + "may have copied this device's files."
-            ]
+            Warnings.set(
+                source,
+                "Google gave a new sign-in for \(address.text), and it could not be kept: \(error.message) Nothing of the backup is "
+                    + "affected. If the next command is refused, see to that, and run \(StoreAccount(address).login).")
+            return false
         }
     }
 
     func knownClient() throws(CofferError) -> GoogleClient { try grant().client }
 
     /// What this device knows better than Drive's lists. It is a cache.
-    var journal: DeviceDriveNotes { DeviceDriveNotes(folder: folder, account: address.account) }
+    var journal: DeviceDriveNotes { DeviceDriveNotes(folder: deviceFolder, account: address.account) }
 
     private static func endpointsInForce() throws(CofferError) -> GoogleEndpoints {
         guard let text = StoreAccount.environment(endpointsVariable) else { return .google }

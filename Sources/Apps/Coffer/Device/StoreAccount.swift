@@ -28,9 +28,14 @@ struct StoreAccount {
     }
 
     /// The command that signs in, as a shell takes it.
-    var login: String {
+    var login: String { "coffer store login \(quotedStore)" }
+
+    /// The command that ends it.
+    var logout: String { "coffer store logout \(quotedStore)" }
+
+    private var quotedStore: String {
         let isPlain = store.utf8.allSatisfy { PercentEncoding.isUnreserved($0) || ":/[]".utf8.contains($0) }
-        return "coffer store login " + (isPlain ? store : "'\(store.replacing("'", with: "'\\''"))'")
+        return isPlain ? store : "'\(store.replacing("'", with: "'\\''"))'"
     }
 
     /// Nil if it is empty.

@@ -62,11 +62,11 @@ extension Device {
     ///   - client: nil for the one that this device signed in with before.
     ///   - atOtherDevice: without a browser on this machine.
     ///   - tell: what is to be done now.
-    /// - Returns: whose Drive it is, as Google says it.
+    /// - Returns: whose Drive it is.
     public func signInAtGoogle(
         _ location: String, client: GoogleOAuthClient?, atOtherDevice: Bool,
         tell: @Sendable (GoogleSignInStep) -> Void
-    ) async throws(CofferError) -> String? {
+    ) async throws(CofferError) -> GoogleSignedIn {
         let address = try GoogleDriveAccess.address(location)
         let access = try GoogleDriveAccess(address, folder)
         let client = if let client { client.client } else { try access.knownClient() }
@@ -75,16 +75,56 @@ extension Device {
             ? try await access.tokensByDevice(client, tell)
             : try await access.tokensByBrowser(client, seconds: Self.browserSeconds, tell)
         let grant = try access.grant(client, tokens)
-        let about: DriveAbout
-        do { about = try await access.store(grant).about() } catch { throw CofferError(error, place: address.text) }
+        let about = try await access.requireSameDrive(grant)
+        let earlier = await access.earlierGrant()
         let lock = try folder.lock(creating: true)
         defer { lock.release() }
+        let permission = access.permission(client)
+        // First: a sign-in that is kept without it may be ended later with all that depends on it.
+        try permission.rememberHidden()
         try StoreSignIns(folder).save(client.id, grant.kept(), for: address.account)
-        return about.emailAddress
+        return GoogleSignedIn(emailAddress: about.emailAddress, notes: earlier == nil ? [] : [permission.earlierStays])
     }
 }
 
+/// What came of a sign-in.
+public struct GoogleSignedIn: Equatable, Sendable {
+    /// Whose Drive it is, as Google says it.
+    public let emailAddress: String?
+    /// What should be known besides, a sentence or two each.
+    public let notes: [String]
+}
+
 extension GoogleDriveAccess {
+    /// The address of Google's page can be read by others on this machine while it is open: whoever opens it first, with an account of his
+    /// own, would get the backups.
+    fileprivate func requireSameDrive(_ grant: GoogleGrant) async throws(CofferError) -> DriveAbout {
+        let store = store(grant)
+        let about: DriveAbout
+        let isSame: Bool
+        do {
+            about = try await store.about()
+            isSame = try await store.seesKnownFolder()
+        } catch {
+            throw CofferError(error, place: address.text)
+        }
+        guard !isSame else { return about }
+        throw CofferError(
+            .storeSignIn,
+            "You signed in as \(about.emailAddress ?? "somebody"), who does not see the folder in Google Drive that this device has used for "
+                + "\(address.text). Nothing was kept, and nothing written.",
+            advice:
+                "Sign in with the account of the backup, and an OAuth client of its project. If that folder was deleted, or another "
+                + "account is to be used from now on, run \(StoreAccount(address).logout) first.")
+    }
+
+    /// The sign-in before, if Google still accepts it.
+    fileprivate func earlierGrant() async -> GoogleGrant? {
+        guard let earlier = try? grant() else { return nil }
+        do { _ = try await oauth.refresh(earlier) } catch  where error.kind == .credentials { return nil } catch {}
+        return earlier
+    }
+
     fileprivate func tokensByBrowser(
         _ client: GoogleClient, seconds: Double, _ tell: (GoogleSignInStep) -> Void
     ) async throws(CofferError) -> GoogleTokenAnswer {

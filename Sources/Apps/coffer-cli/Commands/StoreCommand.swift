@@ -72,12 +72,13 @@ struct StoreCommand: AsyncParsableCommand {
 
         private func signInAtGoogle(_ form: Device.StoreSignInForm) async throws {
             let opensBrowser = !common.json
-            let who = try await common.device.signInAtGoogle(
+            let signedIn = try await common.device.signInAtGoogle(
                 store, client: try oauthClient(form), atOtherDevice: device
             ) { Browser.tell($0, opening: opensBrowser) }
             if common.json { return try Output.json(try common.device.storeSignIns()) }
-            let whose = who.map { " as \(Output.printable(name: $0))" } ?? ""
+            let whose = signedIn.emailAddress.map { " as \(Output.printable(name: $0))" } ?? ""
             Output.line("You are signed in at Google Drive\(whose), and this device keeps it.")
+            signedIn.notes.forEach { Output.line(Output.printable($0)) }
         }
 
         private func signInAtApple(_ form: Device.StoreSignInForm) async throws {

@@ -7,6 +7,9 @@ enum Output {
 
     static func note(_ text: String) { write(text + "\n", to: .standardError) }
 
+    /// What nobody asked for and somebody should know.
+    static func warn() { Warnings.take().forEach { note(printable($0)) } }
+
     /// An output that takes nothing any more (a full disk) ends the program, since nobody would learn what it says.
     static func write(_ text: String, to file: FileHandle) {
         do { try file.write(contentsOf: Data(text.utf8)) } catch { exit(CofferError.Code.internalError.exitStatus) }

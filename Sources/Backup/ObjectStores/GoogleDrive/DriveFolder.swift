@@ -43,6 +43,11 @@ final class DriveFolder: Sendable {
         }
     }
 
+    func isKnownSeen() async throws(StoreFailure) -> Bool {
+        guard let known = catalog.knownFolder else { return true }
+        return try await file(known) != nil
+    }
+
     /// Throws if it is not there any more, or in the trash: then nothing can be said of what lies in it.
     func requireThere() async throws(StoreFailure) {
         guard let id = found.withLock({ $0 }) else { return }

@@ -20,6 +20,17 @@ final class LastWords: Sendable {
         }
     }
 
+    /// What was said until now.
+    var textNow: String { String(decoding: state.withLock { $0.tail }, as: UTF8.self) }
+
+    /// When all has been said, or a second later: something that rclone left running may hold the other end for ever.
+    func textSoon(_ clock: WaitingClock) async -> String {
+        for _ in 0..<50 where !state.withLock({ $0.hasEnded }) {
+            await clock.sleepUntil(clock.now() &+ 20_000_000)
+        }
+        return textNow
+    }
+
     /// When all has been said.
     func text() async -> String {
         await withCheckedContinuation { continuation in
@@ -29,7 +40,7 @@ final class LastWords: Sendable {
             }
             if hasEnded { continuation.resume() }
         }
-        return String(decoding: state.withLock { $0.tail }, as: UTF8.self)
+        return textNow
     }
 
     private func add(_ part: Data) {

@@ -17,12 +17,22 @@ package final class RcloneClient: Sendable {
     private let hasSucceeded = Mutex(false)
     private let backoff: Backoff
 
-    package init(
+    package convenience init(
         _ address: RcloneAddress, _ service: any RcloneService, transport: any StoreTransport = RcloneClient.transport,
         clock: WaitingClock = .continuous, dice: @escaping @Sendable (Double) -> Double = { .random(in: 0...$0) }
     ) {
+        self.init(address, service, transport: transport, watch: .init(), clock: clock, dice: dice)
+    }
+
+    /// - Parameter watch: how it is found out that rclone does not answer any more.
+    init(
+        _ address: RcloneAddress, _ service: any RcloneService, transport: any StoreTransport = RcloneClient.transport,
+        watch: AttendedTransport.Watch, clock: WaitingClock = .continuous,
+        dice: @escaping @Sendable (Double) -> Double = { .random(in: 0...$0) }
+    ) {
         self.address = address
         self.service = service
+        let transport = AttendedTransport(transport: transport, watch: watch) { await service.isSilent($0) }
         backoff = Backoff(clock: clock, dice: dice)
         attempts = Attempts(transport: transport, backoff: backoff)
         firstAttempts = Attempts(

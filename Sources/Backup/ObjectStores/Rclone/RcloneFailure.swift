@@ -106,9 +106,12 @@ package enum RcloneFailure {
 
     private static func shown(_ word: Substring) -> String {
         guard let mark = word.firstRange(of: "://") else { return withoutSecrets(word) }
-        let before = word[..<mark.upperBound]
-        let authority = word[mark.upperBound...].prefix { !"/?#\"'".contains($0) }
-        let host = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+        let before = withoutSecrets(word[..<mark.lowerBound]) + "://"
+        let rest = word[mark.upperBound...]
+        let authority = rest.prefix { !"/?#\"'".contains($0) }
+        // An @ behind that may end a password with such signs in it.
+        let isClear = !rest[authority.endIndex...].contains("@") && !rest.contains("://")
+        let host = isClear ? authority.split(separator: "@", omittingEmptySubsequences: false).last ?? "" : "…"
         let end = word.drop { $0 == "\"" || $0 == "'" }.last.map { "\"':,;".contains($0) ? String($0) : "" } ?? ""
         return "\(before)\(withoutSecrets(host))/…\(end)"
     }

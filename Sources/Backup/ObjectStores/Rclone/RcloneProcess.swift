@@ -8,21 +8,28 @@ package actor RcloneProcess: RcloneService {
     package static let versionMin = RcloneVersion(major: 1, minor: 65)
     private static let startSecondsMax: UInt64 = 60
     private static let lookMilliseconds: UInt64 = 20
-    /// How often it may end by itself before that is told.
+    /// How often it may take a question at its start, and not answer.
+    private static let silencesMax = 12
+    private static let silence = StoreTransportError.broken("nothing moves on the line")
+    /// How often it may end by itself, or fall silent, before that is told, and for how long that counts.
     private static let endsMax = 3
+    private static let endsNanoseconds: UInt64 = 600_000_000_000
 
     private let environment: [String: String]
     private let transport: any StoreTransport
     private let clock: WaitingClock
     private var run: RcloneRun?
     private var starting: Task<Result<RcloneRun, StoreFailure>, Never>?
-    private var ends = 0
+    /// When it ended by itself, and what it said at last.
+    private var ends: [UInt64] = []
+    private var saidAtEnd = ""
 
     /// - Parameters:
     ///   - environment: of the person, where rclone and its configuration are found.
+    ///   - transport: by which it is asked at its start; it must not wait for long.
     ///   - clock: for looking whether it answers.
     package init(
-        environment: [String: String], transport: any StoreTransport = RcloneClient.transport,
+        environment: [String: String], transport: any StoreTransport = HTTPStoreTransport(stall: .seconds(5)),
         clock: WaitingClock = .continuous
     ) {
         self.environment = environment
@@ -55,12 +62,12 @@ package actor RcloneProcess: RcloneService {
     package func endpoint() async throws(StoreFailure) -> RcloneEndpoint {
         if let run {
             if run.isAlive { return run.endpoint }
-            self.run = nil
-            ends += 1
-            guard ends < Self.endsMax else {
-                let words = Self.said(await run.words.text())
-                throw StoreFailure(.permanent, "rclone ended by itself, \(ends) times\(words)")
-            }
+            hasEnded()
+            saidAtEnd = Self.said(await run.words.textSoon(clock))
+        }
+        let count = recentEnds
+        guard count < Self.endsMax else {
+            throw StoreFailure(.permanent, "rclone ended by itself, \(count) times\(saidAtEnd)")
         }
         let starting = starting ?? Task { await start() }
         self.starting = starting
@@ -71,6 +78,26 @@ package actor RcloneProcess: RcloneService {
             run = try? result.get()
         }
         return try result.get().endpoint
+    }
+
+    package func isSilent(_ url: String) {
+        guard let run, run.endpoint.url == url else { return }
+        saidAtEnd = Self.said(run.words.textNow)
+        hasEnded()
+    }
+
+    package func lastWords() -> String { run.map { Self.said($0.words.textNow) } ?? saidAtEnd }
+
+    /// Whoever let it go ends it, if it runs.
+    private func hasEnded() {
+        run = nil
+        ends.append(clock.now())
+    }
+
+    private var recentEnds: Int {
+        let now = clock.now()
+        ends.removeAll { now - $0 > Self.endsNanoseconds }
+        return ends.count
     }
 
     /// The shell that watches over it, and what they say, while they run.
@@ -98,15 +125,21 @@ package actor RcloneProcess: RcloneService {
         let request = StoreRequest(
             method: "POST", url: "\(run.endpoint.url)/core/version",
             headers: run.endpoint.headers, answerBytesMax: 1 << 20)
-        while clock.now() < deadline {
-            if let answer = try? await transport.send(request) {
+        var silences = 0
+        while clock.now() < deadline, silences < Self.silencesMax {
+            let answer: StoreAnswer?
+            do throws(StoreTransportError) { answer = try await transport.send(request) } catch {
+                answer = nil
+                if error == Self.silence { silences += 1 }
+            }
+            if let answer {
                 guard answer.status == 200, let version = RcloneVersion(answer: answer.body) else {
                     throw StoreFailure(.noPlace, "\(program) does not answer as rclone does")
                 }
                 return version
             }
             guard run.isAlive else {
-                let words = await run.words.text()
+                let words = await run.words.textSoon(clock)
                 if let version = RcloneVersion(of: program, environment), version < Self.versionMin {
                     throw Self.tooOld(version, program)
                 }

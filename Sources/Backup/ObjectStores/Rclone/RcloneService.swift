@@ -22,8 +22,11 @@ package protocol RcloneService: Sendable {
     func endpoint() async throws(StoreFailure) -> RcloneEndpoint
     /// What it said last, if it said anything, behind a colon: for people.
     func lastWords() async -> String
+    /// The one at this URL answers nothing any more: it is ended, and the next endpoint is another one's.
+    func isSilent(_ url: String) async
 }
 
 extension RcloneService {
     package func lastWords() async -> String { "" }
+    package func isSilent(_ url: String) async {}
 }

@@ -95,7 +95,7 @@ final class DriveServer: Sendable {
         let tokens = GoogleTokens(
             GoogleGrant(client: client, refreshToken: refreshToken),
             GoogleOAuth(endpoints, Attempts(transport: HTTPStoreTransport(), backoff: backoff)), now: now,
-            keep: { _ in })
+            keep: { _ in true })
         return DriveStore(
             address,
             DriveClient(

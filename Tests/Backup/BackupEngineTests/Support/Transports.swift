@@ -7,6 +7,9 @@ final class FaultyTransport: StoreTransport {
     private let transport: any StoreTransport
     private let busy: StoreAnswer
     private let generator: Mutex<SeededGenerator>
+    private let faults = Mutex(0)
+
+    var faultCount: Int { faults.withLock { $0 } }
 
     /// - Parameter busy: what a server says in its own way that has too much to do, or to which a request did not come in time.
     init(
@@ -20,6 +23,7 @@ final class FaultyTransport: StoreTransport {
 
     func send(_ request: StoreRequest) async throws(StoreTransportError) -> StoreAnswer {
         let fault = generator.withLock { Int.random(in: 0..<30, using: &$0) }
+        if fault < 6 { faults.withLock { $0 += 1 } }
         switch fault {
         case 0: return StoreAnswer(status: 500)
         case 1: return StoreAnswer(status: 503, headers: [("Retry-After", "1")], body: Self.error("SlowDown"))

@@ -6,6 +6,12 @@ package struct GoogleClient: Sendable {
     package let id: String
     package let secret: SecretBytes
 
+    /// What a person allows belongs to the project, with all its clients: the number before the first dash.
+    package static func project(ofClient id: String) -> String {
+        let number = id.prefix { $0 != "-" }
+        return !number.isEmpty && number.allSatisfy { $0.isASCII && $0.isNumber } ? String(number) : id
+    }
+
     package init?(id: String, secret: SecretBytes) {
         let isWord = secret.withBytes { $0.allSatisfy { (0x21...0x7e).contains($0) } }
         guard (1...256).contains(id.utf8.count), id.utf8.allSatisfy(PercentEncoding.isUnreserved),

@@ -12,18 +12,19 @@ package actor GoogleTokens {
     private var grant: GoogleGrant
     private let oauth: GoogleOAuth
     private let now: @Sendable () -> UInt64
-    private let keep: @Sendable (GoogleGrant) -> Void
+    private let keep: @Sendable (GoogleGrant) -> Bool
     private let kept: @Sendable () -> GoogleGrant?
+    private var isKept = true
     private var access: Access?
     private var renewal: Task<Result<Access, StoreFailure>, Never>?
 
     /// - Parameters:
     ///   - now: seconds since 1970.
-    ///   - keep: a refresh token that takes the place of the one before.
+    ///   - keep: a refresh token that takes the place of the one before; says whether it is kept, else it is tried again.
     ///   - kept: what is kept now, perhaps by another program since.
     package init(
         _ grant: GoogleGrant, _ oauth: GoogleOAuth, now: @escaping @Sendable () -> UInt64,
-        keep: @escaping @Sendable (GoogleGrant) -> Void, kept: @escaping @Sendable () -> GoogleGrant? = { nil }
+        keep: @escaping @Sendable (GoogleGrant) -> Bool, kept: @escaping @Sendable () -> GoogleGrant? = { nil }
     ) {
         self.grant = grant
         self.oauth = oauth
@@ -63,8 +64,9 @@ package actor GoogleTokens {
             let answer = try await answer()
             if let token = answer.refreshToken, !token.isEqual(to: grant.refreshToken) {
                 grant = grant.renewed(token)
-                keep(grant)
+                isKept = false
             }
+            if !isKept { isKept = keep(grant) }
             let access = Access(token: answer.accessToken, endsSeconds: now() &+ answer.lifetimeSeconds)
             self.access = access
             return .success(access)
