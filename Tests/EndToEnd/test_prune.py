@@ -50,6 +50,33 @@ class Prune(Session):
         self.assertIn("all sound", self.coffer("verify"))
         self.assertIn("0 problems", self.read_independently("verify"))
 
+    def test_a_snapshot_that_is_not_shown_stops_a_prune_until_it_is_given_up(self):
+        snapshots = sorted((self.folder / "cloud/snapshots").iterdir())
+        hidden = self.folder / "hidden"
+        rules = ("prune", "--keep-last", "1", "--grace", "0")
+        for snapshot in snapshots:
+            snapshot.rename(hidden)
+            before = self.files_below(self.folder / "cloud")
+            error = self.coffer_json(*rules, expect=38)["error"]
+            self.assertEqual(error["name"], "missing-snapshots")
+            self.assertIn(str(int(snapshot.name[:8])), error["message"])
+            self.assertIn("--accept-missing", error["advice"])
+            self.coffer(*rules, "--dry-run", expect=38)
+            self.assertEqual(self.files_below(self.folder / "cloud"), before)
+            hidden.rename(snapshot)
+        self.coffer("verify", "--deep")
+        # The one in the middle is lost for good.
+        snapshots[1].unlink()
+        self.coffer(*rules, expect=38)
+        said = self.coffer("prune", "--keep-last", "3", "--grace", "0", "--accept-missing")
+        self.assertIn("Given up", said)
+        self.assertIn("snapshot 2", said)
+        self.assertNotIn("Given up", self.coffer("prune", "--keep-last", "3", "--grace", "0"))
+        self.assertIn("all sound", self.coffer("verify", "--deep"))
+        self.coffer("restore", "First", "--snapshot", "1")
+        self.coffer("restore", "Third")
+        self.compare(self.chats, self.folder / "Third")
+
     def test_without_a_rule_nothing_goes(self):
         self.assertIn("--keep-daily 7", self.coffer("prune", expect=64))
         self.coffer("prune", "--keep-last", "-1", expect=64)

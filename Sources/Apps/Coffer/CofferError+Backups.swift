@@ -212,7 +212,18 @@ extension CofferError {
             self.init(
                 .damagedSnapshot,
                 "\(name) in \(place) cannot be read, so what it needs is not known. Nothing was removed.",
-                advice: "If it is beyond repair, delete this file, and prune again.")
+                advice:
+                    "Try again: one answer of the store may have been wrong. If it is beyond repair, delete this file, and prune again "
+                    + "with --accept-missing.")
+        case .missingSnapshots(let missing):
+            self.init(
+                .missingSnapshots,
+                "\(place) does not show \(MissingSnapshot.words(missing)), and nobody removed "
+                    + "\(missing.count == 1 ? "it" : "them"). Pruning stopped, and nothing that other backups may need was removed.",
+                advice:
+                    "The store may be behind: wait a while, let whatever keeps it in step finish, and prune again; `coffer snapshots` "
+                    + "shows what is there. If \(missing.count == 1 ? "that backup is" : "those backups are") lost for good, "
+                    + "--accept-missing prunes without.")
         case .damagedBackup(let error):
             let what = CofferError(error, place: place)
             self.init(

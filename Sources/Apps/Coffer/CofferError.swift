@@ -26,6 +26,7 @@ public struct CofferError: Error, Equatable, Sendable {
         case noSource = "no-source"
         case sourceIncomplete = "source-incomplete"
         case noSnapshot = "no-snapshot"
+        case missingSnapshots = "missing-snapshots"
         case damagedSnapshot = "damaged-snapshot"
         case noSuchPath = "no-such-path"
         case olderState = "older-state"
@@ -99,6 +100,7 @@ extension CofferError.Code {
         case .storeInsideSource: 29
         case .noSource: 30
         case .noSnapshot: 31
+        case .missingSnapshots: 38
         case .damagedSnapshot: 32
         case .noSuchPath: 33
         case .olderState: 34

@@ -27,6 +27,7 @@ struct HeadSource: Sendable {
             known.note = "\(error.message) So the vaults could not say whether the store shows your last backup."
         }
         known.heads = sealed.compactMap { BackupHead.open($0.bytes, for: store, under: key) }
+        known.own = own.flatMap { BackupHead.open($0.bytes, for: store, under: key) }
         return known
     }
 
@@ -41,6 +42,8 @@ struct HeadSource: Sendable {
 
 struct KnownHeads: Sendable {
     var heads: [BackupHead] = []
+    /// What this device wrote last.
+    var own: BackupHead?
     /// What the person should know of the asking.
     var note: String?
 

@@ -18,6 +18,8 @@ public struct OpenedBackup: Sendable {
     var leftOut = LeftOut.nothing
     /// Nil where nothing is known of what the store should show.
     var heads: HeadSource?
+    /// Nil where nobody remembers what the store has shown.
+    var seenSnapshots: SeenSnapshots?
     /// What this device backs up, as it stands in snapshots; nil where it is another one's store.
     var ownSource: String?
     /// What is deleted from the store stays as an old version, as far as this device knows.
@@ -83,17 +85,18 @@ public struct OpenedBackup: Sendable {
 
     /// All readable snapshots, oldest first, and the names of those that cannot be read.
     public func snapshots() async throws(CofferError) -> (readable: [SnapshotSummary], damaged: [String]) {
-        var readable: [SnapshotSummary] = []
+        var readable: [Snapshot] = []
         var damaged: [String] = []
         for name in try await names() {
             do {
-                readable.append(SnapshotSummary(try await repository.snapshot(name)))
+                readable.append(try await repository.snapshot(name))
             } catch {
                 if case .store(let error) = error { throw CofferError(error, place: place) }
                 damaged.append(ObjectName.snapshot(name).path)
             }
         }
-        return (readable, damaged)
+        seenSnapshots?.note(readable)
+        return (readable.map { SnapshotSummary($0) }, damaged)
     }
 
     /// Whether a snapshot could be restored into a folder, as far as the folder is concerned; changes nothing.

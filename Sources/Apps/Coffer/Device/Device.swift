@@ -87,6 +87,7 @@ public struct Device: Sendable {
         let (report, messagesLeftOut) = try await backup.makeSnapshot(
             of: run.source, copies: run.copies, knownFiles: run.knownFiles,
             above: check.newest?.number ?? 0, ignoringRoom: ignoringRoom, progress: progress)
+        backup.seenSnapshots?.note([report.snapshot])
         let told = await setHead(report.snapshot, in: backup.repository, settings, key: try key(settings).key)
         return BackupSummary(report, messagesLeftOut: messagesLeftOut, vaults: told, notes: check.notes)
     }
@@ -120,6 +121,7 @@ public struct Device: Sendable {
         backup.temporaryFolder = folder.path
         if continuing { try await continueFleetChange(settings, backup) }
         backup.heads = headSource(settings, key)
+        backup.seenSnapshots = SeenSnapshots(in: folder, of: backup.repository.header.store)
         backup.ownSource = settings.source
         backup.keepsDeleted = settings.capabilities?.keepsDeleted == true
         guard backup.repository.header.store.hex == settings.storeID else {

@@ -69,6 +69,7 @@ extension Device {
         removeDrillRemains()
         folder.delete(Device.scratchFileName)
         folder.delete(DeviceHead.fileName)
+        folder.delete(SeenSnapshots.fileName)
         settings.keyStorage.delete(storeID: settings.storeID, from: folder)
         settings.newKey?.keyStorage.delete(storeID: settings.storeID, from: folder, slot: .next)
         settings.earlierKeyStorage?.delete(storeID: settings.storeID, from: folder, slot: .earlier)

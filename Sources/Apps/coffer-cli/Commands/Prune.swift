@@ -6,7 +6,8 @@ struct Prune: AsyncParsableCommand {
         abstract: "Remove old backups, and what only they needed.",
         discussion: """
             A backup stays if any --keep rule names it; the newest one of each folder always stays. What is not needed any \
-            more is named first and removed by a later run, when the grace is over: another device may be backing up.
+            more is named first and removed by a later run, when the grace is over: another device may be backing up. If the \
+            store does not show a backup that it should have, nothing is removed.
             """)
 
     @Option(help: "Keep the newest so many.") var keepLast: Int?
@@ -16,6 +17,7 @@ struct Prune: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Keep all of so many days.", valueName: "days")) var keepWithin: Int?
     @Option(help: ArgumentHelp("0 if no other device backs up to this store.", valueName: "hours")) var grace = 24
     @Option(help: ArgumentHelp("Waste in the store before it is written anew.", valueName: "percent")) var maxWaste = 20
+    @Flag(help: "Give up backups that the store should have and does not show.") var acceptMissing = false
     @Flag(help: "Only say what would be done.") var dryRun = false
     @OptionGroup var unlock: UnlockOptions
     @OptionGroup var common: CommonOptions
@@ -34,7 +36,8 @@ struct Prune: AsyncParsableCommand {
         let policy = KeepPolicy(
             last: keepLast, daily: keepDaily, weekly: keepWeekly, monthly: keepMonthly, withinDays: keepWithin)
         let summary = try await unlock.open(common).prune(
-            keeping: policy, graceHours: grace, wastePercentMax: maxWaste, isTrial: dryRun)
+            keeping: policy, graceHours: grace, wastePercentMax: maxWaste, acceptingMissing: acceptMissing,
+            isTrial: dryRun)
         if common.json { return try Output.json(summary) }
         describe(summary)
     }
@@ -52,6 +55,6 @@ struct Prune: AsyncParsableCommand {
             let when = dryRun ? "after the grace" : "by a prune after \(Words.time(until))"
             Output.line("\(Words.bytes(summary.waitingBytes)) more will be freed \(when).")
         }
-        summary.notes.forEach { Output.line($0) }
+        summary.notes.forEach { Output.line(Output.printable($0)) }
     }
 }

@@ -38,7 +38,7 @@ package struct Repair {
         report: @escaping ProgressReport
     ) async throws(RepairError) -> RepairReport {
         let loaded: LoadedIndex
-        do { loaded = try await repository.loadIndex() } catch { throw .store(error) }
+        do { loaded = try await repository.loadIndexTwice() } catch { throw .store(error) }
         var repair = Repair(
             repository: repository, key: key, options: options, now: now, loaded: loaded, reportProgress: report,
             generator: generator)
@@ -92,7 +92,8 @@ package struct Repair {
         progress.bytesTotal = packs.reduce(0) { $0 + UInt64($1.plaintextBytes) }
         var numbers: Set<Int> = []
         for (number, pack) in packs.enumerated() {
-            if try await !prover.isSound(pack) {
+            // Nothing is condemned for one wrong answer.
+            if try await !prover.isSound(pack), try await !prover.isSound(pack) {
                 numbers.insert(number)
                 // Named by an earlier repair, or going anyway.
                 if !loaded.removals.condemned.contains(pack.id) { note(pack.id) }
@@ -109,9 +110,7 @@ package struct Repair {
         var search = LossSearch(repository, loaded.index, damaged: damaged)
         for name in try await repository.snapshotNames() {
             let path = ObjectName.snapshot(name).path
-            let object: [UInt8]
-            do { object = try await repository.store.read(.snapshot(name)) } catch  where error.isLoss { object = [] }
-            guard let snapshot = try? repository.open(object, name) else {
+            guard let (object, snapshot) = try await opened(name) else {
                 if try await isOfUnknownEpoch(.snapshot(name)) {
                     report.leftAlone.append(path)
                 } else {
@@ -124,6 +123,18 @@ package struct Repair {
         }
         report.lost = search.lost
         report.lostCount = search.lostCount
+    }
+
+    /// Read again if it does not open.
+    private func opened(
+        _ name: SnapshotName
+    ) async throws(ObjectStoreError) -> (object: [UInt8], snapshot: Snapshot)? {
+        for _ in 0..<2 {
+            let object: [UInt8]
+            do { object = try await repository.store.read(.snapshot(name)) } catch  where error.isLoss { continue }
+            if let snapshot = try? repository.open(object, name) { return (object, snapshot) }
+        }
+        return nil
     }
 
     /// Whether an object says that it was sealed under an epoch that this keyring does not have: another device may have
@@ -155,7 +166,7 @@ package struct Repair {
     private mutating func writeIndex() async throws(RepairError) {
         guard !report.damagedIndexes.isEmpty || !loaded.unlisted.isEmpty else { return }
         do {
-            let listings = try await repository.presentListings(in: try await repository.store.list(.index))
+            let listings = try await repository.presentListings(loaded.indexes).listings
             guard !listings.isEmpty else { return }
             try await repository.writeIndexes(of: listings, using: &generator)
             report.wroteIndex = true
@@ -222,6 +233,17 @@ package struct Repair {
 }
 
 extension Repository {
+    /// Where anything is damaged, all is read again: what was found whole once is not damaged.
+    fileprivate func loadIndexTwice() async throws(ObjectStoreError) -> LoadedIndex {
+        let first = try await loadIndex()
+        if first.damaged.isEmpty { return first }
+        let second = try await loadIndex()
+        let damaged = Set(first.damaged).intersection(second.damaged)
+        var better = first.damaged.count < second.damaged.count ? first : second
+        better.damaged = better.damaged.filter { damaged.contains($0) }
+        return better
+    }
+
     /// Whether an index or a removal opens now.
     fileprivate func opens(_ name: ObjectName) async throws(ObjectStoreError) -> Bool {
         let object: [UInt8]

@@ -17,12 +17,18 @@ struct NeededChunks {
     private(set) var chunks: Set<ChunkID> = []
     /// What was looked into: folders that did not change from one snapshot to the next are read once.
     private var opened: Set<Opened> = []
-    private var reader: ChunkReader
+    private var added: Set<SnapshotName> = []
+    /// By the index that was loaded last.
+    var reader: ChunkReader
 
     init(_ reader: ChunkReader) { self.reader = reader }
 
     /// Throws if anything cannot be read: what it leads to would be taken for garbage.
-    mutating func add(_ snapshot: Snapshot) async throws(ReadError) { try await add(snapshot.root) }
+    mutating func add(_ snapshot: Snapshot) async throws(ReadError) {
+        guard !added.contains(snapshot.name) else { return }
+        try await add(snapshot.root)
+        added.insert(snapshot.name)
+    }
 
     private mutating func add(_ entry: Entry) async throws(ReadError) {
         switch entry.kind {

@@ -10,29 +10,39 @@ struct PackUse {
     }
 
     private var uses: [Use]
+    /// Packs in which lies what would be lost with others if it did not lie here too.
+    private(set) var relied: [ChunkIndex.Pack] = []
+    /// Whether all that is needed was found in packs whose contents are known. Otherwise some of it may lie in one of the others.
+    private(set) var isComplete = true
 
-    /// A chunk that lies in two packs keeps both, since one of them may be damaged; but not a pack that is named to go,
-    /// unless the chunk is nowhere else.
+    /// A chunk that lies in two packs keeps both, since one of them may be damaged; but not a pack that is to go, unless the chunk
+    /// is nowhere else.
+    ///
+    /// - Parameter going: packs that are named to go, and those that were written anew.
     init(
-        _ index: ChunkIndex, needing chunks: Set<ChunkID>, condemned: Set<ObjectID>
+        _ index: ChunkIndex, needing chunks: Set<ChunkID>, going: Set<ObjectID>
     ) throws(ObjectStoreError) {
         uses = index.packs.map { Use(pack: $0) }
-        let going = Set(index.packs.indices.filter { condemned.contains(index.packs[$0].id) })
-        for chunk in chunks {
-            let isElsewhere = try index.location(of: chunk, avoiding: going) != nil
-            for piece in try index.pieces(of: chunk) where !(isElsewhere && going.contains(piece.pack)) {
-                uses[piece.pack].neededBytes += piece.count
+        let going = Set(index.packs.indices.filter { going.contains(index.packs[$0].id) })
+        var relied: Set<Int> = []
+        for chunk in chunks where chunk != .zeros {
+            let elsewhere = try index.location(of: chunk, avoiding: going)
+            for piece in try index.pieces(of: chunk) {
+                if let elsewhere, going.contains(piece.pack) {
+                    relied.formUnion(elsewhere.1.map(\.pack))
+                } else {
+                    uses[piece.pack].neededBytes += piece.count
+                }
             }
+            if elsewhere == nil, try index.location(of: chunk) == nil { isComplete = false }
         }
+        self.relied = relied.sorted().map { index.packs[$0] }
     }
 
     /// Packs of which no byte is needed.
     var unneeded: [ChunkIndex.Pack] { uses.filter { $0.neededBytes == 0 }.map(\.pack) }
 
-    /// What was needed of these packs lies elsewhere now.
-    mutating func release(_ packs: Set<ObjectID>) {
-        for index in uses.indices where packs.contains(uses[index].pack.id) { uses[index].neededBytes = 0 }
-    }
+    var needed: [ChunkIndex.Pack] { uses.filter { $0.neededBytes > 0 }.map(\.pack) }
 
     /// The packs to write anew so that at most this much of all packs in use is waste; those with the most waste first,
     /// and none while there is less.

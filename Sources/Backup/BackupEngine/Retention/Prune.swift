@@ -1,97 +1,166 @@
 package import BackupFormat
 import ByteCoding
 
-/// Why pruning stopped. Every backup that was to stay can be restored in each case, and the next run goes on.
-package enum PruneError: Error, Equatable, Sendable {
-    /// A snapshot that cannot be read: what it needs is not known, so nothing was removed.
-    case damagedSnapshot(String)
-    /// Part of a backup that stays cannot be read, so what lies beyond it is not known; no pack was removed.
-    case damagedBackup(ReadError)
-    /// More than the format names.
-    case tooMuch
-    case store(ObjectStoreError)
-    case backup(BackupError)
-}
-
-/// What pruning did, or with `isTrial` would have done.
-package struct PruneReport: Equatable, Sendable {
-    package var kept: [SnapshotName] = []
-    package var removed: [SnapshotName] = []
-    /// Bytes of packs that are gone, and of objects that writers which were killed never finished.
-    package var freedBytes: UInt64 = 0
-    /// Bytes of packs that go when their grace is over, and when that is.
-    package var waitingBytes: UInt64 = 0
-    package var waitingUntilSeconds: UInt64?
-    /// Bytes that were written anew, out of packs that were mostly waste.
-    package var repackedBytes: UInt64 = 0
-}
-
 /// Removes snapshots, and then what no snapshot needs, in two phases (spec: backup format, section 11).
 ///
 /// First a pack is *named*: from then on writers take what lies in it for absent, and a backup that was under way when
 /// it was named fails and is begun again. When the grace is over, and still no snapshot needs it, it goes. So no lock
 /// is needed, whatever other devices do. Killed anywhere, it leaves a store from which every snapshot restores.
+///
+/// Nothing goes on the word of one list: the snapshots are looked at several times (`SnapshotView`), and only a pack goes whose
+/// contents are known, byte for byte, and are needed by none of them or lie in packs that were found to be there.
 package struct Prune {
     package struct Options: Sendable {
         /// Between naming a pack and removing it. Zero if no other device writes to the store.
         package var graceSeconds: UInt64
         /// How much of the packs' bytes may be waste before packs are written anew, in percent.
         package var wastePercentMax: Int
+        /// Go on although snapshots are missing: they are lost for good, and what only they needed may go.
+        package var acceptsMissing: Bool
         /// Only say what would be done.
         package var isTrial: Bool
 
-        package init(graceSeconds: UInt64 = 24 * 3600, wastePercentMax: Int = 20, isTrial: Bool = false) {
+        package init(
+            graceSeconds: UInt64 = 24 * 3600, wastePercentMax: Int = 20, acceptsMissing: Bool = false,
+            isTrial: Bool = false
+        ) {
             self.graceSeconds = graceSeconds
             self.wastePercentMax = wastePercentMax
+            self.acceptsMissing = acceptsMissing
             self.isTrial = isTrial
         }
     }
 
-    private let repository: Repository
-    private let options: Options
-    private let now: UInt64
-    private var generator: any RandomNumberGenerator & Sendable
-    private var removals: Removals
-    /// Removals whose packs are all gone.
-    private var spent: [Removals.Item] = []
-    private var report = PruneReport()
+    /// Other devices may write all the time; each of their snapshots is followed before anything goes.
+    private static let surveysMax = 8
 
-    /// - Parameter keeping: which of the store's snapshots stay.
+    let repository: Repository
+    let options: Options
+    let now: UInt64
+    private let known: KnownSnapshots
+    var generator: any RandomNumberGenerator & Sendable
+    private var view: SnapshotView
+    /// Those that go, or went.
+    private var going: Set<SnapshotName> = []
+    var report = PruneReport()
+
+    /// What is needed of which pack, as of one look at everything.
+    struct Survey {
+        let loaded: LoadedIndex
+        let needed: NeededChunks
+        let use: PackUse
+    }
+
+    /// - Parameter known: what snapshots there should be.
     package static func run(
-        _ repository: Repository, keeping: ([Snapshot]) -> Set<SnapshotName>, options: Options, now: UInt64,
-        generator: any RandomNumberGenerator & Sendable
+        _ repository: Repository, keeping: ([Snapshot]) -> Set<SnapshotName>, knowing known: KnownSnapshots = .init(),
+        options: Options, now: UInt64, generator: any RandomNumberGenerator & Sendable
     ) async throws(PruneError) -> PruneReport {
-        let removals: Removals
-        do { removals = try await repository.removals() } catch { throw .store(error) }
         var prune = Prune(
-            repository: repository, options: options, now: now, generator: generator, removals: removals)
-        let snapshots = try await prune.snapshots()
-        let kept = keeping(snapshots)
-        let staying = snapshots.filter { kept.contains($0.name) }
-        let going = snapshots.filter { !kept.contains($0.name) }
-        prune.report.kept = staying.map(\.name)
-        prune.report.removed = going.map(\.name)
-        if !options.isTrial { try await prune.remove(going) }
-        try await prune.removeGarbage(needing: staying)
+            repository: repository, options: options, now: now, known: known, generator: generator,
+            view: SnapshotView(repository))
+        try await prune.lookAround()
+        try await prune.removeSnapshots(keeping: keeping)
+        try await prune.removeGarbage()
+        prune.report.seen = prune.staying.compactMap { try? SeenSnapshot($0) }
         return prune.report
     }
 
-    private func snapshots() async throws(PruneError) -> [Snapshot] {
-        let names: [SnapshotName]
-        do { names = try await repository.snapshotNames() } catch { throw .store(error) }
-        var snapshots: [Snapshot] = []
-        for name in names {
-            do {
-                snapshots.append(try await repository.snapshot(name))
-            } catch {
-                if case .store(let failure) = error { throw .store(failure) }
-                throw .damagedSnapshot(ObjectName.snapshot(name).path)
+    var removals: Removals { view.removals }
+
+    private var staying: [Snapshot] {
+        view.snapshots.filter { !going.contains($0.key) }.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    // MARK: Looking
+
+    @discardableResult
+    private mutating func look() async throws(PruneError) -> Bool {
+        do { return try await view.look() } catch { throw .store(error) }
+    }
+
+    /// Nothing is removed before two lists were seen; a third one may bring what both lacked.
+    private mutating func lookAround() async throws(PruneError) {
+        try await look()
+        try await look()
+        if !view.missing(known).isEmpty { try await look() }
+        try view.requireReadable()
+        report.givenUp = try accepted()
+    }
+
+    /// What is missing, if whoever prunes says that it is lost.
+    private func accepted() throws(PruneError) -> [MissingSnapshot] {
+        let missing = view.missing(known)
+        guard missing.isEmpty || options.acceptsMissing else { throw .missingSnapshots(missing) }
+        return missing
+    }
+
+    /// Follows every snapshot to its packs, until a look afterwards shows no other one.
+    ///
+    /// - Parameter rewritten: packs whose needed chunks were written anew.
+    private mutating func survey(
+        leaving rewritten: Set<ObjectID> = [], _ before: NeededChunks? = nil
+    ) async throws(PruneError) -> Survey {
+        var followed = before
+        for _ in 0..<Self.surveysMax {
+            let loaded: LoadedIndex
+            do { loaded = try await repository.loadIndex(removals, leavingOut: []) } catch { throw .store(error) }
+            guard !staying.isEmpty || loaded.index.packs.isEmpty else {
+                throw .store(.failed("it shows no snapshot, but packs that some may need, so none was removed"))
             }
+            let reader = ChunkReader(repository, loaded.index)
+            var needed = followed ?? NeededChunks(reader)
+            needed.reader = reader
+            for snapshot in staying { try await follow(snapshot, &needed) }
+            let use: PackUse
+            do {
+                use = try PackUse(
+                    loaded.index, needing: needed.chunks, going: removals.condemned.union(rewritten))
+                try await repository.requirePresent(use.relied)
+            } catch {
+                throw .store(error)
+            }
+            followed = needed
+            let isNew = try await look()
+            try view.requireReadable()
+            _ = try accepted()
+            if !isNew { return Survey(loaded: loaded, needed: needed, use: use) }
         }
-        return snapshots
+        throw .store(.failed("other devices write to it all the time, so no pack was removed"))
+    }
+
+    private func follow(_ snapshot: Snapshot, _ needed: inout NeededChunks) async throws(PruneError) {
+        do throws(ReadError) { try await needed.add(snapshot) } catch {
+            if case .store(let failure) = error { throw .store(failure) }
+            throw .damagedBackup(error)
+        }
     }
 
     // MARK: Snapshots
+
+    private mutating func removeSnapshots(keeping: ([Snapshot]) -> Set<SnapshotName>) async throws(PruneError) {
+        let all = staying
+        let kept = keeping(all)
+        let leaving = all.filter { !kept.contains($0.name) }
+        report.kept = all.map(\.name).filter { kept.contains($0) }
+        report.removed = leaving.map(\.name)
+        going = Set(report.removed)
+        guard !options.isTrial else { return }
+        try await recordGivenUp()
+        try await remove(leaving)
+    }
+
+    /// So that nobody misses them again. Of one that is known by the snapshot after it alone, the number is that one's less one.
+    private mutating func recordGivenUp() async throws(PruneError) {
+        let lost = report.givenUp.compactMap { missing -> RemovedSnapshot? in
+            guard let hash = missing.hash else { return nil }
+            if case .successor(let next) = missing.witness {
+                return RemovedSnapshot(number: max(next, 2) - 1, hash: hash)
+            }
+            return RemovedSnapshot(number: missing.number ?? 1, hash: hash)
+        }
+        try await record(lost)
+    }
 
     /// The record that they were removed comes first, so that nobody takes a cut run for an attack. On a full disk there
     /// is no room for it: then it follows as soon as the snapshots have made some.
@@ -106,6 +175,7 @@ package struct Prune {
         } catch .store(.full) {
             isRecorded = false
         }
+        view.noteDeleted(snapshots.map(\.name))
         for snapshot in snapshots { try await delete(.snapshot(snapshot.name)) }
         if !isRecorded { try await record(removed) }
     }
@@ -119,137 +189,27 @@ package struct Prune {
 
     // MARK: Packs
 
-    private mutating func removeGarbage(needing snapshots: [Snapshot]) async throws(PruneError) {
-        let loaded: LoadedIndex
-        do { loaded = try await repository.loadIndex(removals, leavingOut: []) } catch { throw .store(error) }
-        // One answer "there is no such folder" to the list of snapshots would make every pack garbage.
-        guard !snapshots.isEmpty || loaded.index.packs.isEmpty else {
-            throw .store(.failed("it shows no snapshot, but packs that some may need, so none was removed"))
-        }
-        var needed = NeededChunks(ChunkReader(repository, loaded.index))
-        for snapshot in snapshots { try await add(snapshot, to: &needed) }
-        var use: PackUse
-        do {
-            use = try PackUse(loaded.index, needing: needed.chunks, condemned: removals.condemned)
-        } catch {
-            throw .store(error)
-        }
-        let isSwept = try await sweep(use, loaded.index)
-        let waste = use.wasteful(percentMax: options.wastePercentMax, leavingOut: removals.condemned)
+    private mutating func removeGarbage() async throws(PruneError) {
+        var survey = try await survey()
+        let waste = survey.use.wasteful(percentMax: options.wastePercentMax, leavingOut: removals.condemned)
         if !waste.isEmpty, !options.isTrial {
-            report.repackedBytes = try await repack(waste, needed.chunks, loaded.index)
-            use.release(waste)
+            report.repackedBytes = try await repack(waste, survey.needed.chunks, survey.loaded.index)
+            survey = try await self.survey(leaving: waste, survey.needed)
         }
-        let isNamed = try await nameUnneeded(use)
+        let swept = try await sweep(survey)
+        try await nameUnneeded(survey.use)
+        let revision = try await reviseNames(survey, without: swept.gone)
         // Stale after a run that was cut: what it removed is still listed.
-        if isSwept || isNamed || (loaded.isStale && !options.isTrial) { try await tidy() }
+        let isSpent = removals.items.contains { $0.removal.isSpent(without: swept.gone) }
+        if !options.isTrial, !swept.removed.isEmpty || isSpent || survey.loaded.isStale {
+            try await tidy(survey.loaded.indexes, without: swept.gone)
+        }
+        try await forgetNames(revision, without: swept.gone)
         try await removeAbandoned()
     }
 
-    private func add(_ snapshot: Snapshot, to needed: inout NeededChunks) async throws(PruneError) {
-        do throws(ReadError) { try await needed.add(snapshot) } catch {
-            if case .store(let failure) = error { throw .store(failure) }
-            throw .damagedBackup(error)
-        }
-    }
-
-    private var duePacks: Set<ObjectID> { Set(removals.due(atSeconds: now).flatMap(\.removal.packs)) }
-
-    /// Removes what was named long enough ago and is needed by nobody. True if anything went.
-    ///
-    /// What is named and needed stays named, so that no backup builds upon it: a repair has found it damaged, and what needs it are
-    /// backups from before.
-    private mutating func sweep(_ use: PackUse, _ index: ChunkIndex) async throws(PruneError) -> Bool {
-        let due = duePacks
-        let unneeded = use.unneeded.filter { due.contains($0.id) }
-        for pack in unneeded { try await remove(pack) }
-        // Nobody can find anything in a pack that no index and no footer lists. Most of these are gone already.
-        let unlisted = due.filter { !index.knows(pack: $0) }
-        if !options.isTrial {
-            for pack in unlisted { try await delete(.pack(pack)) }
-        }
-        let gone = unlisted.union(unneeded.map(\.id))
-        spent = removals.due(atSeconds: now).filter { gone.isSuperset(of: $0.removal.packs) }
-        return (!unneeded.isEmpty || !spent.isEmpty) && !options.isTrial
-    }
-
-    private mutating func remove(_ pack: ChunkIndex.Pack) async throws(PruneError) {
-        if !options.isTrial { try await delete(.pack(pack.id)) }
-        report.freedBytes += UInt64(ObjectCipher.objectBytes(plaintextBytes: pack.plaintextBytes))
-    }
-
-    /// Names packs that nobody needs; without a grace they go at once. True if anything went.
-    private mutating func nameUnneeded(_ use: PackUse) async throws(PruneError) -> Bool {
-        let condemned = removals.condemned
-        let fresh = use.unneeded.filter { !condemned.contains($0.id) }
-        if options.graceSeconds == 0 {
-            // Whatever waits goes too: there is nobody to wait for. Nothing is written, so a full disk is no obstacle.
-            let swept = duePacks
-            for pack in use.unneeded where !swept.contains(pack.id) { try await remove(pack) }
-            return !use.unneeded.isEmpty && !options.isTrial
-        }
-        let until = now.addingReportingOverflow(options.graceSeconds)
-        let goSeconds = until.overflow ? .max : until.partialValue
-        if !options.isTrial {
-            for start in stride(from: 0, to: fresh.count, by: Removal.namesMax) {
-                let part = fresh[start..<min(start + Removal.namesMax, fresh.count)].map(\.id)
-                try await repository.write(Removal(packs: part, packsGoSeconds: goSeconds), using: &generator)
-            }
-        }
-        noteWaiting(use, fresh.isEmpty ? nil : goSeconds)
-        return false
-    }
-
-    private mutating func noteWaiting(_ use: PackUse, _ freshGoSeconds: UInt64?) {
-        let waiting = removals.items.map(\.removal).filter { !$0.packs.isEmpty && $0.packsGoSeconds > now }
-        let swept = duePacks
-        report.waitingBytes = use.unneeded.filter { !swept.contains($0.id) }.reduce(0) { sum, pack in
-            sum + UInt64(ObjectCipher.objectBytes(plaintextBytes: pack.plaintextBytes))
-        }
-        guard report.waitingBytes > 0 else { return }
-        report.waitingUntilSeconds = (waiting.map(\.packsGoSeconds) + (freshGoSeconds.map { [$0] } ?? [])).max()
-    }
-
-    /// Writes what is needed of some packs into new ones.
-    ///
-    /// - Returns: the bytes written.
-    private mutating func repack(
-        _ packs: Set<ObjectID>, _ needed: Set<ChunkID>, _ index: ChunkIndex
-    ) async throws(PruneError) -> UInt64 {
-        let others: LoadedIndex
-        do { others = try await repository.loadIndex(removals, leavingOut: packs.union(removals.condemned)) } catch {
-            throw .store(error)
-        }
-        var reader = ChunkReader(repository, index)
-        var writer = ChunkWriter(repository, others, generator: generator, packBytes: packBytesMax)
-        do throws(PruneError) {
-            for chunk in try chunks(needed, of: index, missingIn: others.index) {
-                let content: [UInt8]
-                do { content = try await reader.content(of: chunk) } catch {
-                    if case .store(let failure) = error { throw .store(failure) }
-                    throw .damagedBackup(error)
-                }
-                do { _ = try await writer.add(content) } catch { throw .backup(error) }
-            }
-            do { try await writer.finish() } catch { throw .backup(error) }
-        } catch {
-            await writer.abandon()
-            throw error
-        }
-        generator = writer.generator
-        return writer.storedBytes
-    }
-
-    private func chunks(
-        _ needed: Set<ChunkID>, of index: ChunkIndex, missingIn others: ChunkIndex
-    ) throws(PruneError) -> [ChunkID] {
-        do throws(ObjectStoreError) {
-            var missing: [ChunkID] = []
-            for chunk in try index.inOrder(needed) where try !others.contains(chunk) { missing.append(chunk) }
-            return missing
-        } catch {
-            throw .store(error)
-        }
+    func delete(_ name: ObjectName) async throws(PruneError) {
+        do { try await repository.store.delete(name) } catch { throw .store(error) }
     }
 
     // MARK: Tidying up
@@ -264,20 +224,15 @@ package struct Prune {
         }
     }
 
-    /// New indexes of the packs that are there take the place of all; then what was said of packs that are gone goes.
-    private mutating func tidy() async throws(PruneError) {
-        let old: [ObjectName]
-        let listings: [PackListing]
-        do throws(ObjectStoreError) {
-            old = try await repository.store.list(.index)
-            listings = try await repository.presentListings(in: old)
-        } catch { throw .store(error) }
-        do { try await repository.writeIndexes(of: listings, using: &generator) } catch { throw .backup(error) }
-        for name in old { try await delete(name) }
-        for item in spent { try await delete(.removal(item.id)) }
-    }
-
-    private func delete(_ name: ObjectName) async throws(PruneError) {
-        do { try await repository.store.delete(name) } catch { throw .store(error) }
+    /// New indexes of the packs that are there take the place of those that could be read.
+    private mutating func tidy(
+        _ indexes: Set<ObjectName>, without gone: Set<ObjectID>
+    ) async throws(PruneError) {
+        let present: PresentListings
+        do { present = try await repository.presentListings(indexes, without: gone) } catch { throw .store(error) }
+        do { try await repository.writeIndexes(of: present.listings, using: &generator) } catch {
+            throw .backup(error)
+        }
+        for name in present.indexes { try await delete(name) }
     }
 }

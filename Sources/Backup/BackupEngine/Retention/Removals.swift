@@ -15,9 +15,13 @@ struct Removals: Sendable {
     /// Packs that go, or are gone.
     var condemned: Set<ObjectID> { Set(items.flatMap(\.removal.packs)) }
 
-    /// Those that name packs whose time has come.
-    func due(atSeconds now: UInt64) -> [Item] {
-        items.filter { !$0.removal.packs.isEmpty && $0.removal.packsGoSeconds <= now }
+    /// When each pack that is named may go. Of several times the latest counts: somebody saw a reason to wait.
+    var goSeconds: [ObjectID: UInt64] {
+        var times: [ObjectID: UInt64] = [:]
+        for removal in items.map(\.removal) {
+            for pack in removal.packs { times[pack] = max(times[pack] ?? 0, removal.packsGoSeconds) }
+        }
+        return times
     }
 
     /// The hashes over which the chain goes on.
@@ -27,8 +31,16 @@ struct Removals: Sendable {
 extension Repository {
     func removals() async throws(ObjectStoreError) -> Removals {
         var found = Removals()
+        try await readRemovals(into: &found)
+        return found
+    }
+
+    /// Adds those that are listed and were not read before.
+    func readRemovals(into found: inout Removals) async throws(ObjectStoreError) {
+        let known = Set(found.items.map(\.id))
+        found.damaged = []
         for name in try await store.list(.removals).sorted(by: { $0.path < $1.path }) {
-            guard case .removal(let id) = name else { continue }
+            guard case .removal(let id) = name, !known.contains(id) else { continue }
             var object: [UInt8]?
             do { object = try await store.read(name) } catch  where error.isLoss { object = nil }
             if let object, let removal = try? openRemoval(object, id: id) {
@@ -37,7 +49,6 @@ extension Repository {
                 found.damaged.append(name.path)
             }
         }
-        return found
     }
 
     func openRemoval(_ object: [UInt8], id: ObjectID) throws -> Removal {
