@@ -120,16 +120,20 @@ public struct OpenedBackup: Sendable {
     ///   - acceptingOlder: restore even if the store does not show the newest backup that the vaults or this device know of.
     ///     A snapshot that is asked for by its number is restored anyway.
     ///   - ignoringRoom: begin even if the files have more bytes than the folder has room for.
+    ///   - saying: is told before anything is written which snapshot is taken, if the store holds more than that; the summary's notes
+    ///     say it again.
     public func restore(
         _ selection: Selection = .newest, to folder: String, intoExisting: Bool = false, only paths: [String] = [],
         categories: Set<FileCategory> = [], acceptingOlder: Bool = false, ignoringRoom: Bool = false,
-        progress: @escaping ProgressHandler
+        saying: (String) -> Void = { _ in }, progress: @escaping ProgressHandler
     ) async throws(CofferError) -> RestoreSummary {
         var isNamed = false
         if case .number = selection { isNamed = true }
         let check = try await requireCurrent(unless: acceptingOlder || isNamed, .restore)
-        let snapshot = try await snapshot(selection)
-        let note = try await choiceNote(selection, snapshot)
+        var all = try await readSnapshots()
+        let snapshot = try await snapshot(selection, among: &all)
+        let note = try await choiceNote(selection, snapshot, among: &all)
+        if let note { saying(note) }
         let index = try await index()
         let choice = try await choice(of: categories, paths, in: snapshot, index)
         // Before the folder is made.
@@ -222,17 +226,28 @@ public struct OpenedBackup: Sendable {
         do { return try await repository.snapshotNames() } catch { throw CofferError(error, place: place) }
     }
 
+    private func readSnapshots() async throws(CofferError) -> ReadSnapshots {
+        do { return try await ReadSnapshots(repository) } catch { throw CofferError(error, place: place) }
+    }
+
     func snapshot(_ selection: Selection) async throws(CofferError) -> Snapshot {
-        let names = try await names()
+        var all = try await readSnapshots()
+        return try await snapshot(selection, among: &all)
+    }
+
+    private func snapshot(
+        _ selection: Selection, among all: inout ReadSnapshots
+    ) async throws(CofferError) -> Snapshot {
+        let names = all.names
         do throws(ReadError) {
             switch selection {
             case .newest:
-                if let found = try await newest(among: names) { return found }
+                if let found = try await newest(among: &all) { return found }
             case .number(let number):
                 let name = names.last { Int($0.number) == number }
-                if let name { return try await repository.snapshot(name) }
+                if let name { return try await all.snapshot(name) }
             case .at(let seconds):
-                if let found = try await newest(among: names, at: seconds) { return found }
+                if let found = try await newest(among: &all, at: seconds) { return found }
             }
         } catch {
             throw CofferError(error, place: place)

@@ -3,6 +3,26 @@ import BackupFormat
 
 // A store may hold snapshots of several folders, and imports beside them: which one is meant by "the newest".
 
+/// The snapshots of a store, each read once at most.
+struct ReadSnapshots: Sendable {
+    private let repository: Repository
+    /// Oldest first.
+    let names: [SnapshotName]
+    private var read: [SnapshotName: Snapshot] = [:]
+
+    init(_ repository: Repository) async throws(ObjectStoreError) {
+        self.repository = repository
+        names = try await repository.snapshotNames()
+    }
+
+    mutating func snapshot(_ name: SnapshotName) async throws(ReadError) -> Snapshot {
+        if let known = read[name] { return known }
+        let snapshot = try await repository.snapshot(name)
+        read[name] = snapshot
+        return snapshot
+    }
+}
+
 extension OpenedBackup {
     /// How near a snapshot's source is to what a person means who names none.
     private enum Nearness: Int, Comparable {
@@ -21,10 +41,10 @@ extension OpenedBackup {
     }
 
     /// - Throws: if one of those that may be meant cannot be read.
-    func newest(among names: [SnapshotName]) async throws(ReadError) -> Snapshot? {
+    func newest(among all: inout ReadSnapshots) async throws(ReadError) -> Snapshot? {
         var found: Snapshot?
-        for name in names.reversed() {
-            let snapshot = try await repository.snapshot(name)
+        for name in all.names.reversed() {
+            let snapshot = try await all.snapshot(name)
             if nearness(snapshot) == .meant { return snapshot }
             if found.map({ nearness($0) < nearness(snapshot) }) ?? true { found = snapshot }
         }
@@ -32,11 +52,11 @@ extension OpenedBackup {
     }
 
     /// Those that cannot be read are passed over.
-    func newest(among names: [SnapshotName], at seconds: UInt64) async throws(ReadError) -> Snapshot? {
+    func newest(among all: inout ReadSnapshots, at seconds: UInt64) async throws(ReadError) -> Snapshot? {
         var found: Snapshot?
-        for name in names {
+        for name in all.names {
             do {
-                let snapshot = try await repository.snapshot(name)
+                let snapshot = try await all.snapshot(name)
                 guard snapshot.endedSeconds <= seconds else { continue }
                 // Numbers rise with time only as far as all devices' clocks are right.
                 let isBetter = found.map { found in
@@ -60,14 +80,18 @@ extension OpenedBackup {
     }
 
     /// Which snapshot a restore takes that names none by its number, and what else there is; nil where there is nothing else.
-    public func choiceNote(_ selection: Selection) async throws(CofferError) -> String? {
-        try await choiceNote(selection, try await snapshot(selection))
-    }
-
-    func choiceNote(_ selection: Selection, _ chosen: Snapshot) async throws(CofferError) -> String? {
+    func choiceNote(
+        _ selection: Selection, _ chosen: Snapshot, among all: inout ReadSnapshots
+    ) async throws(CofferError) -> String? {
         if case .number = selection { return nil }
-        var newest: [String: Int] = [:]
-        for snapshot in try await snapshots().readable { newest[snapshot.source] = snapshot.number }
+        var newest: [String: UInt32] = [:]
+        for name in all.names {
+            do {
+                newest[try await all.snapshot(name).source] = name.number
+            } catch {
+                if case .store(let failure) = error { throw CofferError(failure, place: place) }
+            }
+        }
         newest[chosen.source] = nil
         guard !newest.isEmpty else { return nil }
         let others = newest.sorted { $0.value > $1.value }.map { "\(Self.words($0.key)), \($0.value)" }

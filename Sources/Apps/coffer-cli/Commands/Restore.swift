@@ -60,14 +60,17 @@ struct Restore: AsyncParsableCommand {
         // Before a password costs an attempt.
         try OpenedBackup.requireTarget(folder, intoExisting: intoExisting)
         let backup = try await unlock.open(common, transfer)
-        let note = common.json ? nil : try await backup.choiceNote(selection)
-        if let note { Output.note(Output.printable(note)) }
+        var said: String?
         let summary = try await ProgressDisplay.during(common) { progress in
             try await backup.restore(
                 selection, to: folder, intoExisting: intoExisting, only: paths, categories: categories,
-                acceptingOlder: acceptOlder, ignoringRoom: ignoreRoom, progress: progress)
+                acceptingOlder: acceptOlder, ignoringRoom: ignoreRoom,
+                saying: { note in
+                    said = note
+                    if !common.json { Output.note(Output.printable(note)) }
+                }, progress: progress)
         }
-        if common.json { try Output.json(summary) } else { describe(summary, said: note) }
+        if common.json { try Output.json(summary) } else { describe(summary, said: said) }
         guard summary.missing.isEmpty else { throw ExitCode(CofferError.Code.restoreIncomplete.exitStatus) }
     }
 
