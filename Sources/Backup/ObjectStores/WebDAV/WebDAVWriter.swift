@@ -151,6 +151,8 @@ struct WebDAVWriter: Sendable {
             switch error.kind {
             case .exists, .missing, .permanent: break
             case .denied where wasSentBefore: break
+            // Some say 500 of what is gone. Who cannot be reached is not asked.
+            case .transient where wasSentBefore && !error.isOfLine: break
             default: throw error
             }
             try await settle(error, staged, name, content, isNew: isNew, wasSentBefore: wasSentBefore)
