@@ -8,46 +8,6 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite struct `The address of a folder on a server` {
-    @Test(arguments: [
-        (
-            "webdav:https://Cloud.example:443/remote.php/dav/files/me/",
-            "webdav:https://cloud.example/remote.php/dav/files/me"
-        ),
-        ("webdav:https://h/files/me@home/a b/ü", "webdav:https://h/files/me%40home/a%20b/%C3%BC"),
-        ("webdav:https://h/a%20b%2e", "webdav:https://h/a%20b."),
-        ("webdav:https://h/100%25", "webdav:https://h/100%25"),
-        ("webdav:http://127.0.0.1:8080", "webdav:http://127.0.0.1:8080"),
-        ("webdav:https://h:5006/", "webdav:https://h:5006"),
-        ("webdav:https://h/a'(b)+c;d=e", "webdav:https://h/a%27%28b%29%2Bc%3Bd%3De"),
-    ])
-    func `is one text for one place`(_ text: String, _ canonical: String) throws {
-        #expect(try WebDAVAddress(text).text == canonical)
-        #expect(try WebDAVAddress(canonical) == WebDAVAddress(text))
-    }
-
-    @Test(arguments: [
-        ("https://h/x", WebDAVAddress.Malformed.url(.notAnAddress)), ("webdav:h/x", .url(.notAnAddress)),
-        ("webdav:https://me:secret@h/x", .url(.hasCredentials)), ("webdav:http://nas.local/x", .url(.notEncrypted)),
-        ("webdav:https://h/x#y", .url(.notAnAddress)), ("webdav:https://h/x?y", .hasOptions),
-        ("webdav:https://h/a//b", .badPath), ("webdav:https://h//", .badPath), ("webdav:https://h/../x", .badPath),
-        ("webdav:https://h/%2e%2e/x", .badPath), ("webdav:https://h/./x", .badPath),
-        ("webdav:https://h/a%2fb", .badPath),
-        ("webdav:https://h/a%5cb", .badPath), ("webdav:https://h/a\\b", .badPath), ("webdav:https://h/a%00b", .badPath),
-        ("webdav:https://h/a%0d%0ab", .badPath), ("webdav:https://h/50%", .badPath), ("webdav:https://h/%ff", .badPath),
-        ("webdav:https://h/" + String(repeating: "x", count: 1_025), .badPath),
-    ])
-    func `is refused where it would mean something else`(_ text: String, _ error: WebDAVAddress.Malformed) {
-        #expect(throws: error) { _ = try WebDAVAddress(text) }
-    }
-
-    @Test func `has the sign-in of the folders above it`() throws {
-        #expect(
-            try WebDAVAddress("webdav:https://h/a/b c").accounts
-                == ["webdav:https://h/a/b%20c", "webdav:https://h/a", "webdav:https://h"])
-    }
-}
-
 /// Answers of servers, and stores that get them.
 enum WebDAVScript {
     typealias Answer = Result<StoreAnswer, StoreTransportError>
@@ -593,6 +553,14 @@ enum WebDAVScript {
         }
     }
 
+    @Test func `says nothing of a deletion that was done in part`() async throws {
+        let (store, transport) = try Script.store([Script.answer(207), Script.answer(204)])
+        await #expect(throws: ObjectStoreError.failed("\(Script.name.path): DELETE was done in part (status 207)")) {
+            try await store.delete(Script.name)
+        }
+        #expect(transport.requests.count == 1)
+    }
+
     @Test func `tells of one file, also where all of its folder comes`() async throws {
         let more = Script.list([
             ("index/", Script.folder), ("index/\(Self.id.hex)", Script.file(4)),
@@ -710,6 +678,45 @@ enum WebDAVScript {
                 + [Script.answer(404), Script.answer(404), empty("staging/"), Script.answer(204), full])
         await store.removeFolders()
         #expect(Script.lines(transport).filter { $0.hasPrefix("DELETE") } == ["DELETE index/", "DELETE staging/"])
+    }
+
+    @Test func `is not taken for empty where the server leaves the folder itself out`() async throws {
+        let one = Script.list([("packs/", Script.folder)])
+        let (store, transport) = try Script.store(
+            [one] + (0..<6).map { _ in Script.answer(404) } + [one, Script.answer(204)])
+        await store.removeFolders()
+        #expect(transport.requests.count == 8)
+        #expect(!transport.requests.contains { $0.method == "DELETE" })
+    }
+
+    @Test func `is not what lies in it, though it has the same name`() async throws {
+        func root(_ more: String) -> WebDAVScript.Answer {
+            let folder = "<prop><resourcetype><collection/></resourcetype></prop>"
+            return Script.answer(
+                207,
+                "<multistatus><response><href>/\(more)/</href><propstat>\(folder)</propstat></response>"
+                    + "<response><href>/\(more)/coffer.json</href><propstat/></response></multistatus>")
+        }
+        let (empty, asked) = try Script.store(
+            [
+                Script.answer(
+                    207,
+                    "<multistatus><response><href>/keyring/</href><propstat/></response></multistatus>")
+            ], address: "webdav:https://h/keyring")
+        await #expect(throws: ObjectStoreError.failed("the backup's folder is not there any more")) {
+            try await empty.create(Script.name, [1])
+        }
+        #expect(asked.requests.count == 1)
+        let (store, transport) = try Script.store(
+            [root("index")] + [
+                Script.answer(201), Script.answer(201), Script.answer(201), Script.size(1), Script.answer(201),
+            ],
+            address: "webdav:https://h/index")
+        try await store.create(Script.name, [1])
+        #expect(
+            transport.requests.prefix(3).map { "\($0.method) \($0.url)" } == [
+                "PROPFIND https://h/index/", "MKCOL https://h/index/staging/", "MKCOL https://h/index/index/",
+            ])
     }
 
     @Test func `is removed with the folders above it that were made for it`() async throws {

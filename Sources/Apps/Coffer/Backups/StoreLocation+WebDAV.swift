@@ -20,11 +20,18 @@ extension StoreSignIns {
     func webDAVCredentials(for address: WebDAVAddress) throws(CofferError) -> WebDAVCredentials {
         let account = StoreAccount(address)
         if let kept = try keptIfAny(for: account) { return try WebDAVCredentials(signingIn: kept.name, kept.secret) }
-        if let given = account.inEnvironment, try Self.isMeant(address) {
-            return try WebDAVCredentials(signingIn: given.name, given.secret)
+        guard let given = account.inEnvironment else {
+            let kept = try kept(for: account)
+            return try WebDAVCredentials(signingIn: kept.name, kept.secret)
         }
-        let kept = try kept(for: account)
-        return try WebDAVCredentials(signingIn: kept.name, kept.secret)
+        guard try Self.isMeant(address) else {
+            throw CofferError(
+                .storeSignIn,
+                "This device has no password for \(address.text); the one in the environment is another folder's, which "
+                    + "\(Self.placeVariable) names. Nothing was read or written.",
+                advice: "Run \(account.login), or name this folder in \(Self.placeVariable).")
+        }
+        return try WebDAVCredentials(signingIn: given.name, given.secret)
     }
 
     /// Whether the environment's password is one for this place.

@@ -173,7 +173,7 @@ struct Move: AsyncParsableCommand {
             go on with the old place until they join the new one. If it is cut short, run it again: it goes on.
             """)
 
-    @Option(help: ArgumentHelp("Where the backup goes: a folder.", valueName: "store")) var to: String
+    @Option(help: ArgumentHelp("Where the backup goes, as for coffer enable.", valueName: "store")) var to: String
     @OptionGroup var common: CommonOptions
 
     func run() async throws {

@@ -18,7 +18,8 @@ struct WhatsAppImport: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp("A folder of media in the clear, which become Media in the snapshot.", valueName: "folder"))
     var media: String?
-    @Option(help: ArgumentHelp("Where the encrypted backup goes: a folder.", valueName: "store")) var to: String?
+    @Option(help: ArgumentHelp("Where the encrypted backup goes, as for coffer enable.", valueName: "store")) var to:
+        String?
     @OptionGroup var key: WhatsAppKeyOptions
     @Option(help: ArgumentHelp("Protect the new backup by a password in the fleet of this file.", valueName: "file"))
     var fleet: String?

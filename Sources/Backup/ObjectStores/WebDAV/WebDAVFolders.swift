@@ -106,19 +106,17 @@ final class WebDAVFolders: Sendable {
 
     /// A store that is being copied here has its keyrings already, and its header last.
     private func findStore() async throws(StoreFailure) {
-        let entries: [MultiStatus.Entry]
+        let list: MultiStatus
         do {
-            entries = try await absence.look(for: "") { () async throws(StoreFailure) in
-                try await client.properties(of: "", depth: 1, ["resourcetype"]).list.entries
+            list = try await absence.look(for: "") { () async throws(StoreFailure) in
+                try await client.properties(of: "", depth: 1, ["resourcetype"]).list
             }
         } catch {
-            guard error.kind == .missing else { throw error }
-            entries = []
+            throw error.kind == .missing ? WebDAVAbsence.storeIsGone : error
         }
-        guard entries.contains(where: { $0.name == "coffer.json" || $0.name == "keyring" }) else {
-            throw WebDAVAbsence.storeIsGone
-        }
-        note([""] + entries.filter(\.isFolder).map { "\($0.name)/" })
+        let names = list.names(in: client.address.folders.last ?? "")
+        guard names.contains("coffer.json") || names.contains("keyring") else { throw WebDAVAbsence.storeIsGone }
+        note([""] + list.entries.filter { $0.isFolder && names.contains($0.name) }.map { "\($0.name)/" })
     }
 
     private func learnPacks() async throws(StoreFailure) {

@@ -162,20 +162,23 @@ package final class WebDAVStore: ObjectStore {
             absence.forget()
         }
         guard let packs = try? await entries("packs/") else { return }
-        try? await forEachTogether(Self.packFolders(packs)) { await self.removeIfEmpty($0) }
-        for folder in ObjectName.Folder.allCases { await removeIfEmpty("\(folder.rawValue)/") }
-        await removeIfEmpty(WebDAVFolders.staging)
-        if !client.address.folders.isEmpty { await removeIfEmpty("") }
+        try? await forEachTogether(Self.packFolders(packs)) {
+            await self.removeIfEmpty($0, named: String($0.dropFirst("packs/".count).dropLast()))
+        }
+        for folder in ObjectName.Folder.allCases { await removeIfEmpty("\(folder.rawValue)/", named: folder.rawValue) }
+        await removeIfEmpty(WebDAVFolders.staging, named: String(WebDAVFolders.staging.dropLast()))
+        let folders = client.address.folders
+        if let own = folders.last { await removeIfEmpty("", named: own) }
         // A mistyped address may have made some more.
         for depth in writer.folders.takeMadeAncestors() {
-            await removeIfEmpty("", at: client.address.ancestorURL(depth))
+            await removeIfEmpty("", named: folders[depth - 1], at: client.address.ancestorURL(depth))
         }
     }
 
-    private func removeIfEmpty(_ folder: String, at url: String? = nil) async {
-        guard
-            let entries = try? await client.properties(of: folder, depth: 1, ["resourcetype"], at: url).list.entries,
-            entries.count == 1, entries[0].isFolder
+    /// - Parameter own: the folder's name, which tells it from one that lies in it alone.
+    private func removeIfEmpty(_ folder: String, named own: String, at url: String? = nil) async {
+        guard let list = try? await client.properties(of: folder, depth: 1, ["resourcetype"], at: url).list,
+            list.entries.count == 1, list.entries[0].isFolder, list.names(in: own).isEmpty
         else { return }
         _ = try? await client.send(WebDAVClient.Request(method: "DELETE", name: folder, url: url))
     }
