@@ -102,7 +102,7 @@ def ministack(folder):
 def rclone(folder):
     return simple(
         ["rclone", "serve", "s3", "--auth-key", f"{KEY_ID},{SECRET}", "--addr", "127.0.0.1:{port}", "{data}"], folder,
-        weaker={5}, unsteady={7, 10}, note=said_version(program("rclone"), "version"))
+        weaker={5}, unsteady={6, 7, 10}, note=said_version(program("rclone"), "version"))
 
 
 def nanio(folder):
