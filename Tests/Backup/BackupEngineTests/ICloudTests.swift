@@ -177,6 +177,21 @@ struct ScriptedICloud {
         }
     }
 
+    @Test func `takes no success that does not tell of the record`() async throws {
+        for body in ["{}", "[]", #"{"records": []}"#, #"{"records": [{"recordName": "other"}]}"#, "<html>"] {
+            let writing = try Script([Script.json(body)])
+            guard case .failed? = await writing.failure({ try await writing.store.create(Script.name, [1]) }) else {
+                Issue.record("\(body) was taken for a record that was made")
+                continue
+            }
+            let reading = try Script([Script.json(body)])
+            guard case .failed? = await reading.failure({ _ = try await reading.store.read(Script.name) }) else {
+                Issue.record("\(body) was taken for a record, or for none")
+                continue
+            }
+        }
+    }
+
     @Test func `waits as long as it is asked to`() async throws {
         let script = try Script([
             Script.error("THROTTLED", 429, #", "retryAfter": 7"#),
@@ -232,7 +247,8 @@ struct ScriptedICloud {
     @Test func `makes a zone for a new store, and for nothing else`() async throws {
         let gone = Script.error("ZONE_NOT_FOUND", 404)
         let made = Script.json(#"{"zones": [{"zoneID": {"zoneName": "Z"}}]}"#)
-        let new = try Script([gone, gone, made, Script.done])
+        let keyring = Script.json(#"{"records": [{"recordName": "keyring_00000001-a"}]}"#)
+        let new = try Script([gone, gone, made, keyring])
         #expect(try await new.store.list(.packs) == [])
         try await new.store.create(.keyring(number: 1, copy: .a), [1])
         #expect(new.asked == ["records/changes", "records/modify", "zones/modify", "records/modify"])

@@ -89,7 +89,8 @@ private final class FailingTokens: WebTokens, HeldWebToken {
 
     @Test func `is used for one request, and the next is kept before anything else is sent`() async throws {
         let script = try Script([
-            Script.json(#"{"records": []}"#, token: "se/c+o=nd"), Script.error("NOT_FOUND", 404), Script.done,
+            Script.json(#"{"records": [{"recordName": "\#(Script.recordName)"}]}"#, token: "se/c+o=nd"),
+            Script.error("NOT_FOUND", 404), Script.done,
         ])
         try await script.store.create(Script.name, [1])
         #expect(script.tokens.token?.isEqual(to: Script.secret("se/c+o=nd")) == true)

@@ -12,6 +12,8 @@ class Settings:
     webTokenSeconds: float = 1800
     # "Keep me signed in".
     keptSeconds: float = 14 * 86400
+    # Apple's reference says so; somebody found that older ones go on on Apple's servers (MistKit, issue 462).
+    singleUse: bool = True
     quotaBytes: int | None = 5 * 1024**3
     operationsMax: int = 200
     recordsMax: int = 200

@@ -34,7 +34,8 @@ class SignIns:
         """The sign-in of a request; its token is over. Who has none, or one that is over, is shown where to get one."""
         if request.query.get("ckAPIToken") != self.settings.apiToken:
             raise Refused("AUTHENTICATION_FAILED", "no auth method found")
-        sign_in, end = self.tokens.pop(request.query.get("ckWebAuthToken"), (None, 0))
+        token = request.query.get("ckWebAuthToken")
+        sign_in, end = self.tokens.pop(token, (None, 0)) if self.settings.singleUse else self.tokens.get(token, (None, 0))
         if not sign_in or end < self.clock.now():
             page = f"{request.base}/signin?" + urllib.parse.urlencode({"container": self.settings.container})
             raise Refused("AUTHENTICATION_REQUIRED", "request needs authorization", redirectURL=page)

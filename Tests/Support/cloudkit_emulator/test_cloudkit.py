@@ -19,6 +19,12 @@ class SignIn(EmulatorTest):
         self.assertIn("/signin", answer.json["redirectURL"])
         self.assertEqual(self.me.op("users/current").status, 200)
 
+    def test_older_tokens_may_go_on(self):
+        self.me.control("settings", {"singleUse": False})
+        first = self.me.web_token
+        self.assertEqual([self.me.op("users/current", token=first).status for _ in range(2)], [200, 200])
+        self.assertNotEqual(self.me.web_token, first)
+
     def test_two_requests_at_once_with_one_token(self):
         token, statuses = self.me.web_token, []
         threads = [threading.Thread(target=lambda: statuses.append(self.me.op("users/current", token=token).status)) for _ in range(6)]

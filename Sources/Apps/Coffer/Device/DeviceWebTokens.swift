@@ -76,8 +76,10 @@ struct DeviceWebTokens: WebTokens {
             self.token = token
         }
 
-        func keep(_ token: SecretBytes) throws(WebTokenFailure) {
-            var text = token.withBytes { Array($0) } + [0x0a]
+        func keep(_ next: SecretBytes) throws(WebTokenFailure) {
+            // Whoever signed out meanwhile wants none.
+            guard token == nil || access("\(folder.path)/\(fileName)", F_OK) == 0 else { return }
+            var text = next.withBytes { Array($0) } + [0x0a]
             defer { text.wipe() }
             do throws(CofferError) { try folder.write(fileName, text) } catch {
                 throw WebTokenFailure("the next sign-in cannot be kept on this device: \(error.message)")

@@ -30,6 +30,9 @@ final class CloudKitCatalog: Sendable {
         }
     }
 
+    /// For a zone that is not there any more.
+    func forget() { state.withLock { $0 = State() } }
+
     private var knowsSomething: Bool { state.withLock { $0.syncToken != nil } }
 
     private func update() async throws(StoreFailure) {

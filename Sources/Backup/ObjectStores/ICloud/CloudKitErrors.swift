@@ -76,7 +76,7 @@ package enum CloudKitErrors {
                         + "if a program is killed while it waits for an answer"
             )
         case "AUTHENTICATION_FAILED":
-            (.credentials, "the API token is not one of this container and environment")
+            (.credentials, "the API token is not one of this container and environment, or the sign-in is over")
         case "ACCESS_DENIED": (.denied, "the container does not allow it, or this Apple Account has no iCloud")
         case "BAD_REQUEST":
             (.permanent, "CloudKit takes no such request: is the record type CofferObject there, with all its fields?")

@@ -94,11 +94,12 @@ package final class CloudKitStore: ObjectStore {
     }
 
     private func modify(_ operation: String, _ record: CloudKitRecord) async throws(StoreFailure) {
-        let _: CloudKitNothing = try await client.call(
+        let answer: CloudKitRecords = try await client.call(
             "records/modify",
             CloudKitModify(
                 zoneID: client.zone, operations: [.init(operationType: operation, record: record)],
                 desiredKeys: ["size"]))
+        guard answer.records.map(\.recordName) == [record.recordName] else { throw Self.otherRecord }
         isZoneSeen.withLock { $0 = true }
     }
 
@@ -121,8 +122,7 @@ package final class CloudKitStore: ObjectStore {
         guard let names = try? await catalog.names(anew: true), names.isEmpty else { return }
         let _: CloudKitNothing? = try? await client.call("zones/modify", CloudKitZones("delete", client.zone))
         isZoneSeen.withLock { $0 = false }
-        // Its changes are told from the beginning in a new one.
-        _ = try? await catalog.names(anew: true)
+        catalog.forget()
     }
 
     // MARK: Reading
@@ -224,13 +224,15 @@ package final class CloudKitStore: ObjectStore {
         isZoneSeen.withLock { $0 = true }
         guard answer.records.count == 1, let record = answer.records.first, record.recordName == name.recordName,
             record.deleted != true
-        else { throw StoreFailure(.permanent, "CloudKit tells of another record than was asked for") }
+        else { throw Self.otherRecord }
         return record
     }
 
     // MARK: Words
 
     private static let foreign = StoreFailure(.permanent, "the record of that name was not written by Coffer")
+    private static let otherRecord = StoreFailure(
+        .permanent, "CloudKit tells of another record than it was asked about")
     private static let zoneGone = StoreFailure(
         .noPlace,
         "its zone in iCloud is not there any more: it was deleted while this ran, in iCloud's settings or on another device"

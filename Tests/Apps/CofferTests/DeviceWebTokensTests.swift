@@ -1,0 +1,81 @@
+import Foundation
+import ObjectStores
+import Primitives
+import Testing
+
+@testable import Coffer
+
+@Suite struct `The web token that a device keeps` {
+    private static func secret(_ text: String) -> SecretBytes { SecretBytes(copying: Array(text.utf8)) }
+
+    private static func withTokens(_ body: (DeviceWebTokens, DeviceFolder) async throws -> Void) async throws {
+        let folder = DeviceFolder(path: "\(NSTemporaryDirectory())/coffer-tokens-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(atPath: folder.path) }
+        try await body(DeviceWebTokens(folder, account: "icloud:iCloud.a"), folder)
+    }
+
+    private static func files(_ folder: DeviceFolder) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasSuffix(".lock") }
+    }
+
+    @Test func `outlives the program, is its owner's alone, and each account's own`() async throws {
+        try await Self.withTokens { tokens, folder in
+            let first = try await tokens.take()
+            #expect(first.token == nil)
+            try first.keep(Self.secret("one"))
+            first.release()
+            let second = try await DeviceWebTokens(folder, account: "icloud:iCloud.a").take()
+            #expect(second.token?.isEqual(to: Self.secret("one")) == true)
+            try second.keep(Self.secret("two"))
+            second.release()
+            let other = try await DeviceWebTokens(folder, account: "icloud:iCloud.a?environment=development").take()
+            #expect(other.token == nil)
+            other.release()
+            let name = try #require(try Self.files(folder).first)
+            var status = stat()
+            #expect(stat("\(folder.path)/\(name)", &status) == 0 && status.st_mode & 0o777 == 0o600)
+            #expect(try folder.read(name) == Array("two\n".utf8))
+        }
+    }
+
+    @Test func `is held by one at a time`() async throws {
+        try await Self.withTokens { tokens, folder in
+            let first = try await tokens.take()
+            try first.keep(Self.secret("one"))
+            let second = Task { () throws(WebTokenFailure) in
+                let held = try await DeviceWebTokens(folder, account: "icloud:iCloud.a").take()
+                defer { held.release() }
+                return held.token
+            }
+            for _ in 0..<100 { await Task.yield() }
+            try first.keep(Self.secret("two"))
+            first.release()
+            #expect(
+                try await second.value?.isEqual(to: Self.secret("two")) == true, "what came of the first is waited for")
+        }
+    }
+
+    @Test func `does not come back after somebody has signed out`() async throws {
+        try await Self.withTokens { tokens, folder in
+            let new = try await tokens.take()
+            try new.keep(Self.secret("one"))
+            new.release()
+            let held = try await tokens.take()
+            tokens.delete()
+            try held.keep(Self.secret("two"))
+            held.release()
+            #expect(try Self.files(folder) == [])
+        }
+    }
+
+    @Test func `that cannot be kept is told`() async throws {
+        try await Self.withTokens { tokens, folder in
+            let held = try await tokens.take()
+            try FileManager.default.removeItem(atPath: folder.path)
+            try Data().write(to: URL(fileURLWithPath: folder.path))
+            #expect(throws: WebTokenFailure.self) { try held.keep(Self.secret("one")) }
+            held.release()
+            await #expect(throws: WebTokenFailure.self) { _ = try await tokens.take() }
+        }
+    }
+}
