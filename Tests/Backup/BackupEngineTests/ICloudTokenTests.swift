@@ -257,6 +257,8 @@ private final class FailingTokens: WebTokens, HeldWebToken {
         func send(_ request: StoreRequest) async throws(StoreTransportError) -> StoreAnswer {
             arrived.yield()
             for await _ in openings {}
+            // As lines do.
+            guard !Task.isCancelled else { throw .broken("it was stopped") }
             return try await transport.send(request)
         }
     }
