@@ -78,6 +78,8 @@ def main():
     signal.signal(signal.SIGTERM, is_told)
     # Ctrl-C reaches the whole group: whoever started this ends it in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whoever blocks signals, as programs of Swift do, has children that never hear of them.
+    signal.pthread_sigmask(signal.SIG_SETMASK, set())
     system.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         if os.getppid() != parent:

@@ -312,7 +312,9 @@ class Lines(Harness):
 
 # Starts a server as a trial does, and says its process and those that it started.
 STARTER = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
+if sys.argv[4:]:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
 sys.path.insert(0, sys.argv[1])
 import server
 folder = pathlib.Path(sys.argv[2])
@@ -340,10 +342,10 @@ STAYS = "time.sleep(601)"
 class Left(Harness):
     """Nothing outlives a run, however it ends."""
 
-    def begin(self, program):
-        """A starter, and the processes of keeper and daemon."""
+    def begin(self, program, *blocked):
+        """The processes of keeper and daemon."""
         self.starter = subprocess.Popen(
-            [sys.executable, "-c", STARTER, str(HERE), str(self.folder), program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            [sys.executable, "-c", STARTER, str(HERE), str(self.folder), program, *blocked], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.addCleanup(self.starter.stdout.close)
         self.addCleanup(self.starter.stdin.close)
         self.addCleanup(self.starter.wait)
@@ -364,6 +366,11 @@ class Left(Harness):
     def test_a_daemon_ends_when_the_run_is_killed(self):
         kept, daemon = self.begin(DAEMON)
         self.assertFalse(self.is_gone(daemon))
+        self.starter.kill()
+        self.until(lambda: self.is_gone(daemon) and self.is_gone(kept))
+
+    def test_a_daemon_ends_where_signals_were_blocked(self):
+        kept, daemon = self.begin(DAEMON, "blocked")
         self.starter.kill()
         self.until(lambda: self.is_gone(daemon) and self.is_gone(kept))
 
