@@ -19,7 +19,7 @@ final class MessageHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case open
         /// The body of a request that is answered here.
         case receiving(ByteBuffer?)
-        /// What arrives meanwhile is held, and nothing more is read from the socket.
+        /// What arrives meanwhile is held, and once there is something nothing more is read from the socket.
         case answering
     }
 
@@ -102,6 +102,7 @@ final class MessageHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func answer(_ body: ByteBuffer?, _ context: ChannelHandlerContext) {
         state = .answering
         let bytes = body.map { Array($0.readableBytesView) } ?? []
+        service.messages.arrive()
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         Self.answer(bytes, by: service, on: tasks) { handler.value.write($0) }
     }
@@ -111,7 +112,10 @@ final class MessageHandler: ChannelDuplexHandler, RemovableChannelHandler {
         _ bytes: [UInt8], by service: VaultService, on tasks: EventLoopTasks?,
         _ write: @escaping @Sendable (Answer) -> Void
     ) {
-        Task(executorPreference: tasks) { write(await answer(bytes, by: service)) }
+        Task(executorPreference: tasks) {
+            service.messages.begin()
+            write(await answer(bytes, by: service))
+        }
     }
 
     private static func answer(_ bytes: [UInt8], by service: VaultService) async -> Answer {
@@ -163,7 +167,8 @@ final class MessageHandler: ChannelDuplexHandler, RemovableChannelHandler {
     // MARK: What else a connection does
 
     func read(context: ChannelHandlerContext) {
-        if case .answering = state { mustRead = true } else { context.read() }
+        // Not before there is something: to tell the system so, and the contrary after the answer, costs a microsecond.
+        if case .answering = state, !held.isEmpty { mustRead = true } else { context.read() }
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {

@@ -119,10 +119,14 @@ package struct VaultHTTP: Sendable {
     }
 
     static func binaryFields(_ requestID: String?) -> HTTPFields {
-        var fields: HTTPFields = [.contentType: "application/octet-stream", .cacheControl: "no-store"]
-        if let requestID, let name = requestIDName { fields[name] = requestID }
+        var fields = binaryFields
+        if let requestID, let name = requestIDName { fields.append(HTTPField(name: name, value: requestID)) }
         return fields
     }
+
+    private static let binaryFields: HTTPFields = [
+        .contentType: "application/octet-stream", .cacheControl: "no-store",
+    ]
 }
 
 extension MessageRefusal {

@@ -33,6 +33,8 @@ package final class Ledger: Sendable {
     private static let gatheringBusy = Duration.milliseconds(30)
     private static let look = Duration.milliseconds(4)
     private static let processors = Processors.count
+    /// For each processor: so many messages that nobody has begun with are no burst of an idle vault.
+    private static let arrivedMany = 8
     private static let batchCountMax = 256
     private static let waitingCountMax = 10_000
 
@@ -122,7 +124,9 @@ package final class Ledger: Sendable {
         while areProcessorsBusy, last.began.duration(to: .now) < Self.gatheringBusy { rest(Self.look) }
     }
 
-    private var areProcessorsBusy: Bool { messages.count - queueCount > Self.processors }
+    private var areProcessorsBusy: Bool {
+        messages.count - queueCount > Self.processors || messages.arrivedCount > Self.arrivedMany * Self.processors
+    }
 
     private func rest(_ duration: Duration) {
         // The ledger's own thread rests while commands come together; nothing is decided by how long.

@@ -50,7 +50,7 @@ package final class VaultService: Sendable {
     private let tenants: TenantDirectory
     private let verifier: TokenVerifier
     private let limiter = RequestLimiter()
-    private let messages = MessagesInWork()
+    let messages = MessagesInWork()
     let clock: @Sendable () -> Moment
     private let logger: Logger
 

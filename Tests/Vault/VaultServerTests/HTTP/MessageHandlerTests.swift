@@ -127,6 +127,7 @@ extension TestVault {
                 #expect(answers.map(\.status) == expected.map { "HTTP/1.1 \($0)" })
                 #expect(answers.count == 8 && answers[1].body == Array("ok\n".utf8))
                 #expect(answers.filter { $0.body.count == SealedReply.byteCount }.count == 4)
+                #expect(vault.service.messages.arrivedCount == 0)
             }
         }
     }
