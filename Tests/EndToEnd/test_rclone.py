@@ -116,9 +116,30 @@ class Rclone(Session):
         self.assert_nothing_runs()
         self.coffer("backup")
         self.assertIn("all sound", self.coffer("verify", "--deep"))
+        # Whatever of it was left, and what another one left.
+        (self.disk / ".writing-0123").write_bytes(b"half")
+        os.utime(self.disk / ".writing-0123", (0, 0))
         self.coffer("prune", "--keep-last", "1", "--grace", "0")
         names = [path.name for path in self.files_below(self.disk)]
         self.assertFalse([name for name in names if name.startswith(".writing-")], names)
+
+    def test_a_header_whose_replacement_was_cut_is_read_and_gets_its_name_back(self):
+        source = self.make_notes()
+        self.coffer("enable", source, "--to", "rclone:box:", "--key-file", "digits")
+        self.coffer("backup")
+        header, following = self.disk / "coffer.json", self.disk / "coffer.json.next"
+        text = header.read_bytes()
+        header.rename(following)
+        self.assertIn("all sound", self.coffer("verify"))
+        self.assertFalse(header.exists(), "who reads moves nothing")
+        self.coffer("restore", "--from", "rclone:box:", "--key-file", "digits", "Restored", device="new-phone")
+        self.compare(source, self.folder / "Restored")
+        os.utime(following, (0, 0))
+        self.coffer("prune", "--keep-last", "1")
+        self.assertEqual(header.read_bytes(), text)
+        self.coffer("prune", "--keep-last", "1")
+        self.assertFalse(following.exists())
+        self.assertIn("all sound", self.coffer("verify", "--deep"))
 
     def test_what_is_wrong_is_said(self):
         source = self.make_notes()

@@ -215,7 +215,8 @@ import Testing
         ]
         let left = [
             "RCLONE_HASH_FILTER", "RCLONE_FILES_FROM", "RCLONE_LOCAL", "RCLONE_DRY_RUN", "RCLONE_ANYTHING", "RCLONE_",
-            "RCLONE_METADATA_EXCLUDE", "RCLONE_MEMPROFILE", "RCLONE_CONFIGURATION", "RCLONE_RC_SERVE",
+            "RCLONE_DRIVE_STARRED_ONLY", "RCLONE_S3_VERSION_AT", "RCLONE_METADATA_EXCLUDE", "RCLONE_MEMPROFILE",
+            "RCLONE_CONFIGURATION", "RCLONE_RC_SERVE",
         ]
         let given = RcloneRun.environment(Dictionary(uniqueKeysWithValues: (kept + left).map { ($0, "x") }))
         #expect(Set(given.keys) == Set(kept))

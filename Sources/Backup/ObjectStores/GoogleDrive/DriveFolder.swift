@@ -1,3 +1,4 @@
+import BackupFormat
 import Synchronization
 
 /// The one folder that holds a store's files. It is found by its name, or by its id from an earlier run, once for each run.
@@ -44,7 +45,8 @@ final class DriveFolder: Sendable {
     }
 
     func isKnownSeen() async throws(StoreFailure) -> Bool {
-        guard let known = catalog.knownFolder else { return true }
+        // An id that was chosen, and of which nothing came, is none.
+        guard let known = catalog.knownFolder, catalog.knows(.header) else { return true }
         return try await file(known) != nil
     }
 

@@ -218,7 +218,7 @@ package final class DriveStore: ObjectStore {
 
     package func freeBytes() async -> UInt64? { try? await about().freeBytes }
 
-    /// Whether whoever is signed in sees the folder that this device knows from earlier; true if it knows none.
+    /// Whether whoever is signed in sees the folder in which this device had a backup earlier; true if it knows none.
     package func seesKnownFolder() async throws(ObjectStoreError) -> Bool {
         try await words("") { () throws(StoreFailure) in try await self.folder.isKnownSeen() }
     }

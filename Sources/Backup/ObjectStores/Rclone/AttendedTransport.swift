@@ -4,7 +4,7 @@ struct AttendedTransport: StoreTransport {
     /// How often it is asked, and by what.
     struct Watch: Sendable {
         var every = Duration.seconds(60)
-        var probe: any StoreTransport = HTTPStoreTransport(stall: .seconds(10))
+        var probe: any StoreTransport = HTTPStoreTransport(stall: .seconds(30))
     }
 
     private static let silencesMax = 2

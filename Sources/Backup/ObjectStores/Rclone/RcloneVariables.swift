@@ -6,8 +6,16 @@ enum RcloneVariables {
         if whole.contains(String(name)) || name.hasPrefix("CONFIG_") { return true }
         // `RCLONE_S3_REGION`: an option of one kind of remote.
         let kind = name.prefix { $0 != "_" }
-        return kind.endIndex < name.endIndex && kinds.contains(String(kind))
+        guard kind.endIndex < name.endIndex, kinds.contains(String(kind)) else { return false }
+        return !hiding.contains(String(name[kind.endIndex...].dropFirst()))
     }
+
+    /// Options of kinds that show another part of a remote, or another time: in rclone's configuration they hold for every command.
+    private static let hiding: Set<String> = [
+        "AUTH_OWNER_ONLY", "ONLY_SIGNED", "SHARED_FILES", "SHARED_FOLDER", "SHARED_FOLDERS", "SHARED_WITH_ME",
+        "STARRED_ONLY",
+        "TRASHED_ONLY", "VERSION_AT", "VERSION_DELETED", "VERSIONS",
+    ]
 
     private static let whole: Set<String> = [
         "CONFIG", "PASSWORD_COMMAND", "CACHE_DIR", "TEMP_DIR",
