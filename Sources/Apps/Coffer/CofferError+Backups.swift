@@ -72,6 +72,10 @@ extension CofferError {
                 advice: Self.remote(of: place)?.signInAdvice
                     ?? "Run \(account?.login ?? "coffer store login")\(variables ?? "").\(account?.credentialsAdvice ?? "")"
             )
+        case .cancelled:
+            self.init(
+                .cancelled, "It was stopped. Nothing of earlier backups in \(place) was changed.",
+                advice: "Do it again: it goes on with what is there.")
         case .failed(let detail):
             self.init(
                 .storeFailed, "\(place) failed: \(detail).",

@@ -51,6 +51,7 @@ public struct CofferError: Error, Equatable, Sendable {
         case damagedState = "damaged-state"
         case changePending = "change-pending"
         case busy
+        case cancelled
         case okPayloadHeaderOrTrailerAltered = "ok-payload-header-or-trailer-altered"
         case damagedOrWrongKey = "damaged-or-wrong-key"
         case truncated
@@ -121,6 +122,7 @@ extension CofferError.Code {
         case .changePending: 65
         case .badPattern: 66
         case .busy: 67
+        case .cancelled: 68
         case .okPayloadHeaderOrTrailerAltered: 70
         case .damagedOrWrongKey: 71
         case .truncated: 72

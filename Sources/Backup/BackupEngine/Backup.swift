@@ -72,10 +72,11 @@ package struct Backup: ~Copyable {
         var backup = Backup(
             source, into: repository, consume loaded, generator: generator, copies: copies, knownFiles: knownFiles,
             packBytes: packBytes, began: began, report: report)
-        do {
+        do throws(BackupError) {
             try backup.expect(link.totals, of: link.source)
             let root = try await backup.store()
             try await repository.requireNothingNamed(since: removals)
+            guard !Task.isCancelled else { throw .store(.cancelled) }
             let snapshot = Snapshot(
                 number: link.number, id: .random(using: &backup.writer.generator), beganSeconds: began,
                 endedSeconds: max(began, now()), previous: link.previous, source: source.label,
@@ -86,6 +87,8 @@ package struct Backup: ~Copyable {
             return BackupReport(snapshot: snapshot, storedBytes: backup.writer.storedBytes + stored)
         } catch {
             await backup.writer.abandon()
+            // Whatever it was that a store or a source could not do for a task that was to stop.
+            if Task.isCancelled { throw .store(.cancelled) }
             throw error
         }
     }
@@ -174,6 +177,7 @@ package struct Backup: ~Copyable {
             totals.symbolicLinks += 1
             return Entry(name: node.name, metadata: metadata(of: node), kind: .symbolicLink(target: target))
         case .file(let bytes, let linkGroup):
+            guard !Task.isCancelled else { throw .store(.cancelled) }
             let content = try await storeFile(node, linkGroup: linkGroup)
             progress.files += 1
             progress.filesTotal = max(progress.filesTotal, progress.files)

@@ -55,6 +55,7 @@ struct ChunkWriter: ~Copyable {
 
     /// Stores a chunk's content, unless it is there already.
     mutating func add(_ content: UnsafeRawBufferPointer) async throws(BackupError) -> ChunkID {
+        guard !Task.isCancelled else { throw .store(.cancelled) }
         let id = repository.keyring.chunkID(of: content)
         do throws(ObjectStoreError) {
             guard try reader.index.promise(id) else { return id }
@@ -149,8 +150,10 @@ struct ChunkWriter: ~Copyable {
         listings = []
     }
 
-    /// Waits for what is being written, so that nothing goes on behind a failed backup.
+    /// Stops what is being written, so that nothing goes on behind a failed backup.
     mutating func abandon() async {
+        // All at once, and not one after the other has ended.
+        for upload in uploads { upload.cancel() }
         for upload in uploads { await upload.abandon() }
         await pack.abandon()
         uploads = []

@@ -10,6 +10,8 @@ package struct LoadedIndex: Sendable {
     package var unlisted: [PackListing]
     /// All index objects that were listed.
     var indexes: Set<ObjectName> = []
+    /// Sizes of packs, where the list of them told.
+    var listedBytes: [ObjectName: Int] = [:]
     /// What was removed on purpose.
     var removals = Removals()
     /// An index lists packs that are gone.
@@ -56,7 +58,9 @@ extension Repository {
             loaded.indexes.formUnion(try await store.list(.index))
             (loaded.index, loaded.damaged) = try await readIndexes(loaded.indexes, leavingOut: leftOut.union(lost))
             // After the indexes: whatever they list was there before them.
-            packs = try await store.list(.packs)
+            let listed = try await store.listed(.packs)
+            packs = listed.map(\.name)
+            loaded.listedBytes = listed.reduce(into: [:]) { $0[$1.name] = $1.bytes }
             let absent = try await absentPacks(loaded.index.packs.map(\.id), shown: Set(packs))
             if absent.isEmpty { break }
             // Rare, and then the indexes are read again: what a lost pack hid may lie in another one.

@@ -16,13 +16,26 @@ final class FramePool {
         if let frame = free.popLast() { return frame }
         let (frame, done) = busy.removeFirst()
         // Whoever waits for the pack learns of a failure.
-        _ = await done.result
+        _ = await done.resultUnlessCancelled
         return frame
     }
 
     func giveBack(_ frame: ScratchBuffer, after done: Task<Void, any Error>) { busy.append((frame, done)) }
 
     func giveBack(_ frame: ScratchBuffer) { free.append(frame) }
+}
+
+extension Task where Failure == any Error {
+    /// Waits for it, and cancels it if the one who waits is cancelled.
+    fileprivate var resultUnlessCancelled: Result<Success, any Error> {
+        get async {
+            await withTaskCancellationHandler {
+                await result
+            } onCancel: {
+                cancel()
+            }
+        }
+    }
 }
 
 /// One pack that is filled, sealed and sent on frame by frame (spec: backup format, sections 3 and 5).
@@ -73,10 +86,17 @@ final class PackUpload {
         footer.bytes.copyBytes(from: end.footer)
         await fill(UnsafeRawBufferPointer(footer.bytes), count: end.footer.count)
         await send(last: true)
-        let (sending, before) = (self.sending, last)
-        last = Task {
-            try await before?.value
-            try await sending.finish()
+        let sending = sending
+        last = follow { try await sending.finish() }
+    }
+
+    /// After all that was begun before. Who cancels it cancels that too.
+    private func follow(_ work: @escaping @Sendable () async throws -> Void) -> Task<Void, any Error> {
+        let before = last
+        return Task {
+            try await before?.resultUnlessCancelled.get()
+            try Task.checkCancellation()
+            try await work()
         }
     }
 
@@ -107,11 +127,8 @@ final class PackUpload {
 
     private func send(last isLast: Bool) async {
         guard let frame else { return }
-        let (sending, before, number, count) = (self.sending, last, framesSent, filled)
-        let task = Task {
-            try await before?.value
-            try await sending.append(frame, count: count, number: number, last: isLast)
-        }
+        let (sending, number, count) = (self.sending, framesSent, filled)
+        let task = follow { try await sending.append(frame, count: count, number: number, last: isLast) }
         last = task
         frames.giveBack(frame, after: task)
         self.frame = nil
@@ -122,18 +139,21 @@ final class PackUpload {
     /// Waits until the pack is in the store.
     func listing() async throws(ObjectStoreError) -> PackListing {
         do {
-            try await last?.value
-        } catch let error as ObjectStoreError {
-            throw error
+            try await last?.resultUnlessCancelled.get()
         } catch {
-            throw .failed("a pack could not be sealed")
+            // What a store says when its task was cancelled is no fault of it.
+            if Task.isCancelled || error is CancellationError { throw .cancelled }
+            throw error as? ObjectStoreError ?? .failed("a pack could not be sealed")
         }
         return PackListing(
             pack: id, epoch: sending.preamble.epoch, plaintextBytes: plaintextBytes, entries: layout.entries)
     }
 
-    /// Waits for what is being written; what is not in the store by then leaves nothing.
+    func cancel() { last?.cancel() }
+
+    /// Stops what is being written; what is not in the store by then leaves nothing.
     func abandon() async {
+        cancel()
         let result = await last?.result
         if let frame { frames.giveBack(frame) }
         frame = nil

@@ -23,7 +23,7 @@ package struct StoreCopyReport: Equatable, Sendable {
 ///
 /// Objects never change, so a run that was cut goes on with what is missing. What other devices write meanwhile is looked for
 /// again until a look finds nothing new. An order in which nothing refers to what is not there yet: keyrings, packs,
-/// indexes, removals, snapshots.
+/// indexes, removals, snapshots. Of each kind several are copied at a time, part by part (`ObjectCopy`).
 package struct StoreCopy {
     private static let order: [ObjectName.Folder] = [.keyring, .packs, .index, .removals, .snapshots]
     private static let looksMax = 16
@@ -31,17 +31,20 @@ package struct StoreCopy {
     private let source: any ObjectStore
     private let target: any ObjectStore
     private var report = StoreCopyReport()
+    /// The sizes of what was copied or found there.
+    private var copied: [ObjectName: Int] = [:]
 
     package static func run(
         from repository: Repository, to target: any ObjectStore, progress: @Sendable (StoreCopyReport) -> Void
     ) async throws(StoreCopyError) -> StoreCopyReport {
         var copy = StoreCopy(source: repository.store, target: target)
         try await copy.requireFree()
-        var copied: Set<ObjectName> = []
+        var seen: Set<ObjectName> = []
         for _ in 0..<looksMax {
-            let isNew = try await copy.copyObjects(&copied, progress)
+            let isNew = try await copy.copyObjects(&seen, progress)
             if !isNew { break }
         }
+        try await copy.requireCopied()
         try await copy.copyHeader()
         return copy.report
     }
@@ -79,53 +82,89 @@ package struct StoreCopy {
 
     /// Copies what was not seen before. False if there was nothing.
     private mutating func copyObjects(
-        _ copied: inout Set<ObjectName>, _ progress: @Sendable (StoreCopyReport) -> Void
+        _ seen: inout Set<ObjectName>, _ progress: @Sendable (StoreCopyReport) -> Void
     ) async throws(StoreCopyError) -> Bool {
         // Snapshots are listed first and copied last: what they need is there before they are.
-        var names: [ObjectName.Folder: [ObjectName]] = [:]
+        var listed: [ObjectName.Folder: [ListedObject]] = [:]
         do throws(ObjectStoreError) {
-            for folder in Self.order.reversed() { names[folder] = try await source.list(folder) }
+            for folder in Self.order.reversed() { listed[folder] = try await source.listed(folder) }
         } catch { throw .source(error) }
-        let isFirst = copied.isEmpty
+        let isFirst = seen.isEmpty
         var isNew = false
-        for name in Self.order.flatMap({ names[$0] ?? [] }) where copied.insert(name).inserted {
+        for folder in Self.order {
+            let fresh = (listed[folder] ?? []).filter { seen.insert($0.name).inserted }
+            if fresh.isEmpty { continue }
             isNew = true
-            do {
-                try await copy(name)
-            } catch .source(.notFound) where !isFirst || name.mayGo {
-                // Somebody pruned meanwhile.
-                continue
-            }
-            progress(report)
+            let there = try await listedAtTarget(folder)
+            let copies = fresh.map { ObjectCopy($0, from: source, to: target, listed: there[$0.name]) }
+            try await run(copies, isFirst: isFirst, progress)
         }
         return isNew
     }
 
-    private mutating func copy(_ name: ObjectName) async throws(StoreCopyError) {
-        let bytes: Int
-        do { bytes = try await source.size(of: name) } catch { throw .source(error) }
-        if let there = try await sizeAtTarget(name) {
-            guard there == bytes else { throw .differs(name.path) }
-            report.alreadyThere += 1
-            return
+    /// As many at a time as the place takes.
+    private mutating func run(
+        _ copies: [ObjectCopy], isFirst: Bool, _ progress: @Sendable (StoreCopyReport) -> Void
+    ) async throws(StoreCopyError) {
+        let failure = await withTaskGroup(
+            of: (ObjectName, Result<ObjectCopy.Outcome, StoreCopyError>).self
+        ) { group -> StoreCopyError? in
+            var rest = copies[...]
+            var failure: StoreCopyError?
+            func begin() {
+                guard failure == nil, let copy = rest.popFirst() else { return }
+                group.addTask { (copy.name, await copy.result()) }
+            }
+            for _ in 0..<target.uploadsAtOnce { begin() }
+            while let (name, result) = await group.next() {
+                switch result {
+                case .success(let outcome):
+                    note(outcome, of: name)
+                    progress(report)
+                // Somebody pruned meanwhile.
+                case .failure(.source(.notFound)) where !isFirst || name.mayGo: break
+                case .failure(let error):
+                    failure = failure ?? error
+                    group.cancelAll()
+                }
+                begin()
+            }
+            return failure
         }
-        let object: [UInt8]
-        do { object = try await source.read(name) } catch { throw .source(error) }
-        guard object.count == bytes else { throw .source(.truncated(name.path)) }
-        do { try await target.create(name, object) } catch { throw .target(error) }
-        guard try await sizeAtTarget(name) == bytes else { throw .differs(name.path) }
-        report.objects += 1
-        report.bytes += UInt64(bytes)
+        if let failure { throw failure }
     }
 
-    private func sizeAtTarget(_ name: ObjectName) async throws(StoreCopyError) -> Int? {
+    private mutating func note(_ outcome: ObjectCopy.Outcome, of name: ObjectName) {
+        copied[name] = outcome.bytes
+        if outcome.wasThere {
+            report.alreadyThere += 1
+        } else {
+            report.objects += 1
+            report.bytes += UInt64(outcome.bytes)
+        }
+    }
+
+    private func listedAtTarget(
+        _ folder: ObjectName.Folder
+    ) async throws(StoreCopyError) -> [ObjectName: ListedObject] {
         do {
-            return try await target.size(of: name)
-        } catch .notFound {
-            return nil
+            return try await target.listed(folder).reduce(into: [:]) { $0[$1.name] = $1 }
         } catch {
             throw .target(error)
         }
+    }
+
+    /// Before it becomes a store: each object lies there with its size, by a list that tells it, or asked for by itself.
+    private func requireCopied() async throws(StoreCopyError) {
+        var told: [ObjectName: Int] = [:]
+        for folder in Self.order {
+            for object in try await listedAtTarget(folder).values { told[object.name] = object.bytes }
+        }
+        let untold = copied.keys.filter { told[$0] == nil }
+        let asked: [ObjectName: Int]
+        do { asked = try await target.sizes(of: untold) } catch { throw .target(error) }
+        for (name, bytes) in copied.sorted(by: { $0.key.path < $1.key.path })
+        where (told[name] ?? asked[name]) != bytes { throw .differs(name.path) }
     }
 
     private func copyHeader() async throws(StoreCopyError) {
@@ -135,7 +174,9 @@ package struct StoreCopy {
             try await target.create(.header, header)
         } catch .exists {
             // An earlier run came as far as this.
-            guard try await sizeAtTarget(.header) == header.count else { throw .taken }
+            let there: Int?
+            do { there = try await target.sizeIfThere(.header) } catch { throw .target(error) }
+            guard there == header.count else { throw .taken }
         } catch {
             throw .target(error)
         }

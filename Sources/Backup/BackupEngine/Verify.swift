@@ -103,11 +103,14 @@ package struct Verify {
 
     /// Packs that are cut or grown: what is most often wrong with a folder that another program keeps in step.
     private mutating func measurePacks() async throws(ObjectStoreError) {
+        let names = loaded.index.packs.map { ObjectName.pack($0.id) }
+        let asked = try await repository.store.sizes(of: names.filter { loaded.listedBytes[$0] == nil })
         for (number, pack) in loaded.index.packs.enumerated() {
-            let name = ObjectName.pack(pack.id)
-            var size: Int?
-            do { size = try await repository.store.size(of: name) } catch  where error.isLoss { size = nil }
-            guard size != ObjectCipher.objectBytes(plaintextBytes: pack.plaintextBytes) else { continue }
+            let name = names[number]
+            guard
+                (loaded.listedBytes[name] ?? asked[name])
+                    != ObjectCipher.objectBytes(plaintextBytes: pack.plaintextBytes)
+            else { continue }
             cutPacks[number] = name.path
             // One that a repair has named is missed only by the files that need it.
             if !isCondemned(pack) { report.findings.append(.packDamaged(name.path)) }

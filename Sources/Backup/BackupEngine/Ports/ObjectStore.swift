@@ -31,6 +31,8 @@ package protocol ObjectStore: Sendable {
     func size(of name: ObjectName) async throws(ObjectStoreError) -> Int
     /// The objects in a folder, in no particular order. Other files are left out.
     func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName]
+    /// The same with sizes, where the store's lists tell them.
+    func listed(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ListedObject]
     /// Removes an object; an object that is not there is no error.
     func delete(_ name: ObjectName) async throws(ObjectStoreError)
     /// What writers that were killed left of objects that never came to be: it is no object, and takes room.
@@ -63,6 +65,11 @@ extension ObjectStore {
     package var uploadsAtOnce: Int { 2 }
 
     package func freeBytes() async -> UInt64? { nil }
+
+    /// For stores whose lists tell no sizes.
+    package func listed(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ListedObject] {
+        try await list(folder).map { ListedObject(name: $0, bytes: nil) }
+    }
 
     /// For stores that have none.
     package func removeFolders() async {}
@@ -105,6 +112,18 @@ private final class GatheringUpload: ObjectUpload {
     func abandon() { bytes = [] }
 }
 
+/// An object as a list shows it.
+package struct ListedObject: Hashable, Sendable {
+    package let name: ObjectName
+    /// Nil where the list does not tell.
+    package let bytes: Int?
+
+    package init(name: ObjectName, bytes: Int?) {
+        self.name = name
+        self.bytes = bytes
+    }
+}
+
 /// What stores of one kind do differently, as far as it was found out of one.
 package struct StoreCapabilities: Codable, Equatable, Sendable {
     /// Whether the server itself refuses to write over an object that `create` meets, whoever writes at the same moment. Nil if that
@@ -135,6 +154,8 @@ package enum ObjectStoreError: Error, Equatable, Sendable {
     case denied(String)
     /// The store does not accept who we say we are: sign in to it again. Nothing was written.
     case credentials(String)
+    /// The task that asked was cancelled, which says nothing about the store; the object may or may not have been written.
+    case cancelled
     /// Anything else; the object may or may not have been written.
     case failed(String)
 
@@ -142,7 +163,7 @@ package enum ObjectStoreError: Error, Equatable, Sendable {
     var isLoss: Bool {
         switch self {
         case .notFound, .truncated: true
-        case .exists, .full, .dailyLimit, .denied, .credentials, .failed: false
+        case .exists, .full, .dailyLimit, .denied, .credentials, .cancelled, .failed: false
         }
     }
 }

@@ -208,6 +208,7 @@ extension ObjectStoreError {
         case .notFound(let name): "\(name) is not there"
         case .exists(let name): "\(name) is there already"
         case .full: "there is no room left"
+        case .cancelled: "it was stopped"
         case .dailyLimit(let detail): "it takes no more today: \(detail)"
         case .truncated(let name): "\(name) is cut"
         case .denied(let name): "access to \(name) is not allowed"

@@ -14,6 +14,8 @@ struct S3ListPage: Equatable {
     }
 
     var keys: [String] = []
+    /// Of each key, in bytes, as far as the page says them.
+    var sizes: [Int?] = []
     /// Nil at the end.
     var next: String?
 
@@ -28,6 +30,9 @@ struct S3ListPage: Equatable {
             }
             keys.append(key)
         }
+        let told = leaves.filter { $0.path == "ListBucketResult/Contents/Size" }.map { Int($0.text) }
+        // One for each, or else nobody knows whose they are.
+        sizes = told.count == keys.count ? told : Array(repeating: nil, count: keys.count)
         switch text("IsTruncated") {
         case "true":
             guard let token = text("NextContinuationToken"), !token.isEmpty else { throw .breaksOff }

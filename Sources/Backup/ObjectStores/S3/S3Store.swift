@@ -78,16 +78,20 @@ package final class S3Store: ObjectStore {
     }
 
     package func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
+        try await listed(folder).map(\.name)
+    }
+
+    package func listed(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ListedObject] {
         let prefix = client.address.key("\(folder.rawValue)/")
         let ownBytes = prefix.utf8.count - folder.rawValue.utf8.count - 1
-        var names: Set<ObjectName> = []
+        var sizes: [ObjectName: Int?] = [:]
         var token: String?
         var tokens: Set<String> = []
         repeat {
             let page = try await page(prefix, after: token)
-            for key in page.keys where key.hasPrefix(prefix) {
+            for (key, bytes) in zip(page.keys, page.sizes) where key.hasPrefix(prefix) {
                 if let name = ObjectName(path: String(decoding: key.utf8.dropFirst(ownBytes), as: UTF8.self)) {
-                    names.insert(name)
+                    sizes.updateValue(bytes, forKey: name)
                 }
             }
             // A list that does not move on would never end.
@@ -96,7 +100,7 @@ package final class S3Store: ObjectStore {
                 throw .failed("its list of objects repeats itself")
             }
         } while token != nil
-        return Array(names)
+        return sizes.map { ListedObject(name: $0.key, bytes: $0.value) }
     }
 
     package func delete(_ name: ObjectName) async throws(ObjectStoreError) {

@@ -108,6 +108,10 @@ package final class LimitedStore: ObjectStore {
         try await store.list(folder)
     }
 
+    package func listed(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ListedObject] {
+        try await store.listed(folder)
+    }
+
     package func delete(_ name: ObjectName) async throws(ObjectStoreError) { try await store.delete(name) }
 
     package func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64 {
