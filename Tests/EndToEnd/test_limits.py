@@ -128,22 +128,28 @@ class Limits(FleetSession):
             self.end_of(connection)
 
     def slow_reader(self):
-        """Asks for the key, thousands of times, and never reads."""
+        """Asks for the key, thousands of times, or sends messages, and never reads."""
+        for request in (b"GET /v1/key HTTP/1.1\r\nhost: vault\r\n\r\n",
+                        b"POST /v1/message HTTP/1.1\r\nhost: vault\r\ncontent-length: 5257\r\n\r\n" + bytes(5257)):
+            with self.subTest(request=request[:20]):
+                self.never_reads(request)
+
+    def never_reads(self, request):
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", self.ports["one"]))
         self.sockets.append(connection)
         connection.settimeout(0.5)
-        before = self.closed("slow_reader") + self.closed("slow_request")
-        request = b"GET /v1/key HTTP/1.1\r\nhost: vault\r\n\r\n" * 100
+        reasons = ("slow_reader", "slow_request", "pipelined")
+        before = sum(map(self.closed, reasons))
         start = time.monotonic()
         with self.assertRaises(OSError):
             while time.monotonic() - start < 15:
                 try:
-                    connection.sendall(request)
+                    connection.sendall(request * 10)
                 except TimeoutError:
                     continue
-        self.assertGreater(self.closed("slow_reader") + self.closed("slow_request"), before)
+        self.assertGreater(sum(map(self.closed, reasons)), before)
 
     def long_line(self):
         connection = self.connect(b"GET /")

@@ -9,6 +9,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPResponsePart
 
+    /// Who asks more before he is answered sends to fill the memory.
+    private static let unansweredMax = 16
+
     private let bounds: VaultHTTP.Bounds
     private let connections: Connections
     private var id: UInt64?
@@ -16,6 +19,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var isReceiving = false
     /// Requests whose head was read and whose answer is not in the client's hands, or the system's for it.
     private var unansweredCount = 0
+    private var isCut = false
     private var phaseStart = NIODeadline.distantPast
     private var timer: Scheduled<Void>?
     private var timerDeadline = NIODeadline.distantPast
@@ -42,8 +46,14 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // All that the system holds is still read, and goes no further.
+        guard !isCut else { return }
         switch unwrapInboundIn(data) {
         case .head:
+            guard unansweredCount < Self.unansweredMax else {
+                isCut = true
+                return connections.close(context.channel, .pipelined)
+            }
             isReceiving = true
             unansweredCount += 1
             beginPhase(context)

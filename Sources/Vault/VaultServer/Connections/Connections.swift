@@ -17,6 +17,7 @@ final class Connections: Sendable {
         case idle
         case slowRequest = "slow_request"
         case slowReader = "slow_reader"
+        case pipelined
         case perAddress = "per_address"
         case crowdedOut = "crowded_out"
         case full

@@ -36,6 +36,7 @@ final class MessageHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var passed = 0
     private var held = CircularBuffer<Held>()
     private var mustRead = false
+    private var mustQuiesce = false
 
     init(service: VaultService) { self.service = service }
 
@@ -139,7 +140,15 @@ final class MessageHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if !answer.body.isEmpty {
             context.write(wrapOutboundOut(.body(context.channel.allocator.buffer(bytes: answer.body))), promise: nil)
         }
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        // Not before the client's side took it, and not if the connection ended: who reads no answers is asked for no more, and
+        // what he sent is not charged. Else his answers would fill the memory.
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenSuccess { self.goOn() }
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
+    }
+
+    private func goOn() {
+        guard let context else { return }
         state = .open
         release(context)
     }
@@ -158,6 +167,10 @@ final class MessageHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
         if hadHeld { context.fireChannelReadComplete() }
         if case .answering = state { return }
+        if mustQuiesce, case .open = state {
+            mustQuiesce = false
+            context.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        }
         if mustRead {
             mustRead = false
             context.read()
@@ -179,7 +192,8 @@ final class MessageHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// The vault stops, or the client will send nothing more: a request that is in work is answered first.
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch (state, event) {
-        case (.answering, _), (.receiving, is ChannelShouldQuiesceEvent): held.append(.event(event))
+        case (.answering, is ChannelShouldQuiesceEvent), (.receiving, is ChannelShouldQuiesceEvent): mustQuiesce = true
+        case (.answering, _): held.append(.event(event))
         default: context.fireUserInboundEventTriggered(event)
         }
     }

@@ -3,9 +3,12 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import NIOEmbedded
+import NIOHTTPTypes
 import NIOPosix
 import Primitives
 import RecoveryProtocol
+import Synchronization
 import Testing
 
 @testable import VaultServer
@@ -158,6 +161,43 @@ extension TestVault {
         }
     }
 
+    @Test func `who takes no answer is asked for nothing more`() async throws {
+        let line = try await Line(TestVault())
+        try await line.send(Self.parts(of: try await sealed(line.vault)) + Self.parts(ofGet: "/health"))
+        try await line.untilAnswered(1)
+        #expect(try await line.passedOn() == nil, "the answer is not in the client's hands yet")
+        try await line.take()
+        #expect(try await line.passedOn() == Self.parts(ofGet: "/health").first)
+    }
+
+    @Test func `a stop waits for the message that is half there`() async throws {
+        let line = try await Line(TestVault())
+        let parts = Self.parts(of: try await sealed(line.vault))
+        try await line.send(parts + parts.prefix(2))
+        try await line.stop()
+        try await line.untilAnswered(1)
+        try await line.take()
+        #expect(!line.hasStopped)
+        try await line.send([parts[2]])
+        try await line.untilAnswered(2)
+        #expect(!line.hasStopped)
+        try await line.take()
+        #expect(line.hasStopped)
+    }
+
+    private static func parts(of message: [UInt8]) -> [HTTPRequestPart] {
+        [
+            .head(
+                HTTPRequest(
+                    method: .post, scheme: "http", authority: "vault", path: "/v1/message",
+                    headerFields: [.contentLength: "\(message.count)"])), .body(ByteBuffer(bytes: message)), .end(nil),
+        ]
+    }
+
+    private static func parts(ofGet path: String) -> [HTTPRequestPart] {
+        [.head(HTTPRequest(method: .get, scheme: "http", authority: "vault", path: path)), .end(nil)]
+    }
+
     @Test func `only what every client sends takes the short way`() {
         let length = "\(SealedRequest.byteCount)"
         func isPlain(_ path: String, _ fields: HTTPFields, method: HTTPRequest.Method = .post) -> Bool {
@@ -180,5 +220,77 @@ extension TestVault {
     @Test func `an answer's date is as RFC 9110 writes it`() {
         #expect(HTTPDate.text(of: 784_111_777) == "Sun, 06 Nov 1994 08:49:37 GMT")
         #expect(HTTPDate.text(of: 951_782_400) == "Tue, 29 Feb 2000 00:00:00 GMT")
+    }
+}
+
+/// A connection whose client takes an answer when the test says so.
+private final class Line: Sendable {
+    let vault: TestVault
+    private let channel: NIOAsyncTestingChannel
+    private let client = Client()
+    private let follower = Follower()
+
+    init(_ vault: TestVault) async throws {
+        self.vault = vault
+        let (client, follower, service) = (client, follower, vault.service)
+        channel = try await NIOAsyncTestingChannel { channel in
+            try channel.pipeline.syncOperations.addHandlers([client, MessageHandler(service: service), follower])
+        }
+        try await channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 1))
+    }
+
+    var hasStopped: Bool { follower.hasStopped.withLock { $0 } }
+
+    func send(_ parts: some Sequence<HTTPRequestPart>) async throws {
+        for part in parts { try await channel.writeInbound(part) }
+    }
+
+    func stop() async throws {
+        let channel = channel
+        try await channel.testingEventLoop.executeInContext {
+            channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        }
+    }
+
+    func untilAnswered(_ count: Int) async throws {
+        while client.answered.withLock({ $0 }) < count {
+            await channel.testingEventLoop.run()
+            await Task.yield()
+        }
+    }
+
+    /// The answer that was written last.
+    func take() async throws {
+        try await channel.testingEventLoop.executeInContext { [client] in
+            client.waiting.withLock { $0.popLast() }?.succeed()
+        }
+    }
+
+    func passedOn() async throws -> HTTPRequestPart? { try await channel.readInbound() }
+
+    /// What stands nearest to the client.
+    private final class Client: ChannelOutboundHandler, Sendable {
+        typealias OutboundIn = HTTPResponsePart
+
+        let answered = Mutex(0)
+        let waiting = Mutex<[EventLoopPromise<Void>]>([])
+
+        func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+            guard case .end = unwrapOutboundIn(data) else { return context.write(data, promise: promise) }
+            if let promise { waiting.withLock { $0.append(promise) } }
+            answered.withLock { $0 += 1 }
+        }
+    }
+
+    /// What stands where Hummingbird does.
+    private final class Follower: ChannelInboundHandler, Sendable {
+        typealias InboundIn = HTTPRequestPart
+
+        let hasStopped = Mutex(false)
+
+        func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+            if event is ChannelShouldQuiesceEvent { hasStopped.withLock { $0 = true } }
+            context.fireUserInboundEventTriggered(event)
+        }
     }
 }

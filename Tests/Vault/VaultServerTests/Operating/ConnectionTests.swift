@@ -117,6 +117,24 @@ import Testing
         #expect(closed("slow_reader"))
     }
 
+    @Test func `who asks on and on without an answer is closed, and what he sent goes no further`() throws {
+        let connections = Connections(bounds: bounds(), metrics: metrics)
+        let channel = try open(bounds(), connections)
+        for _ in 0..<16 {
+            try channel.writeInbound(Self.head)
+            try channel.writeInbound(HTTPRequestPart.end(nil))
+        }
+        #expect(channel.isActive)
+        var passed = 0
+        while try channel.readInbound(as: HTTPRequestPart.self) != nil { passed += 1 }
+        #expect(passed == 32)
+        try channel.writeInbound(Self.head)
+        _ = try? channel.writeInbound(HTTPRequestPart.end(nil))
+        #expect(!channel.isActive && connections.count == 0)
+        #expect(try channel.readInbound(as: HTTPRequestPart.self) == nil)
+        #expect(closed("pipelined"))
+    }
+
     @Test func `when all places are taken, the one that has waited longest goes, and nobody who is being answered`()
         throws
     {
