@@ -110,7 +110,8 @@ package enum Metrics {
     static let connections = MetricFamily("coffer_vault_connections", .gauge, "Open connections.")
     static let connectionsClosed = MetricFamily(
         "coffer_vault_connections_closed_total", .counter, ["reason"],
-        "Connections that the vault closed: idle, slow_request, slow_reader, pipelined, per_address, crowded_out, full.")
+        "Connections that the vault closed: idle, slow_request, slow_reader, pipelined, per_address, crowded_out, full."
+    )
     static let certificateExpiry = MetricFamily(
         "coffer_vault_certificate_expiry_time_seconds", .gauge,
         "When the TLS certificate ends, in seconds since 1970; absent without TLS.")
