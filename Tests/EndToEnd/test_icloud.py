@@ -140,6 +140,26 @@ class Backups(ICloud):
         stored = sum(one["fields"]["size"] for one in self.control("records"))
         self.assertLess(stored, 45_000_000, "nor stored twice")
 
+    def test_a_lost_answer_while_it_is_enabled_leaves_a_store_that_it_goes_on_with(self):
+        source = self.make_notes()
+        # The zone is missing, the keyring twice, the header.
+        for number in range(4):
+            device = f"phone-{number}"
+            self.sign_in(device=device)
+            self.icloud.emulator.databases.clear()
+            self.control("faults", [{"operation": "records.modify", "lost": True, "times": 1, "skip": number}])
+            enable = ("enable", source, "--to", STORE, "--key-file")
+            said = self.error(*enable, f"digits {number}", device=device, expect=37)
+            self.assertIn("may have been done", said["message"])
+            # Nor does an attempt without a sign-in forget the key.
+            self.error(*enable, f"more digits {number}", device=device, expect=37)
+            self.sign_in(device=device, known=True)
+            self.coffer(*enable, f"last digits {number}", device=device)
+            digits, = {(self.folder / f"{which} {number}").read_text() for which in ("digits", "more digits", "last digits")}
+            self.assertTrue(digits)
+            self.coffer("backup", device=device)
+            self.assertIn("all sound", self.coffer("verify", device=device))
+
     def test_two_programs_at_once_share_the_sign_in(self):
         self.sign_in()
         self.coffer("enable", self.make_notes(), "--to", STORE, "--key-file", "digits")

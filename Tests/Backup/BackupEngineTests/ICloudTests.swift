@@ -59,10 +59,14 @@ struct ScriptedICloud {
     let clock: StandingClock
     let tokens: MemoryWebTokens
 
-    init(_ answers: [Answer], assets: [Answer] = [], triesMax: Int = 4) throws {
+    /// - Parameter dice: how much of the longest pause each one takes.
+    init(
+        _ answers: [Answer], assets: [Answer] = [], triesMax: Int = 4,
+        dice: @escaping @Sendable (Double) -> Double = { _ in 0 }
+    ) throws {
         (clock, api, self.assets) = (StandingClock(), ScriptedTransport(answers), ScriptedTransport(assets))
         tokens = MemoryWebTokens(Self.secret("first+/="))
-        let backoff = Backoff(triesMax: triesMax, triesMaxUnanswered: 2, clock: clock.waiting, dice: { _ in 0 })
+        let backoff = Backoff(triesMax: triesMax, triesMaxUnanswered: 2, clock: clock.waiting, dice: dice)
         store = CloudKitStore(
             CloudKitClient(
                 try CloudKitAddress("icloud:iCloud.a/Z"),
@@ -123,7 +127,7 @@ struct ScriptedICloud {
     typealias Script = ScriptedICloud
 
     @Test(arguments: [
-        ("NOT_FOUND", StoreFailure.Kind.missing), ("EXISTS", .exists), ("ZONE_NOT_FOUND", .noParent),
+        ("EXISTS", StoreFailure.Kind.exists), ("ZONE_NOT_FOUND", .noParent),
         ("USER_DELETED_ZONE", .noParent), ("QUOTA_EXCEEDED", .full), ("THROTTLED", .transient),
         ("TRY_AGAIN_LATER", .transient),
         ("INTERNAL_ERROR", .transient), ("CONFLICT", .transient), ("ATOMIC_ERROR", .transient),
@@ -347,22 +351,6 @@ struct ScriptedICloud {
         await #expect(throws: StoreFailure.self) { _ = try await page.signInPage() }
     }
 
-    @Test func `asks for new addresses when those that it knows have ended`() async throws {
-        let record = Script.record(#""size": {"value": 3}, "part1": \#(Script.asset(3))"#)
-        let bytes = Script.Answer.success(StoreAnswer(status: 200, body: [1, 2, 3]))
-        let script = try Script(
-            [record, record], assets: [bytes, .success(StoreAnswer(status: 410)), bytes])
-        #expect(try await script.store.read(Script.name) == [1, 2, 3])
-        #expect(try await script.store.read(Script.name, 1..<3) == [2, 3])
-        #expect(script.asked == ["records/lookup", "records/lookup"])
-        #expect(script.assets.requests[0].url == "https://cvws.icloud-content.com/B/x/part?e=1")
-        let never = try Script([record], assets: [.success(StoreAnswer(status: 404))])
-        guard case .failed? = await never.failure({ _ = try await never.store.read(Script.name) }) else {
-            Issue.record("an object whose record is there is not missing")
-            return
-        }
-    }
-
     @Test(arguments: [
         #""#, #""size": {"value": "3"}"#, #""size": {"value": -1}"#, #""size": {"value": 99999999999}"#,
         #""size": {"value": 3}"#,
@@ -382,28 +370,6 @@ struct ScriptedICloud {
             return
         }
         #expect(script.assets.requests.isEmpty)
-    }
-
-    @Test func `takes no asset that is shorter or longer than its record says`() async throws {
-        let record = Script.record(#""size": {"value": 5}, "part1": \#(Script.asset(3)), "part2": \#(Script.asset(2))"#)
-        func read(_ first: [UInt8], _ second: [UInt8]) async throws -> [UInt8] {
-            let script = try Script(
-                [record],
-                assets: [first, second].map { .success(StoreAnswer(status: 200, body: $0)) })
-            return try await script.store.read(Script.name)
-        }
-        #expect(try await read([1, 2, 3], [4, 5]) == [1, 2, 3, 4, 5])
-        await #expect(throws: ObjectStoreError.truncated(Script.name.path)) { _ = try await read([1, 2], [4, 5]) }
-        await #expect(throws: ObjectStoreError.truncated(Script.name.path)) { _ = try await read([1, 2, 3], []) }
-        let other = try Script(
-            [record],
-            assets: [
-                .success(StoreAnswer(status: 206, headers: [("Content-Range", "bytes 0-0/3")], body: [1])),
-                .success(StoreAnswer(status: 206, headers: [("Content-Range", "bytes 1-2/3")], body: [2, 3])),
-                .success(StoreAnswer(status: 206, headers: [("Content-Range", "bytes 0-0/2")], body: [4])),
-            ])
-        #expect(try await other.store.read(Script.name, 1..<4) == [2, 3, 4], "what broke off is asked for again")
-        #expect(other.assets.requests.map { $0.headers.first?.value } == ["bytes=1-2", "bytes=1-2", "bytes=0-0"])
     }
 
     @Test func `lists every page, begins again where its place is not known, and ends`() async throws {

@@ -90,7 +90,7 @@ private final class FailingTokens: WebTokens, HeldWebToken {
     @Test func `is used for one request, and the next is kept before anything else is sent`() async throws {
         let script = try Script([
             Script.json(#"{"records": [{"recordName": "\#(Script.recordName)"}]}"#, token: "se/c+o=nd"),
-            Script.error("NOT_FOUND", 404), Script.done,
+            Script.recordError("NOT_FOUND"), Script.done,
         ])
         try await script.store.create(Script.name, [1])
         #expect(script.tokens.token?.isEqual(to: Script.secret("se/c+o=nd")) == true)
@@ -204,7 +204,9 @@ private final class FailingTokens: WebTokens, HeldWebToken {
         }
         #expect(words.contains("lost on its way"))
         let refused = try Script([.failure(.broken("no connection")), Script.recordError("NOT_FOUND")])
-        await #expect(throws: ObjectStoreError.notFound("coffer.json")) { _ = try await refused.store.read(.header) }
+        await #expect(throws: ObjectStoreError.notFound(Script.name.path)) {
+            _ = try await refused.store.read(Script.name)
+        }
     }
 
     @Test func `that cannot be kept stops everything before it is lost, and goes on when it can`() async throws {

@@ -18,17 +18,20 @@ extension Device {
         let lock = try folder.lock(creating: true)
         defer { lock.release() }
         // Before a key is made and shown: a store or a key that is there already is never replaced.
-        if try folder.settings() == nil {
+        let isNew = try folder.settings() == nil
+        if isNew {
             try requireNoKeyWithoutSettings()
             try await requireNoStore(store)
         }
         var (settings, key) = try begin(source: source, store: location)
+        // An earlier run may have begun it, and not have heard what became of it.
+        var mayStoreBeThere = !isNew
         let notes: [String]
         do {
-            notes = try await protect(key, by: protection, in: store, &settings)
+            notes = try await protect(key, by: protection, in: store, &settings, &mayStoreBeThere)
         } catch {
-            // Until vaults may hold shares, nothing refers to the key, and nothing is lost with it.
-            if !settings.mayBeRegistered { forget(settings) }
+            // Until vaults may hold shares or the store its header, nothing refers to the key, and nothing is lost with it.
+            if !settings.mayBeRegistered, !mayStoreBeThere || error.code == .storeTaken { forget(settings) }
             throw error
         }
         settings.phase = .enabled
@@ -40,7 +43,7 @@ extension Device {
 
     private func protect(
         _ key: SixtyFourDigitKey, by protection: NewProtection, in store: any ObjectStore,
-        _ settings: inout DeviceSettings
+        _ settings: inout DeviceSettings, _ mayStoreBeThere: inout Bool
     ) async throws(CofferError) -> [String] {
         switch protection {
         case .sixtyFourDigitKey(let confirmSaved):
@@ -50,14 +53,14 @@ extension Device {
                     advice: "Run the command again; a new key will be shown.")
             }
             settings.protections = [.sixtyFourDigitKey]
-            try await createStore(store, settings, key, fleet: nil)
+            try await createStore(store, settings, key, fleet: nil, &mayStoreBeThere)
             return []
         case .password(let password, let fleetFile, let signIn, let replacingLostKey):
             let access = try FleetAccess(fleetText: try FleetAccess.read(path: fleetFile), signIn: signIn)
             let normalised = try password.normalised()
             settings.protections = [.password]
             settings.signIn = signIn
-            try await createStore(store, settings, key, fleet: access.text)
+            try await createStore(store, settings, key, fleet: access.text, &mayStoreBeThere)
             try folder.write(FleetAccess.fileName, Array(access.text.utf8))
             settings.mayBeRegistered = true
             try folder.save(settings)
@@ -157,8 +160,11 @@ extension Device {
     }
 
     /// Makes the store, or goes on with one that a run of this device made before it was cut.
+    ///
+    /// - Parameter mayBeThere: true from when its header may be written: an error then need not mean that it was not.
     private func createStore(
-        _ store: any ObjectStore, _ settings: DeviceSettings, _ key: SixtyFourDigitKey, fleet: String?
+        _ store: any ObjectStore, _ settings: DeviceSettings, _ key: SixtyFourDigitKey, fleet: String?,
+        _ mayBeThere: inout Bool
     ) async throws(CofferError) {
         guard let id = try? StoreID(hex: settings.storeID) else {
             throw CofferError(
@@ -169,6 +175,7 @@ extension Device {
                 // The run that was cut may have named another fleet.
                 try await Repository.replaceHeader(in: store, StoreHeader(store: id, fleet: fleet), key: key.key)
             } else {
+                mayBeThere = true
                 var generator = SystemRandomNumberGenerator()
                 _ = try await Repository.create(
                     in: store, id: id, key: key.key, fleet: fleet, now: secondsSince1970(), using: &generator)

@@ -27,8 +27,12 @@ package final class CloudKitClient: Sendable {
     var zone: CloudKitZoneID { CloudKitZoneID(zoneName: address.zone) }
 
     /// One operation: `records/modify`. What it asks for may be done twice where an answer was lost.
-    func call<Answer: Decodable>(_ operation: String, _ body: some Encodable) async throws(StoreFailure) -> Answer {
-        try await send(method: "POST", operation, body: .bytes(try CloudKitJSON.text(body)))
+    ///
+    /// - Parameter recordName: of the record that it is about: of no other it is believed that it is not there.
+    func call<Answer: Decodable>(
+        _ operation: String, _ body: some Encodable, of recordName: String? = nil
+    ) async throws(StoreFailure) -> Answer {
+        try await send(method: "POST", operation, body: .bytes(try CloudKitJSON.text(body)), of: recordName)
     }
 
     /// Who is signed in: a name that says nothing of the person.
@@ -38,13 +42,14 @@ package final class CloudKitClient: Sendable {
     }
 
     private func send<Answer: Decodable>(
-        method: String, _ operation: String, body: StoreBody
+        method: String, _ operation: String, body: StoreBody, of recordName: String? = nil
     ) async throws(StoreFailure) -> Answer {
         let request = request(method: method, operation, body: body)
         let line = line
         let answer = try await attempts.answer { () throws(StoreFailure) in
             Attempts.Attempt(request) { answer in
-                CloudKitErrors.failure(answer, isAnswerLost: line.isAnswerLost).map { .failed($0) } ?? .done
+                CloudKitErrors.failure(answer, of: recordName, isAnswerLost: line.isAnswerLost)
+                    .map { .failed($0) } ?? .done
             }
         }
         return try CloudKitJSON.read(answer)

@@ -62,7 +62,8 @@ struct CloudKitContent: Sendable {
 
 /// Brings bytes to the host of assets, and back.
 struct CloudKitAssets: Sendable {
-    private static let rounds = 3
+    /// How many addresses are asked for, one after the other, before the bytes cannot be sent or had.
+    static let rounds = 3
     let client: CloudKitClient
 
     /// The fields of a record that holds this, whose bytes are on their way or there when it returns; nothing has a name yet.
@@ -90,11 +91,15 @@ struct CloudKitAssets: Sendable {
     private func upload(
         _ part: StoreBody, _ field: String, name: String
     ) async throws(StoreFailure) -> CloudKitAsset {
-        for _ in 1..<Self.rounds {
-            do { return try await uploadOnce(part, field, name: name) } catch  where error.kind == .missing {}
-        }
-        do { return try await uploadOnce(part, field, name: name) } catch  where error.kind == .missing {
-            throw StoreFailure(.transient, "the host of assets does not know where it should go (\(error.detail))")
+        var failures = 0
+        while true {
+            do { return try await uploadOnce(part, field, name: name) } catch  where error.kind == .missing {
+                failures += 1
+                guard failures < Self.rounds, !Task.isCancelled else {
+                    throw StoreFailure(.transient, "the host of assets takes it at no address (\(error.detail))")
+                }
+                await client.assets.pause(afterFailures: failures)
+            }
         }
     }
 
@@ -113,7 +118,7 @@ struct CloudKitAssets: Sendable {
                 StoreRequest(
                     method: "POST", url: place.url, headers: [("content-type", "application/octet-stream")],
                     body: part, answerBytesMax: 64 << 10)
-            ) { Self.verdict($0, isUpload: true) }
+            ) { Self.uploadVerdict($0) }
         }
         let upload: CloudKitUpload = try CloudKitJSON.read(answer)
         guard upload.singleFile.size == part.byteCount else {
@@ -132,7 +137,8 @@ struct CloudKitAssets: Sendable {
             let start = part.range.lowerBound
             found += try await download(wanted.lowerBound - start..<wanted.upperBound - start, of: part)
         }
-        guard found.count == range.count else { throw StoreFailure(.rangeInvalid, "") }
+        // The record says that it is all there.
+        guard found.count == range.count else { throw Self.otherBytes }
         return found
     }
 
@@ -147,29 +153,53 @@ struct CloudKitAssets: Sendable {
                 StoreRequest(
                     method: "GET", url: url, headers: isWhole ? [] : [ContentRange.asking(for: range)],
                     answerBytesMax: part.range.count)
-            ) { answer in
-                answer.breaksOff(in: range)
-                    ? .failed(StoreFailure(.transient, "a shorter part was sent than was asked for"))
-                    : Self.verdict(answer, isUpload: false)
-            }
+            ) { Self.downloadVerdict($0, range, partBytes: part.range.count) }
         }
-        do { return try answer.part(range, of: "") } catch {
-            if case .failed = error { throw StoreFailure(.permanent, "another part was sent than was asked for") }
-            throw StoreFailure(.rangeInvalid, "")
+        return answer.body.count == range.count ? answer.body : Array(answer.body[range])
+    }
+
+    // The host of assets is not the one that keeps records, and says nothing of an object: what the record tells holds. An address that
+    // it does not take has ended, and that is all that it means.
+
+    private static let otherBytes = StoreFailure(.transient, "other bytes were sent than were asked for")
+
+    private static func uploadVerdict(_ answer: StoreAnswer) -> Attempts.Verdict {
+        switch answer.status {
+        case 200...299: .done
+        case 413: .failed(StoreFailure(.permanent, "it is larger than what iCloud takes (\(detail(answer)))"))
+        // An address may take bytes once, and the answer to that was lost.
+        default: .failed(failure(answer) ?? StoreFailure(.missing, detail(answer)))
         }
     }
 
-    /// The host of assets says little: an address that it does not take has ended, and that is all that it means.
-    private static func verdict(_ answer: StoreAnswer, isUpload: Bool) -> Attempts.Verdict {
-        let detail = "status \(answer.status) of the host of assets"
+    /// - Parameters:
+    ///   - range: that was asked for, in the part.
+    ///   - partBytes: of the whole part, as the record says.
+    private static func downloadVerdict(
+        _ answer: StoreAnswer, _ range: Range<Int>, partBytes: Int
+    ) -> Attempts.Verdict {
         switch answer.status {
-        case 200...299: return .done
-        case 401, 403, 404, 410: return .failed(StoreFailure(.missing, detail))
-        case 408, 421, 425, 429, 500...599:
-            return .failed(StoreFailure(.transient, detail, retryAfter: answer.retryAfterSeconds))
-        case 413: return .failed(StoreFailure(.permanent, "it is larger than what iCloud takes (\(detail))"))
-        case 416 where !isUpload: return .failed(StoreFailure(.rangeInvalid, detail))
-        default: return .failed(StoreFailure(.permanent, detail))
+        // Anything in between may answer 200 with a page of its own.
+        case 200: return answer.body.count == partBytes ? .done : .failed(otherBytes)
+        case 206:
+            guard let given = answer.header("content-range").flatMap(ContentRange.init), given.range == range,
+                answer.body.count == range.count, given.total == nil || given.total == partBytes
+            else { return .failed(otherBytes) }
+            return .done
+        case 401, 403, 404, 410, 416: return .failed(StoreFailure(.missing, detail(answer)))
+        default: return .failed(failure(answer) ?? StoreFailure(.permanent, detail(answer)))
         }
     }
+
+    /// Nil if the address is to blame.
+    private static func failure(_ answer: StoreAnswer) -> StoreFailure? {
+        switch answer.status {
+        case 408, 421, 425, 429, 500...599:
+            StoreFailure(.transient, detail(answer), retryAfter: answer.retryAfterSeconds)
+        case 400...499: nil
+        default: StoreFailure(.permanent, detail(answer))
+        }
+    }
+
+    private static func detail(_ answer: StoreAnswer) -> String { "status \(answer.status) of the host of assets" }
 }

@@ -1,12 +1,14 @@
 import Foundation
 
 /// What an answer of CloudKit means that is no success: the one table, by `serverErrorCode`, which may stand for all of it or beside
-/// one record. An answer without a code comes from something in between, and says nothing of objects or of the sign-in.
+/// one record. That something is not there is believed of the record that was asked about alone: of all else (an operation, a container)
+/// it says nothing of objects. An answer without a code comes from something in between, and says nothing of objects or of the sign-in.
 package enum CloudKitErrors {
     private static let atomic = "ATOMIC_ERROR"
 
     struct Answer: Decodable {
         struct Part: Decodable {
+            var recordName: String?
             var serverErrorCode: String?
             var retryAfter: Double?
         }
@@ -35,8 +37,12 @@ package enum CloudKitErrors {
 
     /// Nil if it is a success.
     ///
-    /// - Parameter isAnswerLost: whether an earlier answer was, with the next sign-in in it.
-    package static func failure(_ answer: StoreAnswer, isAnswerLost: Bool = false) -> StoreFailure? {
+    /// - Parameters:
+    ///   - recordName: of the one record that was asked about.
+    ///   - isAnswerLost: whether an earlier answer was, with the next sign-in in it.
+    package static func failure(
+        _ answer: StoreAnswer, of recordName: String? = nil, isAnswerLost: Bool = false
+    ) -> StoreFailure? {
         let read = Answer(answer)
         guard let problem = read?.problem, let code = problem.serverErrorCode else {
             guard (200...299).contains(answer.status) else { return inBetween(answer) }
@@ -44,7 +50,8 @@ package enum CloudKitErrors {
                 ? StoreFailure(.permanent, "its answer is not of the form that CloudKit's have") : nil
         }
         let retryAfter = problem.retryAfter ?? read?.retryAfter ?? answer.retryAfterSeconds
-        let (kind, words) = kind(code, isAnswerLost: isAnswerLost)
+        let (kind, words) = kind(
+            code, isOfRecord: problem.recordName != nil && problem.recordName == recordName, isAnswerLost: isAnswerLost)
         let detail = "status \(answer.status), \(DriveErrors.isWord(code) ? code : "an unknown code")"
         return StoreFailure(
             kind, words.map { "\($0) (\(detail))" } ?? detail, retryAfter: retryAfter.flatMap { $0 >= 0 ? $0 : nil })
@@ -59,9 +66,12 @@ package enum CloudKitErrors {
         }
     }
 
-    private static func kind(_ code: String, isAnswerLost: Bool) -> (StoreFailure.Kind, words: String?) {
+    private static func kind(
+        _ code: String, isOfRecord: Bool, isAnswerLost: Bool
+    ) -> (StoreFailure.Kind, words: String?) {
         switch code {
-        case "NOT_FOUND": (.missing, nil)
+        case "NOT_FOUND" where isOfRecord: (.missing, nil)
+        case "NOT_FOUND": (.permanent, "CloudKit knows no such container or operation")
         case "EXISTS": (.exists, nil)
         case "ZONE_NOT_FOUND", "USER_DELETED_ZONE": (.noParent, nil)
         case "QUOTA_EXCEEDED": (.full, nil)
@@ -71,7 +81,8 @@ package enum CloudKitErrors {
             (
                 .credentials,
                 isAnswerLost
-                    ? "the answer that brought the next sign-in was lost on its way, and Apple gives each only once"
+                    ? "the answer that brought the next sign-in was lost on its way, and Apple gives each only once; what it asked for "
+                        + "may have been done"
                     : "the sign-in is over: Apple ends it after 30 minutes, or two weeks if you asked to be kept signed in, and it is lost "
                         + "if a program is killed while it waits for an answer"
             )

@@ -118,7 +118,13 @@ struct CloudKitChanges: Encodable {
 }
 
 struct CloudKitChangesPage: Decodable {
-    var records: [CloudKitRecord]
+    /// Without its fields: other programs' records may have any.
+    struct Change: Decodable {
+        var recordName: String
+        var deleted: Bool?
+    }
+
+    var records: [Change]
     var syncToken: String
     var moreComing: Bool
 }

@@ -98,14 +98,18 @@ package final class CloudKitStore: ObjectStore {
             "records/modify",
             CloudKitModify(
                 zoneID: client.zone, operations: [.init(operationType: operation, record: record)],
-                desiredKeys: ["size"]))
+                desiredKeys: ["size"]), of: record.recordName)
         guard answer.records.map(\.recordName) == [record.recordName] else { throw Self.otherRecord }
         isZoneSeen.withLock { $0 = true }
     }
 
     private func mark(of name: ObjectName) async throws(StoreFailure) -> String? {
-        guard case .text(let mark)? = try await record(name, ["mark"]).fields?["mark"]?.value else { return nil }
-        return mark
+        do {
+            guard case .text(let mark)? = try await record(name, ["mark"]).fields?["mark"]?.value else { return nil }
+            return mark
+        } catch  where error.kind == .missing {
+            throw StoreFailure(.transient, "its name was taken, and then not there")
+        }
     }
 
     package func delete(_ name: ObjectName) async throws(ObjectStoreError) {
@@ -173,11 +177,18 @@ package final class CloudKitStore: ObjectStore {
                     self.forget(name)
                 }
             }
-            let content = try await self.content(name)
-            do throws(StoreFailure) { return try await use(content) } catch  where error.kind == .missing {
-                self.forget(name)
-                // The record says that it is there.
-                throw StoreFailure(.transient, "its bytes cannot be had (\(error.detail))")
+            var failures = 0
+            while true {
+                let content = try await self.content(name)
+                do throws(StoreFailure) { return try await use(content) } catch  where error.kind == .missing {
+                    self.forget(name)
+                    failures += 1
+                    // The record says that they are there, though perhaps not on every server yet.
+                    guard failures < CloudKitAssets.rounds, !Task.isCancelled else {
+                        throw StoreFailure(.transient, "its bytes cannot be had (\(error.detail))")
+                    }
+                    await self.client.assets.pause(afterFailures: failures)
+                }
             }
         }
     }
@@ -216,7 +227,8 @@ package final class CloudKitStore: ObjectStore {
             answer = try await client.call(
                 "records/lookup",
                 CloudKitLookup(
-                    zoneID: client.zone, records: [.init(recordName: name.recordName, desiredKeys: fields)]))
+                    zoneID: client.zone, records: [.init(recordName: name.recordName, desiredKeys: fields)]),
+                of: name.recordName)
         } catch  where error.kind == .noParent {
             guard !isZoneSeen.withLock({ $0 }) else { throw Self.zoneGone }
             throw StoreFailure(.missing, error.detail)
