@@ -68,6 +68,29 @@ import Testing
         }
     }
 
+    @Test func `is not written over by what came of an earlier sign-in`() async throws {
+        try await Self.withTokens { tokens, folder in
+            let new = try await tokens.take()
+            try new.keep(Self.secret("one"))
+            try new.keep(Self.secret("two"))
+            new.release()
+            let held = try await tokens.take()
+            #expect(held.token?.isEqual(to: Self.secret("two")) == true)
+            tokens.delete()
+            let lock = try #require(
+                FileManager.default.contentsOfDirectory(atPath: folder.path).first { $0.hasSuffix(".lock") },
+                "or others would not wait for whoever holds it")
+            let opened = open("\(folder.path)/\(lock)", O_RDWR | O_CLOEXEC)
+            defer { close(opened) }
+            #expect(flock(opened, LOCK_EX | LOCK_NB) != 0)
+            let name = lock.replacing(".lock", with: "")
+            try folder.write(name, Array("of another account\n".utf8))
+            try held.keep(Self.secret("three"))
+            held.release()
+            #expect(try folder.read(name) == Array("of another account\n".utf8))
+        }
+    }
+
     @Test func `that cannot be kept is told`() async throws {
         try await Self.withTokens { tokens, folder in
             let held = try await tokens.take()

@@ -68,6 +68,8 @@ private final class FailingTokens: WebTokens, HeldWebToken {
     var token: SecretBytes? { state.withLock { $0.token } }
     func take() async throws(WebTokenFailure) -> any HeldWebToken { self }
     func release() {}
+    /// By another program.
+    func signIn(_ token: SecretBytes) { state.withLock { $0.token = token } }
 
     func keep(_ token: SecretBytes) throws(WebTokenFailure) {
         let isKept = state.withLock { state in
@@ -228,6 +230,23 @@ private final class FailingTokens: WebTokens, HeldWebToken {
                 .failed("index/\(`Every store`.id(3).hex): no space left"),
             ])
         #expect(try await store.list(.index).count == 5)
+    }
+
+    @Test func `that cannot be kept is known to all of the program, and gives way to a later sign-in`() async throws {
+        let server = try ICloudServer()
+        let tokens = FailingTokens(try await server.token(), failing: 3..<4)
+        let one = try server.store("shared", tokens: tokens)
+        let two = try server.store("shared", tokens: tokens)
+        try await one.create(.header, [1])
+        #expect(try await one.size(of: .header) == 1)
+        #expect(try await two.size(of: .header) == 1)
+        let later = FailingTokens(try await server.token(), failing: 1..<3)
+        let third = try server.store("shared", tokens: later)
+        #expect(try await third.size(of: .header) == 1)
+        #expect(try await third.size(of: .header) == 1)
+        later.signIn(try await server.token())
+        #expect(try await third.size(of: .header) == 1)
+        #expect(try await server.store("shared", tokens: later).size(of: .header) == 1)
     }
 
     @Test func `is lost when a program is killed between an answer and its keeping, and nothing else is`() async throws

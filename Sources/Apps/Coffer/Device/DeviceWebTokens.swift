@@ -2,6 +2,7 @@ import ByteCoding
 import Foundation
 import ObjectStores
 import Primitives
+import Synchronization
 
 /// The web token of a sign-in at iCloud, in a file that only its owner may read: it changes with every request, so that no keychain
 /// is asked, and a lock keeps other programs away while one waits for an answer.
@@ -34,7 +35,7 @@ struct DeviceWebTokens: WebTokens {
             try? await Task.sleep(nanoseconds: Self.pollNanoseconds)
         }
         do throws(CofferError) {
-            return Held(folder: folder, fileName: fileName, lock: lock, token: try read())
+            return Held(self, lock: lock, token: try read())
         } catch {
             close(lock)
             throw WebTokenFailure(error.message)
@@ -52,38 +53,46 @@ struct DeviceWebTokens: WebTokens {
         }
     }
 
-    private func read() throws(CofferError) -> SecretBytes? {
+    fileprivate func read() throws(CofferError) -> SecretBytes? {
         guard var text = try folder.read(fileName) else { return nil }
         defer { text.wipe() }
         return SecretBytes(copying: text.last == 0x0a ? text.dropLast() : text[...])
     }
 
-    func delete() {
-        folder.delete(fileName)
-        folder.delete(lockName)
+    /// The lock stays: who holds it, or waits for it, would not meet those who come later.
+    func delete() { folder.delete(fileName) }
+
+    fileprivate func write(_ token: SecretBytes) throws(CofferError) {
+        var text = token.withBytes { Array($0) } + [0x0a]
+        defer { text.wipe() }
+        try folder.write(fileName, text)
     }
 
     private final class Held: HeldWebToken {
         let token: SecretBytes?
-        private let folder: DeviceFolder
-        private let fileName: String
+        private let tokens: DeviceWebTokens
         private let lock: Int32
+        /// What the file holds if nobody signed out or in meanwhile.
+        private let last: Mutex<SecretBytes?>
 
-        init(folder: DeviceFolder, fileName: String, lock: Int32, token: SecretBytes?) {
-            self.folder = folder
-            self.fileName = fileName
+        init(_ tokens: DeviceWebTokens, lock: Int32, token: SecretBytes?) {
+            self.tokens = tokens
             self.lock = lock
             self.token = token
+            last = Mutex(token)
         }
 
         func keep(_ next: SecretBytes) throws(WebTokenFailure) {
-            // Whoever signed out meanwhile wants none.
-            guard token == nil || access("\(folder.path)/\(fileName)", F_OK) == 0 else { return }
-            var text = next.withBytes { Array($0) } + [0x0a]
-            defer { text.wipe() }
-            do throws(CofferError) { try folder.write(fileName, text) } catch {
+            do throws(CofferError) {
+                // Whoever signed out meanwhile wants none, and who then signed in, perhaps as somebody else, wants theirs.
+                if let last = last.withLock({ $0 }) {
+                    guard try tokens.read()?.isEqual(to: last) == true else { return }
+                }
+                try tokens.write(next)
+            } catch {
                 throw WebTokenFailure("the next sign-in cannot be kept on this device: \(error.message)")
             }
+            last.withLock { $0 = next }
         }
 
         func release() { close(lock) }

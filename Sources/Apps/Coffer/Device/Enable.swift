@@ -50,7 +50,7 @@ extension Device {
             guard try await confirmSaved(key) else {
                 throw CofferError(
                     .notConfirmed, "Backup was not enabled: the 64-digit key was not confirmed as saved.",
-                    advice: "Run the command again; a new key will be shown.")
+                    advice: "Run the command again; a key will be shown again.")
             }
             settings.protections = [.sixtyFourDigitKey]
             try await createStore(store, settings, key, fleet: nil, &mayStoreBeThere)

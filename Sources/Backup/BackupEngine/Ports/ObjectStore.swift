@@ -152,7 +152,8 @@ package enum ObjectStoreError: Error, Equatable, Sendable {
     case truncated(String)
     /// The store refuses: permissions, or it is read-only.
     case denied(String)
-    /// The store does not accept who we say we are: sign in to it again. Nothing was written.
+    /// The store does not accept who we say we are: sign in to it again. Nothing was written, unless
+    /// the words say that an answer was lost.
     case credentials(String)
     /// The task that asked was cancelled, which says nothing about the store; the object may or may not have been written.
     case cancelled

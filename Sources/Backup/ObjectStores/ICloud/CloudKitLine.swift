@@ -10,9 +10,17 @@ package final class CloudKitLine: StoreTransport {
     /// For each sign-in, within this program.
     private static let turns = NameLocks()
 
+    /// It could not be kept, and is the only one that is any good, but if somebody has signed in since.
+    private struct Unkept {
+        var token: SecretBytes
+        /// That was spent for it.
+        var spent: SecretBytes?
+    }
+
+    /// By sign-in: other lines of this program go on with it too.
+    private static let unkept = Mutex<[String: Unkept]>([:])
+
     private struct State {
-        /// It could not be kept, and is the only one that is any good.
-        var unkept: SecretBytes?
         /// An answer was lost, and perhaps the next token with it.
         var isAnswerLost = false
     }
@@ -51,10 +59,16 @@ package final class CloudKitLine: StoreTransport {
     }
 
     private func token(_ held: any HeldWebToken) throws(WebTokenFailure) -> SecretBytes? {
-        guard let unkept = state.withLock({ $0.unkept }) else { return held.token }
-        try held.keep(unkept)
-        state.withLock { $0.unkept = nil }
-        return unkept
+        guard let unkept = Self.unkept.withLock({ $0[tokens.name] }) else { return held.token }
+        let isLast =
+            switch (held.token, unkept.spent) {
+            case (nil, nil): true
+            case (let kept?, let spent?): kept.isEqual(to: spent)
+            default: false
+            }
+        if isLast { try held.keep(unkept.token) }
+        Self.unkept.withLock { $0[tokens.name] = nil }
+        return isLast ? unkept.token : held.token
     }
 
     private func exchange(
@@ -65,7 +79,7 @@ package final class CloudKitLine: StoreTransport {
         if let token { signed.url += "&ckWebAuthToken=\(PercentEncoding.encoded(token.text))" }
         let isHeard = Heard()
         // As soon as it is there: what follows may be lost.
-        signed.heard = { head in if isHeard.isFirst() { self.hear(head, held) } }
+        signed.heard = { head in if isHeard.isFirst() { self.hear(head, held, spent: token) } }
         do throws(StoreTransportError) {
             let answer = try await transport.send(signed)
             signed.heard?(answer)
@@ -76,7 +90,7 @@ package final class CloudKitLine: StoreTransport {
         }
     }
 
-    private func hear(_ head: StoreAnswer, _ held: any HeldWebToken) {
+    private func hear(_ head: StoreAnswer, _ held: any HeldWebToken, spent: SecretBytes?) {
         guard let text = Self.nextToken.lazy.compactMap({ head.header($0) }).first, Self.isToken(text) else {
             // CloudKit's own answers bring one, but where there is no sign-in: this came from something in between.
             if head.status != 421 { state.withLock { $0.isAnswerLost = true } }
@@ -84,7 +98,9 @@ package final class CloudKitLine: StoreTransport {
         }
         let next = SecretBytes(copying: Array(text.utf8))
         state.withLock { $0.isAnswerLost = false }
-        do { try held.keep(next) } catch { state.withLock { $0.unkept = next } }
+        do { try held.keep(next) } catch {
+            Self.unkept.withLock { $0[tokens.name] = Unkept(token: next, spent: spent) }
+        }
     }
 
     /// It goes into an address and a file: one line.
