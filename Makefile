@@ -4,7 +4,7 @@
 # make simulate SEEDS=200 [FIRST=1]     fleets and attackers in one process, from seeds (Docs/Testing.md)
 # make chaos ROUNDS=100 [SEED=1]        real vaults, killed under load
 # make fuzz-whatsapp MINUTES=30 [SEED=1]    WhatsApp's files, bent in every way
-# make test-clouds [CLOUDS=moto,apache]   every store on every real server that can be had here; writes Docs/Stores.md's tables; half an hour
+# make test-clouds [CLOUDS=moto,apache]   every store on every real server that can be had here; writes Docs/Stores.md's tables; a quarter of an hour
 # make bench-backup [CORPUS=DIR] [BENCH_ROUNDS=3]   Coffer and its peers on a corpus of 2 GB (Docs/Performance.md); takes an hour
 # make bench-stores                     what a bucket costs beside a folder, and 100 ms of latency (Docs/Performance.md)
 # make bench-whatsapp [WHATSAPP_DB=FILE]            opening WhatsApp's files beside wa-crypt-tools (Docs/Performance.md)
