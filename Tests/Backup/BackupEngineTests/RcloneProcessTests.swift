@@ -11,6 +11,16 @@ import Testing
 @Suite struct `rclone as a process` {
     static let name = ObjectName.index(`Every store`.id(1))
 
+    /// Whether none of a process's threads runs (proc(5), `state`).
+    private static func isStopped(_ processID: Int32) -> Bool {
+        let tasks = "/proc/\(processID)/task"
+        let states = ((try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []).map { task in
+            let line = (try? String(contentsOfFile: "\(tasks)/\(task)/stat", encoding: .utf8)) ?? ""
+            return line.split(separator: ")").last?.split(separator: " ").first
+        }
+        return states.allSatisfy { $0 == "T" }
+    }
+
     static func expectFailed(_ server: RcloneServer, _ words: String, _ place: String = ":memory:x") async throws {
         let store = try server.store(place)
         let told = Mutex("")
@@ -94,6 +104,8 @@ import Testing
         let rclone = try #require(children.split(separator: " ").first.flatMap { Int32($0) })
         kill(rclone, SIGSTOP)
         defer { kill(rclone, SIGKILL) }
+        // The signal waits for one thread's turn, and until then the others may answer.
+        while !Self.isStopped(rclone) { await Task.yield() }
         #expect(try await store.read(Self.name) == [1, 2, 3])
         #expect(await server.process.running?.processID != id)
     }

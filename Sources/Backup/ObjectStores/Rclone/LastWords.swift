@@ -23,9 +23,12 @@ final class LastWords: Sendable {
     /// What was said until now.
     var textNow: String { String(decoding: state.withLock { $0.tail }, as: UTF8.self) }
 
+    /// Whether all has been said: nobody is left who could say anything.
+    var hasEnded: Bool { state.withLock { $0.hasEnded } }
+
     /// When all has been said, or a second later: something that rclone left running may hold the other end for ever.
     func textSoon(_ clock: WaitingClock) async -> String {
-        for _ in 0..<50 where !state.withLock({ $0.hasEnded }) {
+        for _ in 0..<50 where !hasEnded {
             await clock.sleepUntil(clock.now() &+ 20_000_000)
         }
         return textNow

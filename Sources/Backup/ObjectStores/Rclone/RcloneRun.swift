@@ -57,7 +57,8 @@ final class RcloneRun: Sendable {
 
     private static func socket(_ folder: String) -> String { "\(folder)/rc.sock" }
 
-    var isAlive: Bool { process.isRunning }
+    /// What it says ends before the system tells us that it has ended itself.
+    var isAlive: Bool { process.isRunning && !words.hasEnded }
 
     /// Of `sh`, which is rclone's parent.
     var processID: Int32 { process.processIdentifier }
