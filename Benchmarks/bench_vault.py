@@ -4,8 +4,8 @@
     bench_vault.py --vault PATH --bench PATH --work DIR [--accounts 10000 1000000] [--write FILE]
 
 For each number of accounts: a vault is made in DIR by its own commands and filled with that many records, started with its
-files dropped from the cache, and again with them in it; then the parts of an evaluation are measured, each in a loop, then the
-vault itself under evaluations that were sealed beforehand, then the parts again. Processor time is that of the vault's
+files dropped from the cache, and again with them in it; then the vault itself is measured under evaluations that were sealed
+beforehand, in rounds, with the parts of an evaluation, each in a loop, between them. Processor time is that of the vault's
 process; vault and client have a core each, where there are two. A number of accounts that the disk has no room for is
 skipped by name.
 """
@@ -27,6 +27,7 @@ ROOM_KEPT = 15e9
 # Of one account in the store, for whether there is room; what a vault really takes is measured.
 BYTES_PER_ACCOUNT = 1_500
 VAULTS = 5
+ROUNDS = 5
 
 
 class Failed(Exception):
@@ -70,6 +71,7 @@ class Vault:
         self.work, self.arguments, self.accounts = work, arguments, accounts
         self.folder, self.fleet, self.issuer = work / "1", work / "fleet.toml", work / "issuer" / "issuer.key"
         self.process = None
+        self.asked, self.made = min(accounts, arguments.asked), 0
 
     def command(self, *parts):
         return run(self.arguments.vault, *parts, cwd=self.work)
@@ -108,12 +110,35 @@ class Vault:
     def parts(self):
         return self.bench(0, "parts", str(self.work), "--rounds", str(self.arguments.rounds))
 
-    def load(self):
+    def load(self, requests, rate=None):
+        """The next requests in line: at saturation, or so many a second."""
         port = (self.folder / "address").read_text().strip().rsplit(":", 1)[1]
-        asked = min(self.accounts, self.arguments.asked)
-        return self.bench(1, "load", "--port", port, "--process", str(self.process.pid), "--accounts", str(self.accounts),
-                          "--asked", str(asked), "--requests", str(self.arguments.requests),
-                          "--half-seconds", str(self.arguments.half_seconds))
+        pace = ["--rate", str(rate)] if rate else []
+        sent = self.bench(1, "load", "--port", port, "--process", str(self.process.pid), "--accounts", str(self.accounts),
+                          "--asked", str(self.asked), "--made", str(self.made), "--requests", str(requests), *pace)
+        self.made += requests
+        return sent
+
+
+def loaded(vault):
+    """The vault at saturation in several rounds, the parts of an evaluation between them, and then at half of that.
+
+    A machine that others share is faster at one moment than at another. So each round is compared with the parts right before
+    and after it, and the median counts.
+    """
+    # Every account that is asked for later is in memory by then, as are the vault's own tables.
+    vault.load(vault.asked)
+    parts, rounds = [vault.parts()], []
+    for _ in range(ROUNDS):
+        rounds.append(vault.load(max(1, vault.arguments.requests // ROUNDS)))
+        parts.append(vault.parts())
+    sums = [vault_report.sum_of_parts(part) for part in parts]
+    ratios = [each["processor"] / statistics.mean(sums[number:number + 2]) for number, each in enumerate(rounds)]
+    numbers = {name: statistics.median(each[name] for each in rounds) for name in ("processor", "perSecond")}
+    numbers |= {"of-parts": statistics.median(ratios), "of-parts-range": [min(ratios), max(ratios)],
+                "parts": {name: statistics.median(part[name] for part in parts) for name in parts[0]}}
+    rate = numbers["perSecond"] / 2
+    return numbers | {"half": vault.load(max(1, round(rate * vault.arguments.half_seconds)), rate)}
 
 
 def measured(vault):
@@ -131,13 +156,10 @@ def measured(vault):
         numbers |= {"started": memory(vault.process.pid)}
         print("    started in {start-cold:.2f} s from the disk, {start:.2f} s from the cache".format(**numbers),
               file=sys.stderr)
-        parts = [vault.parts()]
-        numbers["load"] = vault.load()
-        parts.append(vault.parts())
-        numbers["parts"] = {name: statistics.mean(part[name] for part in parts) for name in parts[0]}
+        numbers |= loaded(vault)
         numbers["served"] = memory(vault.process.pid)
-        print("    {processor:.0f} us an evaluation, {perSecond:.0f} a second, p99 {p99:.1f} ms".format(
-            **numbers["load"]), file=sys.stderr)
+        print("    {processor:.0f} us an evaluation, {of-parts:.2f} of its parts, {perSecond:.0f} a second; p99 {half[p99]:.1f} ms"
+              .format(**numbers), file=sys.stderr)
     finally:
         vault.stop()
     return numbers
@@ -197,7 +219,7 @@ def main():
         sys.exit(f"bench: {failure}")
     loads.append(os.getloadavg()[0])
     facts = {"processor": processor(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}",
-             "load": loads, "skipped": skipped, "requests": arguments.requests, "asked": arguments.asked,
+             "load": loads, "skipped": skipped, "requests": arguments.requests, "rounds": ROUNDS, "asked": arguments.asked,
              "half": arguments.half_seconds}
     if not results:
         sys.exit("bench: nothing was measured")

@@ -19,43 +19,34 @@ struct Load: ParsableCommand {
     @Option(help: "The issuer's private key.") var issuer: String
     @Option(help: "How many accounts the vault has.") var accounts: Int
     @Option(help: "How many of them are asked for.") var asked: Int
+    @Option(help: "How many requests were sent before: the next account in line comes first.") var made = 0
+    @Option(help: "How many requests are sent.") var requests: Int
     @Option(help: "Connections that are kept open at saturation.") var connections = 64
-    @Option(help: "Requests at saturation.") var requests: Int
-    @Option(help: "Seconds at half of that rate.") var halfSeconds = 10.0
-    @Option(help: "What is drawn.") var seed: UInt64 = 1
+    @Option(help: "How many each second, each at its moment; without it each connection sends when it has its answer.")
+    var rate: Double?
 
     private struct Report: Encodable {
-        var perSecond = 0.0
+        let perSecond: Double
         /// Microseconds of the vault's process for each evaluation.
-        var processor = 0.0
-        var halfRate = 0.0
-        var halfProcessor = 0.0
-        var halfRequests = 0
-        var p50 = 0.0
-        var p99 = 0.0
-        var slowest = 0.0
+        let processor: Double
+        /// Milliseconds.
+        let p50: Double
+        let p99: Double
+        let slowest: Double
     }
 
     func run() throws {
         let sender = try Sender(port: port)
         let maker = try RequestMaker(
             people: Accounts(fleetPath: fleet), issuer: issuer, announcement: sender.get("/v1/key"), accounts: accounts,
-            asked: asked, seed: seed)
-        var report = Report()
-        // Every account that is asked for later is in memory by then, as are the vault's own tables.
-        _ = try measured(sender, maker.requests(asked), .saturated(connections: connections))
-        let full = try measured(sender, maker.requests(requests), .saturated(connections: connections))
-        report.perSecond = Double(requests) / full.seconds
-        report.processor = full.processor
-        report.halfRate = report.perSecond / 2
-        let half = try measured(
-            sender, maker.requests(max(1, Int(report.halfRate * halfSeconds))), .rate(perSecond: report.halfRate))
-        report.halfRequests = half.latencies.count
-        report.halfProcessor = half.processor
-        report.p50 = half.latencies.milliseconds(at: 0.5)
-        report.p99 = half.latencies.milliseconds(at: 0.99)
-        report.slowest = half.latencies.milliseconds(at: 1)
-        try Output.json(report)
+            asked: asked, made: made)
+        let pace = rate.map { Sender.Pace.rate(perSecond: $0) } ?? .saturated(connections: connections)
+        let sent = try measured(sender, maker.requests(requests), pace)
+        try Output.json(
+            Report(
+                perSecond: Double(requests) / sent.seconds, processor: sent.processor,
+                p50: sent.latencies.milliseconds(at: 0.5), p99: sent.latencies.milliseconds(at: 0.99),
+                slowest: sent.latencies.milliseconds(at: 1)))
     }
 
     private func measured(
@@ -98,18 +89,22 @@ struct RequestMaker {
 
     /// How many requests were made so far, so that each goes to the next account.
     private final class Counter {
-        var made = 0
+        var made: Int
         var random: SeededGenerator
-        init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+        /// What is drawn differs from what was drawn for those made before: a repeated attempt is not charged.
+        init(made: Int) {
+            self.made = made
+            random = SeededGenerator(seed: UInt64(made) + 1)
+        }
     }
 
-    init(people: Accounts, issuer: String, announcement: [UInt8], accounts: Int, asked: Int, seed: UInt64) throws {
+    init(people: Accounts, issuer: String, announcement: [UInt8], accounts: Int, asked: Int, made: Int) throws {
         self.people = people
         self.issuer = try TokenIssuer(privateKeyFile: PrivateFile.read(issuer, bytesMax: 4096))
         self.announcement = try KeyAnnouncement(decoding: announcement)
         self.accounts = accounts
         self.asked = asked
-        generator = Counter(seed: seed)
+        generator = Counter(made: made)
     }
 
     func requests(_ count: Int) throws -> [PreparedRequest] { try (0..<count).map { _ in try next() } }
