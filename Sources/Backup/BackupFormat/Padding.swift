@@ -19,11 +19,4 @@ extension ByteCodable {
         let bytes = try encoded()
         return bytes + [UInt8](repeating: 0, count: paddedBytes(bytes.count) - bytes.count)
     }
-
-    /// Reads the structure and requires that only zeros follow.
-    package init(decodingPadded bytes: [UInt8]) throws(ByteCodingError) {
-        var reader = ByteReader(bytes)
-        self = try Self(from: &reader)
-        guard reader.rest().allSatisfy({ $0 == 0 }) else { throw .trailingBytes }
-    }
 }

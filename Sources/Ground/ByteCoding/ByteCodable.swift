@@ -18,4 +18,11 @@ extension ByteCodable {
         self = try Self(from: &reader)
         try reader.finish()
     }
+
+    /// Reads the structure and requires that only zeros follow.
+    package init(decodingPadded bytes: [UInt8]) throws(ByteCodingError) {
+        var reader = ByteReader(bytes)
+        self = try Self(from: &reader)
+        guard reader.rest().allSatisfy({ $0 == 0 }) else { throw .trailingBytes }
+    }
 }

@@ -17,13 +17,15 @@ extension SQLiteRecordStore {
         return configuration
     }
 
-    /// Sets durability and erasure, and reads each back: GRDB's own way to WAL lowers `synchronous` to NORMAL, and a
+    /// Sets durability, erasure and memory, and reads each back: GRDB's own way to WAL lowers `synchronous` to NORMAL, and a
     /// vault that forgets its last charge when the power goes is a vault without a limit.
     static func settle(_ database: Database) throws {
         try demand("journal_mode", "wal", setting: "WAL", database)
         try demand("synchronous", "2", setting: "FULL", database)
         try demand("secure_delete", "1", setting: "ON", database)
         try demand("temp_store", "2", setting: "MEMORY", database)
+        // KiB. The pages above the leaves, of ten million accounts too, which each attempt goes through.
+        try demand("cache_size", "-32768", setting: "-32768", database)
     }
 
     private static func demand(_ pragma: String, _ expected: String, setting: String, _ database: Database) throws {

@@ -73,11 +73,30 @@ package struct RecordSealer: Sendable {
 
     // MARK: Sealing
 
-    /// Seals and wipes the plaintext. Returns nonce ‖ ciphertext ‖ tag.
+    /// A record has zeros behind it up to a multiple of this. So a charge leaves it as large as it was: who steals a store does not see
+    /// whom somebody guesses at, and a store that keeps records in pages writes one in place. Four lie in a page of SQLite's, with
+    /// their names and what else is in a row.
+    private static let paddedBytes = 920
+
+    /// Where there is no room the plaintext is moved, and wiped where it was.
+    private static func pad(_ plaintext: inout [UInt8]) {
+        let zeros = (paddedBytes - plaintext.count % paddedBytes) % paddedBytes
+        if plaintext.capacity < plaintext.count + zeros {
+            var roomy: [UInt8] = []
+            roomy.reserveCapacity(plaintext.count + zeros)
+            roomy += plaintext
+            plaintext.wipe()
+            plaintext = roomy
+        }
+        plaintext += repeatElement(0, count: zeros)
+    }
+
+    /// Pads, seals and wipes the plaintext. Returns nonce ‖ ciphertext ‖ tag.
     package func seal(
         wiping plaintext: inout [UInt8], key: RecordKey, slot: UInt64, epoch: UInt64,
         using generator: inout some RandomNumberGenerator
     ) -> [UInt8] {
+        Self.pad(&plaintext)
         defer { plaintext.wipe() }
         let nonce = generator.bytes(XChaCha20Poly1305.nonceBytes)
         return nonce + cipher.seal(plaintext, nonce: nonce, authenticating: place(key, slot: slot, epoch: epoch))
@@ -86,7 +105,7 @@ package struct RecordSealer: Sendable {
     package func open<Value: ByteCodable>(_: Value.Type, _ stored: StoredRecord) throws(RecordDamaged) -> Value {
         var plaintext = try open(stored.sealed, place(stored.key, slot: stored.slot, epoch: stored.epoch))
         defer { plaintext.wipe() }
-        do { return try Value(decoding: plaintext) } catch { throw RecordDamaged() }
+        do { return try Value(decodingPadded: plaintext) } catch { throw RecordDamaged() }
     }
 
     /// The same, in the ledger's words.

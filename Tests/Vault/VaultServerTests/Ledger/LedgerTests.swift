@@ -178,6 +178,68 @@ import VaultServer
         #expect(throws: RecordDamaged.self) { try other.open(VaultConfiguration.self, stored) }
     }
 
+    @Test func `a record is as large after three guesses as it was before`() async throws {
+        let vault = try await TestVault()
+        let client = try TestClient(vault)
+        let registration = try await client.register(password: "a")
+        let serial = try await client.status().serial
+        func stored() throws -> StoredRecord {
+            try #require(try vault.store.load([vault.records.sealer.account(client.name)]).records[0])
+        }
+        let before = try stored()
+        for _ in 0..<3 {
+            guard case .evaluated = try await client.ask(.evaluate(TestClient.guess(registration, serial: serial)))
+            else {
+                Issue.record("not evaluated")
+                return
+            }
+        }
+        #expect(try stored().epoch > before.epoch)
+        #expect(try stored().sealed.count == before.sealed.count)
+    }
+
+    @Test(arguments: [0, 1, 919, 920, 921, 16_384])
+    func `a record opens with zeros behind it, as one of before that has none, and with nothing else`(
+        length: Int
+    ) throws {
+        struct Bytes: ByteCodable, Equatable {
+            private static let limits = 0...0xffff
+            let bytes: [UInt8]
+
+            init(_ bytes: [UInt8]) { self.bytes = bytes }
+            init(from reader: inout ByteReader) throws(ByteCodingError) { bytes = try reader.vector(Self.limits) }
+            func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
+                try writer.vector(bytes, Self.limits)
+            }
+        }
+        let dataKey = SecretBytes(copying: [UInt8](repeating: 7, count: 32))
+        let sealer = RecordSealer(dataKey: dataKey)
+        let key = sealer.tenant("t")
+        var generator = SystemRandomNumberGenerator()
+        func record(_ plaintext: [UInt8]) -> StoredRecord {
+            var plaintext = plaintext
+            let sealed = sealer.seal(wiping: &plaintext, key: key, slot: 3, epoch: 4, using: &generator)
+            #expect(plaintext.allSatisfy { $0 == 0 })
+            return StoredRecord(key: key, slot: 3, epoch: 4, sealed: sealed, dueSeconds: nil)
+        }
+        let value = Bytes([UInt8](repeating: 9, count: length))
+        let encoded = try value.encoded()
+        let padded = record(encoded)
+        #expect((padded.sealed.count - 40) % 920 == 0 && padded.sealed.count - 40 - encoded.count < 920)
+        #expect(try sealer.open(Bytes.self, padded) == value)
+        #expect(throws: RecordDamaged.self) { try sealer.open(Bytes.self, record(encoded + [0, 1])) }
+
+        let sealKey = hkdfSHA512(dataKey, salt: [], info: Array("coffer vault v1 record seal".utf8), count: 32)
+        let nonce = [UInt8](repeating: 5, count: 24)
+        var place = ByteWriter()
+        place.raw(Array("record".utf8) + key.bytes)
+        place.uint64(3)
+        place.uint64(4)
+        let bare = nonce + XChaCha20Poly1305(key: sealKey).seal(encoded, nonce: nonce, authenticating: place.bytes)
+        let early = StoredRecord(key: key, slot: 3, epoch: 4, sealed: bare, dueSeconds: nil)
+        #expect(try sealer.open(Bytes.self, early) == value)
+    }
+
     @Test func `a damaged record is never served`() async throws {
         let store = MemoryRecordStore()
         let vault = try await TestVault(store: store)
