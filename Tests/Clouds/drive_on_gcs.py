@@ -11,10 +11,10 @@ which says what Drive says of a new file.
 import http.client
 import json
 import secrets
-import sys
-import threading
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from background import BackgroundServer
 
 PIECE = 262_144
 BEGIN = "/upload/storage/v1/b/coffer/o?uploadType=resumable&name="
@@ -31,27 +31,13 @@ def ask(address, method, path, body=None, headers=None):
         connection.close()
 
 
-class DriveOnGCS(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
+class DriveOnGCS(BackgroundServer):
     def __init__(self, drive, gcs):
         self.drive, self.gcs = drive, gcs
         self.sessions = {}
         # How often a line broke in the middle, and an upload went on from there.
         self.broken, self.resumed = 0, 0
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def stop(self):
-        self.shutdown()
-        self.server_close()
-
-    def handle_error(self, request, client_address):
-        # Whoever hangs up is no news here.
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
+        super().__init__(Handler)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -8,12 +8,14 @@ import os
 import socket
 import ssl
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from background import BackgroundServer
 
 HOSTS = ["www.googleapis.com", "oauth2.googleapis.com", "accounts.google.com", "drive.googleapis.com"]
 
@@ -65,10 +67,8 @@ def pump(source, target):
             pass
 
 
-class GoogleProxy(ThreadingHTTPServer):
+class GoogleProxy(BackgroundServer):
     """`address` for HTTPS_PROXY, `authority` (a file) for the client's list of authorities."""
-
-    daemon_threads = True
 
     def __init__(self, emulator_address, folder):
         host, _, port = emulator_address.removeprefix("http://").partition(":")
@@ -84,10 +84,4 @@ class GoogleProxy(ThreadingHTTPServer):
             file.write(certificate("Drive emulator", "Tests", leaf, root, authority=False))
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.load_cert_chain(chain)
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def stop(self):
-        self.shutdown()
-        self.server_close()
+        super().__init__(Handler)

@@ -11,11 +11,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -27,6 +26,7 @@ import server
 import table
 import trial
 import webdav_servers
+from background import BackgroundServer
 
 HERE = pathlib.Path(__file__).resolve().parent
 LARGE = line.LARGE_BYTES_MIN * 2
@@ -63,18 +63,12 @@ elif what == "restore":
 """
 
 
-class Taking(ThreadingHTTPServer):
+class Taking(BackgroundServer):
     """A server that takes everything, and notes what it was told to expect and what it got."""
 
     def __init__(self):
         self.got = []
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server_address[1]}"
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def stop(self):
-        self.shutdown()
-        self.server_close()
+        super().__init__(Handler)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -130,11 +130,10 @@ package struct Timestamp: ByteCodable, Hashable, Comparable, Sendable {
 
     /// Stops at the end of time instead of running over.
     package func adding(seconds: UInt64) -> Timestamp {
-        let (sum, overflow) = unixSeconds.addingReportingOverflow(seconds)
-        return Timestamp(unixSeconds: overflow ? .max : sum)
+        Timestamp(unixSeconds: unixSeconds.saturatingAdd(seconds))
     }
 
     package func subtracting(seconds: UInt64) -> Timestamp {
-        Timestamp(unixSeconds: unixSeconds > seconds ? unixSeconds - seconds : 0)
+        Timestamp(unixSeconds: unixSeconds.saturatingSubtract(seconds))
     }
 }

@@ -12,13 +12,12 @@ import Testing
 @testable import Coffer
 
 /// A folder store that counts how often each object is read whole.
-private final class CountingStore: ObjectStore {
+private final class CountingStore: StoreAround {
     private let store: FolderStore
+    var inner: any ObjectStore { store }
     private let reads = Mutex<[ObjectName: Int]>([:])
 
     init(_ store: FolderStore) { self.store = store }
-
-    var place: String { store.place }
 
     func takeReads() -> [ObjectName: Int] {
         reads.withLock { reads in
@@ -27,30 +26,10 @@ private final class CountingStore: ObjectStore {
         }
     }
 
-    func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try await store.create(name, bytes)
-    }
-
-    func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try await store.replace(name, bytes)
-    }
-
     func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
         reads.withLock { $0[name, default: 0] += 1 }
         return try await store.read(name)
     }
-
-    func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
-        try await store.read(name, range)
-    }
-
-    func size(of name: ObjectName) async throws(ObjectStoreError) -> Int { try await store.size(of: name) }
-
-    func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
-        try await store.list(folder)
-    }
-
-    func delete(_ name: ObjectName) async throws(ObjectStoreError) { try await store.delete(name) }
 }
 
 @Suite struct `A restore of a store with backups of several folders` {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A store whose packs do not go on until whoever sends them is told to stop, as on a line on which nothing moves.
-private final class GatedStore: ObjectStore {
+private final class GatedStore: StoreAround {
     private struct State {
         var inside = 0
         var abandoned = 0
@@ -13,11 +13,11 @@ private final class GatedStore: ObjectStore {
     }
 
     private let store: MemoryStore
+    var inner: any ObjectStore { store }
     private let state = Mutex(State())
 
     init(_ store: MemoryStore) { self.store = store }
 
-    var place: String { store.place }
     var abandoned: Int { state.withLock { $0.abandoned } }
     var inside: Int { state.withLock { $0.inside } }
 
@@ -49,28 +49,6 @@ private final class GatedStore: ObjectStore {
     fileprivate func noteAbandoned() { state.withLock { $0.abandoned += 1 } }
 
     func begin(_ name: ObjectName) async throws(ObjectStoreError) -> any ObjectUpload { GatedUpload(self) }
-
-    func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try await store.create(name, bytes)
-    }
-
-    func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try await store.replace(name, bytes)
-    }
-
-    func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] { try await store.read(name) }
-
-    func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
-        try await store.read(name, range)
-    }
-
-    func size(of name: ObjectName) async throws(ObjectStoreError) -> Int { try await store.size(of: name) }
-
-    func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
-        try await store.list(folder)
-    }
-
-    func delete(_ name: ObjectName) async throws(ObjectStoreError) { try await store.delete(name) }
 }
 
 private final class GatedUpload: ObjectUpload {

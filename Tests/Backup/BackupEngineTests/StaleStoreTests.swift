@@ -6,8 +6,9 @@ import TestSupport
 import Testing
 
 /// A store that lists what was there some calls ago, as clouds do.
-private final class LateStore: ObjectStore {
+private final class LateStore: StoreAround {
     private let store: MemoryStore
+    var inner: any ObjectStore { store }
     private let delay: Int
     private let seen: Mutex<[Set<ObjectName>]>
 
@@ -18,26 +19,12 @@ private final class LateStore: ObjectStore {
         seen = Mutex([Set(store.names)])
     }
 
-    var place: String { store.place }
-
     private func note() { seen.withLock { $0.append(Set(store.names)) } }
 
     func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
         try await store.create(name, bytes)
         note()
     }
-
-    func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try await store.replace(name, bytes)
-    }
-
-    func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] { try await store.read(name) }
-
-    func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
-        try await store.read(name, range)
-    }
-
-    func size(of name: ObjectName) async throws(ObjectStoreError) -> Int { try await store.size(of: name) }
 
     func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
         let then = seen.withLock { $0[max(0, $0.count - 1 - delay)] }

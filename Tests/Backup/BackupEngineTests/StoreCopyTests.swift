@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A store far away: its lists tell sizes, it counts what it is asked, and it takes several uploads at a time.
-private final class FarStore: ObjectStore {
+private final class FarStore: StoreAround {
     struct Asked: Sendable {
         var sizes = 0
         var wholeBytesMax = 0
@@ -14,28 +14,24 @@ private final class FarStore: ObjectStore {
         var uploadsPeak = 0
     }
 
-    let inner: MemoryStore
+    let store: MemoryStore
+    var inner: any ObjectStore { store }
     private let state = Mutex(Asked())
     /// What a list says instead.
     private let told: @Sendable (ObjectName, Int) -> Int
 
     let uploadsAtOnce = 4
 
-    init(_ inner: MemoryStore, telling told: @escaping @Sendable (ObjectName, Int) -> Int = { $1 }) {
-        self.inner = inner
+    init(_ store: MemoryStore, telling told: @escaping @Sendable (ObjectName, Int) -> Int = { $1 }) {
+        self.store = store
         self.told = told
     }
 
-    var place: String { inner.place }
     var asked: Asked { state.withLock { $0 } }
 
     func listed(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ListedObject] {
-        let contents = inner.contents
+        let contents = store.contents
         return try await list(folder).map { ListedObject(name: $0, bytes: told($0, contents[$0]?.count ?? 0)) }
-    }
-
-    func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
-        try await inner.list(folder)
     }
 
     func begin(_ name: ObjectName) async throws(ObjectStoreError) -> any ObjectUpload {
@@ -43,7 +39,7 @@ private final class FarStore: ObjectStore {
             state.uploads += 1
             state.uploadsPeak = max(state.uploadsPeak, state.uploads)
         }
-        return FarUpload(try await inner.begin(name), self)
+        return FarUpload(try await store.begin(name), self)
     }
 
     fileprivate func end() { state.withLock { $0.uploads -= 1 } }
@@ -51,30 +47,24 @@ private final class FarStore: ObjectStore {
 
     func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
         state.withLock { $0.wholeBytesMax = max($0.wholeBytesMax, bytes.count) }
-        try await inner.create(name, bytes)
-    }
-
-    func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try await inner.replace(name, bytes)
+        try await store.create(name, bytes)
     }
 
     func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
-        let bytes = try await inner.read(name)
+        let bytes = try await store.read(name)
         state.withLock { $0.wholeBytesMax = max($0.wholeBytesMax, bytes.count) }
         return bytes
     }
 
     func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
         notePart(range.count)
-        return try await inner.read(name, range)
+        return try await store.read(name, range)
     }
 
     func size(of name: ObjectName) async throws(ObjectStoreError) -> Int {
         if name != .header { state.withLock { $0.sizes += 1 } }
-        return try await inner.size(of: name)
+        return try await store.size(of: name)
     }
-
-    func delete(_ name: ObjectName) async throws(ObjectStoreError) { try await inner.delete(name) }
 }
 
 private final class FarUpload: ObjectUpload {
@@ -121,7 +111,7 @@ private func isPack(_ name: ObjectName) -> Bool { if case .pack = name { true } 
         let wing = try await wing()
         let (from, to) = (FarStore(source), FarStore(MemoryStore()))
         let report = try await StoreCopy.run(from: try await wing.over(from).open(), to: to, progress: { _ in })
-        #expect(to.inner.contents == source.contents)
+        #expect(to.store.contents == source.contents)
         #expect(report.objects == source.contents.count - 1 && report.alreadyThere == 0)
         #expect(from.asked.sizes == 0 && to.asked.sizes == 0)
         for asked in [from.asked, to.asked] {
@@ -144,10 +134,10 @@ private func isPack(_ name: ObjectName) -> Bool { if case .pack = name { true } 
         await #expect(throws: StoreCopyError.self) {
             _ = try await StoreCopy.run(from: try await wing.over(lying).open(), to: target, progress: { _ in })
         }
-        #expect(target.inner.contents[.header] == nil && target.inner.contents[pack] == nil)
+        #expect(target.store.contents[.header] == nil && target.store.contents[pack] == nil)
         #expect(target.asked.uploads == 0)
         _ = try await StoreCopy.run(from: try await wing.over(source).open(), to: target, progress: { _ in })
-        #expect(target.inner.contents == source.contents)
+        #expect(target.store.contents == source.contents)
     }
 
     @Test func `is no store as long as the place does not show all of it`() async throws {
@@ -157,6 +147,6 @@ private func isPack(_ name: ObjectName) -> Bool { if case .pack = name { true } 
         await #expect(throws: StoreCopyError.differs(pack.path)) {
             _ = try await StoreCopy.run(from: try await wing.open(), to: target, progress: { _ in })
         }
-        #expect(target.inner.contents[.header] == nil)
+        #expect(target.store.contents[.header] == nil)
     }
 }

@@ -15,8 +15,8 @@ extension StoreAccount {
 
 /// How this device gets at one folder in Google Drive.
 struct GoogleDriveAccess {
-    /// For tests: all of Google in one place on this machine.
-    private static let endpointsVariable = "COFFER_GOOGLE_URL"
+    /// All of Google in one place.
+    private static let testEndpoint = TestEndpoint(variable: "COFFER_GOOGLE_URL")
 
     let address: DriveAddress
     let endpoints: GoogleEndpoints
@@ -26,7 +26,7 @@ struct GoogleDriveAccess {
     init(_ address: DriveAddress, _ folder: DeviceFolder) throws(CofferError) {
         self.address = address
         deviceFolder = folder
-        endpoints = try Self.endpointsInForce()
+        endpoints = try Self.testEndpoint.read(GoogleEndpoints.init(onThisMachine:)) ?? .google
         oauth = GoogleOAuth(endpoints, Attempts(transport: HTTPStoreTransport(), backoff: Backoff()))
     }
 
@@ -95,16 +95,6 @@ struct GoogleDriveAccess {
 
     /// What this device knows better than Drive's lists. It is a cache.
     var journal: DeviceDriveNotes { DeviceDriveNotes(folder: deviceFolder, account: address.account) }
-
-    private static func endpointsInForce() throws(CofferError) -> GoogleEndpoints {
-        guard let text = StoreAccount.environment(endpointsVariable) else { return .google }
-        do { return try GoogleEndpoints(onThisMachine: text) } catch {
-            throw CofferError(
-                .unsupportedStore,
-                "\(endpointsVariable) names another place than this machine: it would get what you sign in with. Nothing was sent.",
-                advice: "It is for tests alone, and of the form http://127.0.0.1:PORT. Remove it from the environment.")
-        }
-    }
 }
 
 extension CofferError {

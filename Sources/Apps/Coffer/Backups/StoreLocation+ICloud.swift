@@ -15,8 +15,7 @@ extension StoreAccount {
 
 /// How this device gets at one zone in iCloud.
 struct ICloudAccess {
-    /// For tests: CloudKit on this machine.
-    private static let endpointVariable = "COFFER_ICLOUD_URL"
+    private static let testEndpoint = TestEndpoint(variable: "COFFER_ICLOUD_URL")
 
     let address: CloudKitAddress
     let endpoint: CloudKitEndpoint
@@ -25,7 +24,7 @@ struct ICloudAccess {
     init(_ address: CloudKitAddress, _ folder: DeviceFolder) throws(CofferError) {
         self.address = address
         self.folder = folder
-        endpoint = try Self.endpointInForce()
+        endpoint = try Self.testEndpoint.read(CloudKitEndpoint.init(onThisMachine:)) ?? .apple
     }
 
     static func address(_ location: String) throws(CofferError) -> CloudKitAddress {
@@ -60,16 +59,6 @@ struct ICloudAccess {
             "Apple has no way for a program to end a sign-in. A copy of it that somebody made is of no use once this device's was used "
                 + "after it, and ends within two weeks. The backup is still in your iCloud."
         ]
-    }
-
-    private static func endpointInForce() throws(CofferError) -> CloudKitEndpoint {
-        guard let text = StoreAccount.environment(endpointVariable) else { return .apple }
-        do { return try CloudKitEndpoint(onThisMachine: text) } catch {
-            throw CofferError(
-                .unsupportedStore,
-                "\(endpointVariable) names another place than this machine: it would get what you sign in with. Nothing was sent.",
-                advice: "It is for tests alone, and of the form http://127.0.0.1:PORT. Remove it from the environment.")
-        }
     }
 }
 

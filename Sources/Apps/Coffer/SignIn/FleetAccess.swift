@@ -29,6 +29,7 @@ struct FleetAccess: Sendable {
             deadline: { _ in try? await Task.sleep(for: .seconds(20)) },
             // Once enough vaults have answered, the others have this long: a person is waiting.
             grace: { try? await Task.sleep(for: .seconds(2)) },
+            // Another device is at the same vaults, and goes first. Of random length, so that two do not stay in step.
             pause: { round in try? await Task.sleep(for: .seconds(.random(in: 0...min(0.4, 0.1 * Double(round))))) },
             now: { Timestamp(unixSeconds: secondsSince1970()) })
     }

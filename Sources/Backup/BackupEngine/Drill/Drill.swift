@@ -90,12 +90,10 @@ package struct Drill {
                 guard let failure = error.storeFailure else { continue }
                 throw .store(failure)
             }
-            let sum = needed.addingReportingOverflow(written)
-            needed = sum.overflow ? .max : sum.partialValue
+            needed = needed.saturatingAdd(written)
             if content.form == .sqlitePages { largestDatabase = max(largestDatabase, content.contentBytes) }
         }
-        let sum = needed.addingReportingOverflow(largestDatabase)
-        needed = sum.overflow ? .max : sum.partialValue
+        needed = needed.saturatingAdd(largestDatabase)
         guard needed <= freeBytes else { throw .noRoom(neededBytes: needed, freeBytes: freeBytes) }
     }
 

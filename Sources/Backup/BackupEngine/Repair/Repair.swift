@@ -180,10 +180,9 @@ package struct Repair {
     }
 
     private mutating func nameDamagedPacks() async throws(RepairError) {
-        let until = now.addingReportingOverflow(options.graceSeconds)
-        for start in stride(from: 0, to: damaged.count, by: Removal.namesMax) {
-            let part = Array(damaged[start..<min(start + Removal.namesMax, damaged.count)])
-            let removal = Removal(packs: part, packsGoSeconds: until.overflow ? .max : until.partialValue)
+        let until = now.saturatingAdd(options.graceSeconds)
+        for part in Removal.parts(of: damaged) {
+            let removal = Removal(packs: part, packsGoSeconds: until)
             do { try await repository.write(removal, using: &generator) } catch {
                 if case .store(let failure) = error { throw .store(failure) }
                 throw .tooMuch

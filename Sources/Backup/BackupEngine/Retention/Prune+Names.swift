@@ -85,10 +85,3 @@ extension Removal {
         snapshots.isEmpty && !packs.isEmpty && gone.isSuperset(of: packs)
     }
 }
-
-extension UInt64 {
-    fileprivate func saturatingAdd(_ other: UInt64) -> UInt64 {
-        let sum = addingReportingOverflow(other)
-        return sum.overflow ? .max : sum.partialValue
-    }
-}

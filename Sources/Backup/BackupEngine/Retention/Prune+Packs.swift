@@ -47,10 +47,7 @@ extension Prune {
     }
 
     /// When what is named now may go.
-    var goSeconds: UInt64 {
-        let until = now.addingReportingOverflow(options.graceSeconds)
-        return until.overflow ? .max : until.partialValue
-    }
+    var goSeconds: UInt64 { now.saturatingAdd(options.graceSeconds) }
 
     /// Names packs that nobody needs.
     mutating func nameUnneeded(_ use: PackUse) async throws(PruneError) {
@@ -67,8 +64,7 @@ extension Prune {
     }
 
     mutating func name(_ packs: [ObjectID], goSeconds: UInt64) async throws(PruneError) {
-        for start in stride(from: 0, to: packs.count, by: Removal.namesMax) {
-            let part = Array(packs[start..<min(start + Removal.namesMax, packs.count)])
+        for part in Removal.parts(of: packs) {
             try await repository.write(Removal(packs: part, packsGoSeconds: goSeconds), using: &generator)
         }
     }

@@ -181,8 +181,7 @@ package struct Prune {
     }
 
     private mutating func record(_ removed: [RemovedSnapshot]) async throws(PruneError) {
-        for start in stride(from: 0, to: removed.count, by: Removal.namesMax) {
-            let part = Array(removed[start..<min(start + Removal.namesMax, removed.count)])
+        for part in Removal.parts(of: removed) {
             try await repository.write(Removal(snapshots: part), using: &generator)
         }
     }

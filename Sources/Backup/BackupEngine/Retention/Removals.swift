@@ -79,3 +79,10 @@ extension Repository {
         guard condemned.isSubset(of: known.condemned) else { throw .removedMeanwhile }
     }
 }
+
+extension Removal {
+    /// As many names for each as one removal takes.
+    static func parts<Name>(of names: [Name]) -> [[Name]] {
+        stride(from: 0, to: names.count, by: namesMax).map { Array(names[$0..<min($0 + namesMax, names.count)]) }
+    }
+}

@@ -1,4 +1,5 @@
 package import BackupFormat
+import ByteCoding
 
 extension Repository {
     /// What the chosen files of a snapshot take on a disk: without holes, and each file of several names once. What cannot be read is not
@@ -45,8 +46,7 @@ private struct RestoreSum {
             guard choice.covers(path), choice.wants?(path, entry) ?? true,
                 content.linkGroup == 0 || linkGroups.insert(content.linkGroup).inserted
             else { return }
-            let sum = bytes.addingReportingOverflow(try await reader.writtenBytes(of: content))
-            bytes = sum.overflow ? .max : sum.partialValue
+            bytes = bytes.saturatingAdd(try await reader.writtenBytes(of: content))
         }
     }
 }

@@ -1,4 +1,5 @@
 import BackupFormat
+import ByteCoding
 
 /// Whether a backup can fit at all, before anything is written.
 ///
@@ -58,8 +59,7 @@ struct StoreRoom {
         let slot = Int(truncatingIfNeeded: (size &* 0x9e37_79b9_7f4a_7c15) >> (64 - Self.sizesLog))
         guard Self.compressed.contains(ending[...]), !sizes.contains(slot) else { return }
         sizes.insert(slot)
-        let sum = bytes.addingReportingOverflow(dataBytes - dataBytes / Self.slackShare)
-        bytes = sum.overflow ? .max : sum.partialValue
+        bytes = bytes.saturatingAdd(dataBytes - dataBytes / Self.slackShare)
     }
 }
 

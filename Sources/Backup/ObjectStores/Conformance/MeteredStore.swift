@@ -3,17 +3,17 @@ import BackupFormat
 import Synchronization
 
 /// A store that counts what goes in and out, and remembers which names were written.
-final class MeteredStore: ObjectStore {
+final class MeteredStore: StoreAround {
     struct Moved: Sendable {
         var up: UInt64 = 0
         var down: UInt64 = 0
     }
 
-    let store: any ObjectStore
+    let inner: any ObjectStore
     private let meter = Mutex(Moved())
     private let written = Mutex<Set<ObjectName>>([])
 
-    init(_ store: any ObjectStore) { self.store = store }
+    init(_ store: any ObjectStore) { inner = store }
 
     var moved: Moved { meter.withLock { $0 } }
 
@@ -38,51 +38,42 @@ final class MeteredStore: ObjectStore {
         return bytes
     }
 
-    var place: String { store.place }
-    var uploadsAtOnce: Int { store.uploadsAtOnce }
+    var uploadsAtOnce: Int { inner.uploadsAtOnce }
 
     func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
         goes(name, bytes.count)
-        try await store.create(name, bytes)
+        try await inner.create(name, bytes)
     }
 
     func begin(_ name: ObjectName) async throws(ObjectStoreError) -> any ObjectUpload {
         goes(name, 0)
-        let upload = try await store.begin(name)
+        let upload = try await inner.begin(name)
         return MeteredUpload(upload) { [self] count in meter.withLock { $0.up += UInt64(count) } }
     }
 
     func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
         goes(name, bytes.count)
-        try await store.replace(name, bytes)
+        try await inner.replace(name, bytes)
     }
 
-    func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] { came(try await store.read(name)) }
+    func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] { came(try await inner.read(name)) }
 
     func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
-        came(try await store.read(name, range))
+        came(try await inner.read(name, range))
     }
 
     func read(
         _ name: ObjectName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
     ) async throws(ObjectStoreError) {
-        try await store.read(name, at: offset, into: buffer)
+        try await inner.read(name, at: offset, into: buffer)
         meter.withLock { $0.down += UInt64(buffer.count) }
     }
 
-    func size(of name: ObjectName) async throws(ObjectStoreError) -> Int { try await store.size(of: name) }
-
-    func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
-        try await store.list(folder)
-    }
-
-    func delete(_ name: ObjectName) async throws(ObjectStoreError) { try await store.delete(name) }
-
     func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64 {
-        try await store.abandoned(before: seconds, removing: removing)
+        try await inner.abandoned(before: seconds, removing: removing)
     }
 
-    func freeBytes() async -> UInt64? { await store.freeBytes() }
+    func freeBytes() async -> UInt64? { await inner.freeBytes() }
 }
 
 private final class MeteredUpload: ObjectUpload {

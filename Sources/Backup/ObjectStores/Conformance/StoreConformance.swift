@@ -102,7 +102,7 @@ package struct StoreConformance: Sendable {
         }
         // A task of its own, which no cancellation reaches.
         let cleared = await Task { () -> ObjectStoreError? in
-            do throws(ObjectStoreError) { try await Self.clear(store.store) } catch { return error }
+            do throws(ObjectStoreError) { try await Self.clear(store.inner) } catch { return error }
             return nil
         }.value
         guard !Task.isCancelled else { throw .cancelled }
@@ -118,8 +118,8 @@ package struct StoreConformance: Sendable {
     private func claim() async throws(Refusal) {
         let isFree: Bool
         do throws(ObjectStoreError) {
-            isFree = try await Self.isFree(store.store)
-            if isFree { try await store.store.create(.header, Self.mark) }
+            isFree = try await Self.isFree(store.inner)
+            if isFree { try await store.inner.create(.header, Self.mark) }
         } catch {
             throw .store(error)
         }
@@ -142,7 +142,7 @@ package struct StoreConformance: Sendable {
         do { return try await store.read(.header) } catch .notFound { return nil }
     }
 
-    private func isThere() async -> Bool { (try? await store.store.size(of: .header)) != nil }
+    private func isThere() async -> Bool { (try? await store.inner.size(of: .header)) != nil }
 
     private func attempt(_ group: Group) async -> Finding {
         let before = store.moved
@@ -173,7 +173,7 @@ package struct StoreConformance: Sendable {
         await Task {
             do {
                 try await trial.removeAll()
-                if everything { try await Self.empty(store.store) }
+                if everything { try await Self.empty(store.inner) }
                 return nil
             } catch {
                 return Outcome.failed("what was written cannot be deleted: \(error)")

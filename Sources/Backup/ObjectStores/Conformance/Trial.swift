@@ -38,9 +38,9 @@ final class Trial: Sendable {
 
     func removeAll() async throws {
         let names = Array(store.takeWritten())
-        try await Self.delete(names.filter { $0 != .header }, from: store.store)
+        try await Self.delete(names.filter { $0 != .header }, from: store.inner)
         // A group may have been stopped between its replacing and this.
-        if names.contains(.header) { try await store.store.replace(.header, StoreConformance.mark) }
+        if names.contains(.header) { try await store.inner.replace(.header, StoreConformance.mark) }
     }
 
     static func delete(_ names: [ObjectName], from store: any ObjectStore) async throws(ObjectStoreError) {
@@ -50,7 +50,7 @@ final class Trial: Sendable {
     static func each<Item: Sendable>(
         _ items: [Item], _ body: @escaping @Sendable (Item) async throws(ObjectStoreError) -> Void
     ) async throws(ObjectStoreError) {
-        try await forEachTogether(items, body)
+        _ = try await together(items, atOnce: 8, body)
     }
 
     // MARK: What must hold

@@ -28,7 +28,12 @@ package struct DriveAddress: Equatable, Sendable {
         folder = String(halves.first ?? "")
         guard !folder.isEmpty else { throw .noFolder }
         guard Self.isFolder(folder) else { throw .badFolder }
-        space = try Self.space(halves.count > 1 ? halves[1] : "")
+        do {
+            space = try AddressOption.value(
+                of: "space", in: halves.count > 1 ? halves[1] : "", usual: Space.drive)
+        } catch {
+            throw .unknownOption(error.name)
+        }
     }
 
     /// One text for one place.
@@ -62,17 +67,5 @@ package struct DriveAddress: Equatable, Sendable {
     private static func isFolder(_ name: String) -> Bool {
         name.utf8.count <= folderBytesMax && name.first != " " && name.last != " " && name != "." && name != ".."
             && name.utf8.allSatisfy { PercentEncoding.isUnreserved($0) || $0 == UInt8(ascii: " ") }
-    }
-
-    private static func space(_ query: Substring) throws(Malformed) -> Space {
-        var space = Space.drive
-        for option in query.split(separator: "&") {
-            let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts[0] == "space", parts.count > 1, let named = Space(rawValue: String(parts[1]))
-            // The name alone: somebody may have put a key there.
-            else { throw .unknownOption(String(parts[0].prefix(20))) }
-            space = named
-        }
-        return space
     }
 }

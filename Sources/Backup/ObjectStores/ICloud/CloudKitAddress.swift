@@ -36,7 +36,12 @@ package struct CloudKitAddress: Equatable, Sendable {
         else { throw .badZone }
         self.container = container
         zone = parts[1]
-        environment = try Self.environment(halves.count > 1 ? halves[1] : "")
+        do {
+            environment = try AddressOption.value(
+                of: "environment", in: halves.count > 1 ? halves[1] : "", usual: Environment.production)
+        } catch {
+            throw .unknownOption(error.name)
+        }
     }
 
     /// One text for one place.
@@ -50,18 +55,6 @@ package struct CloudKitAddress: Equatable, Sendable {
     private static func isName(_ name: String) -> Bool {
         (1...nameBytesMax).contains(name.utf8.count)
             && name.utf8.allSatisfy { PercentEncoding.isUnreserved($0) && $0 != UInt8(ascii: "~") }
-    }
-
-    private static func environment(_ query: Substring) throws(Malformed) -> Environment {
-        var environment = Environment.production
-        for option in query.split(separator: "&") {
-            let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts[0] == "environment", parts.count > 1, let named = Environment(rawValue: String(parts[1]))
-            // The name alone: somebody may have put a token there.
-            else { throw .unknownOption(String(parts[0].prefix(20))) }
-            environment = named
-        }
-        return environment
     }
 }
 

@@ -1,6 +1,5 @@
 package import BackupEngine
 package import BackupFormat
-import Synchronization
 
 /// A store in a folder of a WebDAV server: Nextcloud, ownCloud, Apache, a NAS.
 ///
@@ -11,6 +10,7 @@ package final class WebDAVStore: ObjectStore {
     private static let looksMax = 5
     /// Thousands of packs in one of their 256 folders.
     private static let packFolderBytesMax = 4 << 20
+    private static let foldersAtOnce = 8
 
     private let client: WebDAVClient
     private let absence: WebDAVAbsence
@@ -87,16 +87,17 @@ package final class WebDAVStore: ObjectStore {
 
     package func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
         let entries = try await entries("\(folder.rawValue)/")
-        let names = Mutex(Set(entries.compactMap { ObjectName(path: "\(folder.rawValue)/\($0.name)") }))
+        var names = Set(entries.compactMap { ObjectName(path: "\(folder.rawValue)/\($0.name)") })
         if folder == .packs {
-            try await forEachTogether(Self.packFolders(entries)) { folder throws(ObjectStoreError) in
-                let packs = try await self.entries(folder, bytesMax: Self.packFolderBytesMax).compactMap {
+            let packs = try await together(Self.packFolders(entries), atOnce: Self.foldersAtOnce) {
+                folder throws(ObjectStoreError) in
+                try await self.entries(folder, bytesMax: Self.packFolderBytesMax).compactMap {
                     ObjectName(path: folder + $0.name)
                 }
-                names.withLock { $0.formUnion(packs) }
             }
+            names.formUnion(packs.joined())
         }
-        return names.withLock { Array($0) }
+        return Array(names)
     }
 
     package func delete(_ name: ObjectName) async throws(ObjectStoreError) {
@@ -162,7 +163,7 @@ package final class WebDAVStore: ObjectStore {
             absence.forget()
         }
         guard let packs = try? await entries("packs/") else { return }
-        try? await forEachTogether(Self.packFolders(packs)) {
+        _ = try? await together(Self.packFolders(packs), atOnce: Self.foldersAtOnce) {
             await self.removeIfEmpty($0, named: String($0.dropFirst("packs/".count).dropLast()))
         }
         for folder in ObjectName.Folder.allCases { await removeIfEmpty("\(folder.rawValue)/", named: folder.rawValue) }

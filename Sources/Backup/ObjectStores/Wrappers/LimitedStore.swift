@@ -33,8 +33,8 @@ extension Duration {
 }
 
 /// A store whose contents come and go no faster than a limit, however many transfers there are at a time. Names, sizes and lists are free.
-package final class LimitedStore: ObjectStore {
-    private let store: any ObjectStore
+package final class LimitedStore: StoreAround {
+    package let inner: any ObjectStore
     private let clock: WaitingClock
     private let up: Limit?
     private let down: Limit?
@@ -46,7 +46,7 @@ package final class LimitedStore: ObjectStore {
         _ store: any ObjectStore, uploadBytesPerSecond: UInt64?, downloadBytesPerSecond: UInt64?,
         clock: WaitingClock = .continuous
     ) {
-        self.store = store
+        inner = store
         self.clock = clock
         up = uploadBytesPerSecond.map(Limit.init)
         down = downloadBytesPerSecond.map(Limit.init)
@@ -65,64 +65,55 @@ package final class LimitedStore: ObjectStore {
         }
     }
 
-    package var place: String { store.place }
-    package var uploadsAtOnce: Int { store.uploadsAtOnce }
+    package var uploadsAtOnce: Int { inner.uploadsAtOnce }
 
     package func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
         await up?.wait(for: bytes.count, clock)
-        try await store.create(name, bytes)
+        try await inner.create(name, bytes)
     }
 
     package func begin(_ name: ObjectName) async throws(ObjectStoreError) -> any ObjectUpload {
-        let upload = try await store.begin(name)
+        let upload = try await inner.begin(name)
         return up.map { LimitedUpload(upload: upload, limit: $0, clock: clock) } ?? upload
     }
 
     package func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
         await up?.wait(for: bytes.count, clock)
-        try await store.replace(name, bytes)
+        try await inner.replace(name, bytes)
     }
 
     /// How much it is is known when it is there; what comes next waits for it.
     package func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
-        let bytes = try await store.read(name)
+        let bytes = try await inner.read(name)
         await down?.wait(for: bytes.count, clock)
         return bytes
     }
 
     package func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
         await down?.wait(for: range.count, clock)
-        return try await store.read(name, range)
+        return try await inner.read(name, range)
     }
 
     package func read(
         _ name: ObjectName, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
     ) async throws(ObjectStoreError) {
         await down?.wait(for: buffer.count, clock)
-        try await store.read(name, at: offset, into: buffer)
-    }
-
-    package func size(of name: ObjectName) async throws(ObjectStoreError) -> Int { try await store.size(of: name) }
-
-    package func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
-        try await store.list(folder)
+        try await inner.read(name, at: offset, into: buffer)
     }
 
     package func listed(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ListedObject] {
-        try await store.listed(folder)
+        try await inner.listed(folder)
     }
-
-    package func delete(_ name: ObjectName) async throws(ObjectStoreError) { try await store.delete(name) }
 
     package func abandoned(before seconds: UInt64, removing: Bool) async throws(ObjectStoreError) -> UInt64 {
-        try await store.abandoned(before: seconds, removing: removing)
+        try await inner.abandoned(before: seconds, removing: removing)
     }
 
-    package func freeBytes() async -> UInt64? { await store.freeBytes() }
+    package func freeBytes() async -> UInt64? { await inner.freeBytes() }
 
-    package func probed() async throws(ObjectStoreError) -> StoreCapabilities { try await store.probed() }
+    package func probed() async throws(ObjectStoreError) -> StoreCapabilities { try await inner.probed() }
 
-    package func removeFolders() async { await store.removeFolders() }
+    package func removeFolders() async { await inner.removeFolders() }
 }
 
 private final class LimitedUpload: ObjectUpload {

@@ -1,3 +1,5 @@
+import ByteCoding
+
 /// How long bytes wait so that no more than a rate goes through (the generic cell rate algorithm: a token bucket that may go into debt, so that a
 /// piece larger than the bucket waits for its time and no longer).
 ///
@@ -22,7 +24,7 @@ package struct TokenBucket: Equatable, Sendable {
     /// - Parameter now: of a clock that never goes back.
     /// - Returns: when they may go.
     package mutating func take(_ byteCount: Int, now: UInt64) -> UInt64 {
-        paidNanoseconds = max(paidNanoseconds, now).addingOrMax(nanoseconds(for: UInt64(max(0, byteCount))))
+        paidNanoseconds = max(paidNanoseconds, now).saturatingAdd(nanoseconds(for: UInt64(max(0, byteCount))))
         return max(now, paidNanoseconds - min(paidNanoseconds, burstNanoseconds))
     }
 
@@ -31,13 +33,6 @@ package struct TokenBucket: Equatable, Sendable {
         let whole = seconds.multipliedReportingOverflow(by: Self.nanosecondsPerSecond)
         // The rest is less than the rate, so that its time is less than a second.
         let part = bytesPerSecond.dividingFullWidth(rest.multipliedFullWidth(by: Self.nanosecondsPerSecond)).quotient
-        return whole.overflow ? .max : whole.partialValue.addingOrMax(part)
-    }
-}
-
-extension UInt64 {
-    fileprivate func addingOrMax(_ other: UInt64) -> UInt64 {
-        let sum = addingReportingOverflow(other)
-        return sum.overflow ? .max : sum.partialValue
+        return whole.overflow ? .max : whole.partialValue.saturatingAdd(part)
     }
 }

@@ -1,3 +1,4 @@
+import ByteCoding
 import RecoveryProtocol
 
 /// Status, Evaluate and Confirm: what is shown, charged and given back.

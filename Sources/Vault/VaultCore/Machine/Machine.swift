@@ -1,3 +1,4 @@
+import ByteCoding
 import Primitives
 import RecoveryProtocol
 
@@ -127,13 +128,4 @@ package struct Machine {
         let promised = Fleet.attemptsPerVault(promisedTotal: Int(fleet.promisedTotal), in: generation)
         return UInt8(clamping: min(max(promised, 1), Limits.receiptsMax))
     }
-}
-
-extension UInt64 {
-    func saturatingAdd(_ other: UInt64) -> UInt64 {
-        let (sum, overflow) = addingReportingOverflow(other)
-        return overflow ? .max : sum
-    }
-
-    func saturatingSubtract(_ other: UInt64) -> UInt64 { self > other ? self - other : 0 }
 }

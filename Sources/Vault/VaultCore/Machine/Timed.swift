@@ -1,3 +1,4 @@
+import ByteCoding
 import RecoveryProtocol
 
 /// What time alone does to a record.

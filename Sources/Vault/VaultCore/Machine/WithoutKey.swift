@@ -1,3 +1,4 @@
+import ByteCoding
 import Primitives
 import RecoveryProtocol
 

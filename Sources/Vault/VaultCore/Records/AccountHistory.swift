@@ -65,8 +65,8 @@ package struct AccountHistory: ByteCodable, Equatable, Sendable {
 
 extension HistoryEntry {
     fileprivate func joined(_ other: HistoryEntry) -> HistoryEntry {
-        let (sum, overflow) = count.addingReportingOverflow(other.count)
-        return HistoryEntry(
-            kind: kind, count: overflow ? .max : sum, first: min(first, other.first), last: max(last, other.last))
+        HistoryEntry(
+            kind: kind, count: count.saturatingAdd(other.count), first: min(first, other.first),
+            last: max(last, other.last))
     }
 }

@@ -22,12 +22,10 @@ package struct LedgerTime: ByteCodable, Equatable, Sendable {
     /// When the wall clock is behind (it was ahead once, and was put right), the time goes on at the pace of the
     /// process's own clock; otherwise every wait would stand still until the wall clock caught up.
     package func advanced(from before: Moment, to now: Moment) -> LedgerTime {
-        let elapsed = now.uptimeSeconds > before.uptimeSeconds ? now.uptimeSeconds - before.uptimeSeconds : 0
-        let ahead = seconds.addingReportingOverflow(elapsed)
-        let serving = servingSeconds.addingReportingOverflow(elapsed)
+        let elapsed = now.uptimeSeconds.saturatingSubtract(before.uptimeSeconds)
         return LedgerTime(
-            seconds: max(now.wallSeconds, ahead.overflow ? .max : ahead.partialValue),
-            servingSeconds: serving.overflow ? .max : serving.partialValue)
+            seconds: max(now.wallSeconds, seconds.saturatingAdd(elapsed)),
+            servingSeconds: servingSeconds.saturatingAdd(elapsed))
     }
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {

@@ -4,7 +4,7 @@ import Synchronization
 import Testing
 
 /// A store that fails once, at the k-th call, in one way.
-final class FaultyStore: ObjectStore {
+final class FaultyStore: StoreAround {
     enum Fault: CaseIterable, CustomTestStringConvertible {
         /// The call fails and does nothing.
         case failure
@@ -22,13 +22,13 @@ final class FaultyStore: ObjectStore {
         var testDescription: String { "\(self)" }
     }
 
-    private let store: any ObjectStore
+    let inner: any ObjectStore
     private let fault: Fault
     private let failingCall: Int
     private let calls = Mutex(0)
 
     init(_ store: any ObjectStore, _ fault: Fault, atCall failingCall: Int) {
-        self.store = store
+        inner = store
         self.fault = fault
         self.failingCall = failingCall
     }
@@ -43,17 +43,15 @@ final class FaultyStore: ObjectStore {
         }
     }
 
-    var place: String { store.place }
-
     func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
         let fault = isFailing() ? fault : nil
         switch fault {
         case .failure: throw .failed("for the test")
         case .full: throw .full
         case .lostAnswer:
-            try await store.create(name, bytes)
+            try await inner.create(name, bytes)
             throw .failed("no answer")
-        case .cutReply, .wrongBit, .vanished, nil: try await store.create(name, bytes)
+        case .cutReply, .wrongBit, .vanished, nil: try await inner.create(name, bytes)
         }
     }
 
@@ -62,20 +60,20 @@ final class FaultyStore: ObjectStore {
         case .failure: throw .failed("for the test")
         case .full: throw .full
         case .lostAnswer:
-            try await store.replace(name, bytes)
+            try await inner.replace(name, bytes)
             throw .failed("no answer")
-        case .cutReply, .wrongBit, .vanished, nil: try await store.replace(name, bytes)
+        case .cutReply, .wrongBit, .vanished, nil: try await inner.replace(name, bytes)
         }
     }
 
     func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
         let fault = isFailing() ? fault : nil
-        return try spoil(try await store.read(name), name, fault)
+        return try spoil(try await inner.read(name), name, fault)
     }
 
     func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
         let fault = isFailing() ? fault : nil
-        return try spoil(try await store.read(name, range), name, fault)
+        return try spoil(try await inner.read(name, range), name, fault)
     }
 
     private func spoil(_ bytes: [UInt8], _ name: ObjectName, _ fault: Fault?) throws(ObjectStoreError) -> [UInt8] {
@@ -95,8 +93,8 @@ final class FaultyStore: ObjectStore {
         switch isFailing() ? fault : nil {
         case .failure, .lostAnswer: throw .failed("for the test")
         case .vanished: throw .notFound(name.path)
-        case .cutReply: return try await store.size(of: name) / 2
-        case .wrongBit, .full, nil: return try await store.size(of: name)
+        case .cutReply: return try await inner.size(of: name) / 2
+        case .wrongBit, .full, nil: return try await inner.size(of: name)
         }
     }
 
@@ -104,7 +102,7 @@ final class FaultyStore: ObjectStore {
         switch isFailing() ? fault : nil {
         case .failure, .lostAnswer: throw .failed("for the test")
         case .vanished: throw .notFound(folder.rawValue)
-        case .cutReply, .wrongBit, .full, nil: return try await store.list(folder)
+        case .cutReply, .wrongBit, .full, nil: return try await inner.list(folder)
         }
     }
 
@@ -112,9 +110,9 @@ final class FaultyStore: ObjectStore {
         switch isFailing() ? fault : nil {
         case .failure: throw .failed("for the test")
         case .lostAnswer:
-            try await store.delete(name)
+            try await inner.delete(name)
             throw .failed("no answer")
-        default: try await store.delete(name)
+        default: try await inner.delete(name)
         }
     }
 }

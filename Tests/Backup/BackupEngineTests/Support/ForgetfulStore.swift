@@ -3,8 +3,9 @@ import BackupFormat
 import Synchronization
 
 /// A store of which some lists lack something that is there.
-final class ForgetfulStore: ObjectStore {
+final class ForgetfulStore: StoreAround {
     private let store: MemoryStore
+    var inner: any ObjectStore { store }
     private let lists = Mutex(0)
     private let isForgetful: @Sendable (Int) -> Bool
     private let isHidden: @Sendable (ObjectName) -> Bool
@@ -24,7 +25,6 @@ final class ForgetfulStore: ObjectStore {
         self.unreadable = unreadable
     }
 
-    var place: String { store.place }
     var listCount: Int { lists.withLock { $0 } }
 
     func list(_ folder: ObjectName.Folder) async throws(ObjectStoreError) -> [ObjectName] {
@@ -36,14 +36,6 @@ final class ForgetfulStore: ObjectStore {
         return isForgetful(number) ? names.filter { !isHidden($0) } : names
     }
 
-    func create(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try await store.create(name, bytes)
-    }
-
-    func replace(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
-        try await store.replace(name, bytes)
-    }
-
     func read(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
         if name == unreadable { throw .truncated(name.path) }
         return try await store.read(name)
@@ -53,8 +45,4 @@ final class ForgetfulStore: ObjectStore {
         if name == unreadable { throw .truncated(name.path) }
         return try await store.read(name, range)
     }
-
-    func size(of name: ObjectName) async throws(ObjectStoreError) -> Int { try await store.size(of: name) }
-
-    func delete(_ name: ObjectName) async throws(ObjectStoreError) { try await store.delete(name) }
 }

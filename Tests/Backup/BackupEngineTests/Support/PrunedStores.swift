@@ -3,13 +3,14 @@ import BackupFormat
 import Synchronization
 
 /// Another store, with a limit to what it holds, or with something that happens before its k-th call.
-final class WatchedStore: ObjectStore {
+final class WatchedStore: StoreAround {
     private struct State {
         var calls = 0
         var quotaBytes = Int.max
     }
 
     private let store: MemoryStore
+    var inner: any ObjectStore { store }
     private let state = Mutex(State())
     private let interruptedCall: Int
     private let interruption: @Sendable () async -> Void
@@ -23,7 +24,6 @@ final class WatchedStore: ObjectStore {
         self.interruption = interruption
     }
 
-    var place: String { store.place }
     var callCount: Int { state.withLock { $0.calls } }
     func limit(toBytes bytes: Int) { state.withLock { $0.quotaBytes = bytes } }
 
