@@ -66,7 +66,8 @@ class ICloud(Session):
 
     def kept(self, device="phone"):
         """The files of a device that hold the web token, and what is in them."""
-        return list((self.folder / "homes" / device / "state/coffer").glob("icloud-token-*[!k]"))
+        folder = self.folder / "homes" / device / "state/coffer"
+        return [path for path in folder.glob("icloud-token-*") if path.suffix not in (".lock", ".gate")]
 
 
 class Backups(ICloud):

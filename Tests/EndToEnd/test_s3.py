@@ -134,6 +134,23 @@ class S3(Session):
         self.error("backup", expect=37)
         self.error("store", "logout", store, expect=37)
 
+    def test_a_key_that_is_kept_goes_before_one_of_the_environment(self):
+        line = FaultProxy(self.address, share=0)
+        self.addCleanup(line.stop)
+        store, source = self.store(address=line.address), self.make_notes()
+        self.coffer("store", "login", store, "--credentials-file", self.secret_file("key", f"{KEY_ID}\n{SECRET}\n"))
+        self.credentials = {"AWS_ACCESS_KEY_ID": "AKIAOFANOTHERBUCKET0", "AWS_SECRET_ACCESS_KEY": "x" * 40, "AWS_SESSION_TOKEN": "t"}
+        self.coffer("enable", source, "--to", store, "--key-file", "digits")
+        self.coffer("backup")
+        for _, _, headers in line.seen:
+            headers = {name.lower(): value for name, value in headers.items()}
+            self.assertIn(f"Credential={KEY_ID}/", headers["authorization"])
+            self.assertNotIn("x-amz-security-token", headers)
+        self.coffer("store", "logout", store)
+        line.seen.clear()
+        self.coffer("verify")
+        self.assertIn("Credential=AKIAOFANOTHERBUCKET0/", line.seen[-1][2]["authorization"])
+
     def test_addresses_that_say_the_wrong_thing_are_refused_and_not_repeated(self):
         source = self.make_notes()
         for address in [f"s3:https://{KEY_ID}:{SECRET}@host/coffer", f"s3:https://host/coffer?secret={SECRET}",

@@ -15,7 +15,9 @@ import Testing
     }
 
     private static func files(_ folder: DeviceFolder) throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasSuffix(".lock") }
+        try FileManager.default.contentsOfDirectory(atPath: folder.path).filter {
+            !$0.hasSuffix(".lock") && !$0.hasSuffix(".gate")
+        }
     }
 
     @Test func `outlives the program, is its owner's alone, and each account's own`() async throws {
@@ -53,6 +55,50 @@ import Testing
             #expect(
                 try await second.value?.isEqual(to: Self.secret("two")) == true, "what came of the first is waited for")
         }
+    }
+
+    @Test func `goes to whoever waits before it goes again to who had it`() async throws {
+        try await Self.withTokens { tokens, folder in
+            let first = try await tokens.take()
+            let other = Task {
+                let held = try await DeviceWebTokens(folder, account: "icloud:iCloud.a").take()
+                defer { held.release() }
+                try held.keep(Self.secret("the other's"))
+            }
+            let gate = try #require(try Self.gate(folder))
+            while Self.isFree(gate) { await Task.yield() }
+            first.release()
+            let again = try await tokens.take()
+            #expect(again.token?.isEqual(to: Self.secret("the other's")) == true)
+            again.release()
+            try await other.value
+        }
+    }
+
+    @Test func `is not waited for by who is stopped`() async throws {
+        try await Self.withTokens { tokens, folder in
+            let first = try await tokens.take()
+            let other = Task {
+                let held = try await DeviceWebTokens(folder, account: "icloud:iCloud.a").take()
+                held.release()
+            }
+            other.cancel()
+            await #expect(throws: WebTokenFailure("it was stopped")) { try await other.value }
+            first.release()
+            let next = try await tokens.take()
+            next.release()
+        }
+    }
+
+    private static func gate(_ folder: DeviceFolder) throws -> String? {
+        try FileManager.default.contentsOfDirectory(atPath: folder.path).first { $0.hasSuffix(".gate") }
+            .map { "\(folder.path)/\($0)" }
+    }
+
+    private static func isFree(_ path: String) -> Bool {
+        let file = open(path, O_RDWR | O_CLOEXEC)
+        defer { close(file) }
+        return flock(file, LOCK_EX | LOCK_NB) == 0
     }
 
     @Test func `does not come back after somebody has signed out`() async throws {

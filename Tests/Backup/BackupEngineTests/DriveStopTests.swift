@@ -67,7 +67,8 @@ private final class LateTransport: StoreTransport {
         create.cancel()
         await #expect(throws: ObjectStoreError.self) { try await create.value }
         #expect(await late.uploadStatus == 200)
-        #expect(late.methods.filter { $0 == "DELETE" }.count == 2)
+        // One before it arrived, and one after; more where an answer takes long.
+        #expect(late.methods.filter { $0 == "DELETE" }.count >= 2)
         #expect(try await !server.files().contains { $0["name"] as? String == name.path })
         await #expect(throws: ObjectStoreError.notFound(name.path)) { _ = try await store.read(name) }
         try await store.create(name, [4])

@@ -300,6 +300,25 @@ private final class FailingTokens: WebTokens, HeldWebToken {
         #expect(script.tokens.token?.isEqual(to: Script.secret("second")) == true)
     }
 
+    @Test func `is not spent by who was stopped while others were before`() async throws {
+        let script = try Script([])
+        let answers = ScriptedTransport([Script.json(#"{"records": []}"#, token: "second")])
+        let gate = Gate(answers)
+        let store = CloudKitStore(
+            CloudKitClient(
+                try CloudKitAddress("icloud:iCloud.a/Z"),
+                CloudKitLine(gate, apiToken: Script.secret("api"), tokens: script.tokens), assets: script.assets),
+            now: { Script.now })
+        let first = Task { try? await store.create(Script.name, [1]) }
+        await gate.untilAsked()
+        let second = Task { try? await store.create(Script.name, [1]) }
+        for task in [first, second] { task.cancel() }
+        gate.open()
+        _ = await (first.value, second.value)
+        #expect(answers.requests.count == 1)
+        #expect(script.tokens.token?.isEqual(to: Script.secret("second")) == true)
+    }
+
     @Test func `is found in what the browser brings`() {
         for (address, token) in [
             ("/?ckWebAuthToken=158__54__a%2Bb%2Fc%3D", "158__54__a+b/c="), ("/?ckSession=x", "x"),

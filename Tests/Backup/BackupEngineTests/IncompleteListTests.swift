@@ -318,6 +318,19 @@ extension Wing {
 }
 
 @Suite struct `Backups that are lost for good` {
+    @Test func `are given up on a full store, which has room for the record when their packs have gone`() async throws {
+        let store = MemoryStore()
+        let wing = try await Wing(store)
+        for version in [0, 8, 16] { try await wing.backUp(MemorySource(contents(version)), packBytes: packBytes) }
+        store.contents[store.names.filter(isSnapshot)[1]] = nil
+        let full = WatchedStore(store)
+        full.limit(toBytes: store.contents.values.reduce(0) { $0 + $1.count })
+        let report = try await wing.over(full).prune(graceSeconds: 0, acceptsMissing: true)
+        #expect(report.givenUp.count == 1 && report.freedBytes > 0)
+        #expect(try await wing.prune(graceSeconds: 0).givenUp == [])
+        try await wing.expectWhole([0, 16], "the chain is whole without it")
+    }
+
     @Test func `are given up by who says so, once, and missed by nobody afterwards`() async throws {
         let store = MemoryStore()
         let wing = try await Wing(store)

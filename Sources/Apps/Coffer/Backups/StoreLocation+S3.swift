@@ -19,17 +19,12 @@ extension StoreLocation {
 }
 
 extension StoreSignIns {
-    /// From the environment, as other programs have it, else as it was signed in.
     func s3Credentials(for address: S3Address) throws(CofferError) -> S3Credentials {
-        let account = StoreAccount(address)
-        if let given = account.inEnvironment {
-            return S3Credentials(
-                accessKeyID: given.name, secretKey: given.secret,
-                sessionToken: StoreAccount.environment("AWS_SESSION_TOKEN").map { SecretBytes(copying: Array($0.utf8)) }
-            )
-        }
-        let kept = try kept(for: account)
-        return S3Credentials(accessKeyID: kept.name, secretKey: kept.secret)
+        let key = try keptOrGiven(for: StoreAccount(address))
+        let sessionToken = key.isGiven ? StoreAccount.environment("AWS_SESSION_TOKEN") : nil
+        return S3Credentials(
+            accessKeyID: key.name, secretKey: key.secret,
+            sessionToken: sessionToken.map { SecretBytes(copying: Array($0.utf8)) })
     }
 }
 

@@ -15,23 +15,17 @@ extension StoreAccount {
 extension StoreSignIns {
     private static let placeVariable = "COFFER_WEBDAV_URL"
 
-    /// As it was signed in, for this folder or one above it; else from the environment, which names no server unless a person says so:
-    /// what was kept for this place must not be another one's, nor go there instead.
     func webDAVCredentials(for address: WebDAVAddress) throws(CofferError) -> WebDAVCredentials {
         let account = StoreAccount(address)
-        if let kept = try keptIfAny(for: account) { return try WebDAVCredentials(signingIn: kept.name, kept.secret) }
-        guard let given = account.inEnvironment else {
-            let kept = try kept(for: account)
-            return try WebDAVCredentials(signingIn: kept.name, kept.secret)
-        }
-        guard try Self.isMeant(address) else {
+        let signIn = try keptOrGiven(for: account)
+        if signIn.isGiven, try !Self.isMeant(address) {
             throw CofferError(
                 .storeSignIn,
                 "This device has no password for \(address.text); the one in the environment is another folder's, which "
                     + "\(Self.placeVariable) names. Nothing was read or written.",
                 advice: "Run \(account.login), or name this folder in \(Self.placeVariable).")
         }
-        return try WebDAVCredentials(signingIn: given.name, given.secret)
+        return try WebDAVCredentials(signingIn: signIn.name, signIn.secret)
     }
 
     /// Whether the environment's password is one for this place.

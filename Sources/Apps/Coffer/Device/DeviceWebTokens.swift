@@ -14,6 +14,7 @@ struct DeviceWebTokens: WebTokens {
     private let folder: DeviceFolder
     private let fileName: String
     private var lockName: String { "\(fileName).lock" }
+    private var gateName: String { "\(fileName).gate" }
 
     /// - Parameter account: what the sign-in belongs to.
     init(_ folder: DeviceFolder, account: String) {
@@ -24,16 +25,10 @@ struct DeviceWebTokens: WebTokens {
     var name: String { "\(folder.path)/\(fileName)" }
 
     func take() async throws(WebTokenFailure) -> any HeldWebToken {
-        let lock = try open()
-        let end = Date(timeIntervalSinceNow: Self.waitSeconds)
-        while flock(lock, LOCK_EX | LOCK_NB) != 0 {
-            guard Date() < end else {
-                close(lock)
-                throw WebTokenFailure("another coffer has been waiting for iCloud for minutes: end it, and try again")
-            }
-            // Another program waits for an answer, and tells nobody when it has come.
-            try? await Task.sleep(nanoseconds: Self.pollNanoseconds)
-        }
+        // Whoever waits for the lock stands in the gate meanwhile, so that who had it last does not get it again before.
+        let gate = try await locked(gateName)
+        defer { close(gate) }
+        let lock = try await locked(lockName)
         do throws(CofferError) {
             return Held(self, lock: lock, token: try read())
         } catch {
@@ -42,11 +37,28 @@ struct DeviceWebTokens: WebTokens {
         }
     }
 
-    private func open() throws(WebTokenFailure) -> Int32 {
+    private func locked(_ name: String) async throws(WebTokenFailure) -> Int32 {
+        let lock = try open(name)
+        let end = Date(timeIntervalSinceNow: Self.waitSeconds)
+        while flock(lock, LOCK_EX | LOCK_NB) != 0 {
+            guard Date() < end else {
+                close(lock)
+                throw WebTokenFailure("another coffer has been waiting for iCloud for minutes: end it, and try again")
+            }
+            // Another program waits for an answer, and tells nobody when it has come.
+            guard (try? await Task.sleep(nanoseconds: Self.pollNanoseconds)) != nil else {
+                close(lock)
+                throw WebTokenFailure("it was stopped")
+            }
+        }
+        return lock
+    }
+
+    private func open(_ name: String) throws(WebTokenFailure) -> Int32 {
         do throws(CofferError) {
             try folder.create()
-            let lock = Foundation.open("\(folder.path)/\(lockName)", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-            guard lock >= 0 else { throw folder.failure(lockName) }
+            let lock = Foundation.open("\(folder.path)/\(name)", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+            guard lock >= 0 else { throw folder.failure(name) }
             return lock
         } catch {
             throw WebTokenFailure(error.message)
@@ -59,7 +71,7 @@ struct DeviceWebTokens: WebTokens {
         return SecretBytes(copying: text.last == 0x0a ? text.dropLast() : text[...])
     }
 
-    /// The lock stays: who holds it, or waits for it, would not meet those who come later.
+    /// The locks stay: who holds one, or waits for it, would not meet those who come later.
     func delete() { folder.delete(fileName) }
 
     fileprivate func write(_ token: SecretBytes) throws(CofferError) {

@@ -12,7 +12,7 @@ struct StoreAccount {
     let what: String
     let nameWords: String
     let secretWords: String
-    /// Variables that take the place of what is kept, if there are such.
+    /// Variables that are used where nothing is kept, if there are such.
     let environment: (name: String, secret: String)?
     /// What to look at where the store refuses.
     let deniedAdvice: String

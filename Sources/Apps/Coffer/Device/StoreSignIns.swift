@@ -46,15 +46,29 @@ struct StoreSignIns {
 
     /// As it was signed in.
     func kept(for account: StoreAccount) throws(CofferError) -> (name: String, secret: SecretBytes) {
-        if let kept = try keptIfAny(for: account) { return kept }
+        guard let kept = try keptIfAny(for: account) else { throw Self.missing(account) }
+        return kept
+    }
+
+    /// As it was signed in, else from the environment, which other programs have it from and which names no store: what was kept for
+    /// this one must not be another one's, nor go there instead.
+    func keptOrGiven(
+        for account: StoreAccount
+    ) throws(CofferError) -> (name: String, secret: SecretBytes, isGiven: Bool) {
+        if let kept = try keptIfAny(for: account) { return (kept.name, kept.secret, false) }
+        guard let given = account.inEnvironment else { throw Self.missing(account) }
+        return (given.name, given.secret, true)
+    }
+
+    private static func missing(_ account: StoreAccount) -> CofferError {
         let variables = account.environment.map { ", or set \($0.name) and \($0.secret)" } ?? ""
-        throw CofferError(
+        return CofferError(
             .storeSignIn,
             "This device has no \(account.what) for \(account.names[0]). Nothing was read or written.",
             advice: "Run \(account.login)\(variables).")
     }
 
-    func keptIfAny(for account: StoreAccount) throws(CofferError) -> (name: String, secret: SecretBytes)? {
+    private func keptIfAny(for account: StoreAccount) throws(CofferError) -> (name: String, secret: SecretBytes)? {
         let entries = try entries()
         guard let name = account.names.first(where: { entries[$0] != nil }), let entry = entries[name] else {
             return nil

@@ -36,6 +36,8 @@ extension Device {
     ) async throws(CofferError) -> [String] {
         let access = try ICloudAccess(try ICloudAccess.address(location), folder)
         let token = try Self.apiToken(wiping: &apiToken, else: access)
+        // Before anybody goes through Apple's page for nothing.
+        try folder.lock(creating: true).release()
         let first = try await access.firstWebToken(token, answer, seconds: Self.browserSeconds, tell)
         let tokens = MemoryWebTokens(first)
         let user: String
@@ -49,6 +51,8 @@ extension Device {
         defer { lock.release() }
         let signIns = StoreSignIns(folder)
         let before = try? signIns.entries()[access.address.account]?.name
+        // First: what is kept without it nobody signs out of.
+        try signIns.save(user, token, for: access.address.account)
         do throws(WebTokenFailure) {
             let held = try await access.tokens.take()
             defer { held.release() }
@@ -58,7 +62,6 @@ extension Device {
                 .damagedState, "The sign-in cannot be kept: \(error.words)",
                 advice: "Check the permissions and the space of the state folder, and sign in again.")
         }
-        try signIns.save(user, token, for: access.address.account)
         guard let before, before != user else { return [] }
         return [
             "This is another Apple Account than before: it does not see the backups of the other one."

@@ -10,9 +10,9 @@ struct StoreCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Keep what opens a store on this device.",
             discussion: """
-                It is tried first. Its secret part goes to the keychain, or to a file that only you can read. In the environment \
-                AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY take the place of a bucket's; COFFER_WEBDAV_USER and COFFER_WEBDAV_PASSWORD \
-                hold for WebDAV where this device keeps nothing for the folder, and with COFFER_WEBDAV_URL for that folder alone.
+                It is tried first. Its secret part goes to the keychain, or to a file that only you can read. Where this device keeps \
+                nothing for a bucket or a folder, the environment counts: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
+                COFFER_WEBDAV_USER and COFFER_WEBDAV_PASSWORD, with COFFER_WEBDAV_URL for that folder alone.
 
                 For Google Drive it is your own OAuth client (Docs/Stores.md says how to get one), and then you allow it access in your \
                 browser. To sign in again no client is needed.

@@ -43,6 +43,8 @@ package struct Prune {
     /// Those that go, or went.
     private var going: Set<SnapshotName> = []
     var report = PruneReport()
+    /// Given up, and there was no room to say so.
+    private var unrecorded: [RemovedSnapshot] = []
 
     /// What is needed of which pack, as of one look at everything.
     struct Survey {
@@ -62,6 +64,7 @@ package struct Prune {
         try await prune.lookAround()
         try await prune.removeSnapshots(keeping: keeping)
         try await prune.removeGarbage()
+        try await prune.recordUnrecorded()
         prune.report.seen = prune.staying.compactMap { try? SeenSnapshot($0) }
         return prune.report
     }
@@ -159,7 +162,12 @@ package struct Prune {
             }
             return RemovedSnapshot(number: missing.number ?? 1, hash: hash)
         }
-        try await record(lost)
+        do { try await record(lost) } catch .store(.full) { unrecorded = lost }
+    }
+
+    /// When the packs have made room. If there is none, they are missed again next time.
+    private mutating func recordUnrecorded() async throws(PruneError) {
+        do { try await record(unrecorded) } catch .store(.full) {}
     }
 
     /// The record that they were removed comes first, so that nobody takes a cut run for an attack. On a full disk there

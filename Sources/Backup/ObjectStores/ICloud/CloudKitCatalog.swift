@@ -37,12 +37,14 @@ final class CloudKitCatalog: Sendable {
 
     private func update() async throws(StoreFailure) {
         var isMore = true
+        var places: Set<String?> = []
         while isMore {
             let before = state.withLock { $0.syncToken }
+            places.insert(before)
             let page: CloudKitChangesPage = try await client.call(
                 "records/changes", CloudKitChanges(zoneID: client.zone, syncToken: before, desiredKeys: ["size"]))
             // Changes that do not move on would never end.
-            guard !page.moreComing || page.syncToken != before else {
+            guard !page.moreComing || !places.contains(page.syncToken) else {
                 throw StoreFailure(.permanent, "its list of changes repeats itself")
             }
             guard !Task.isCancelled else { throw StoreFailure(.transient, "it was stopped") }

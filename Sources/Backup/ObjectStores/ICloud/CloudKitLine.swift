@@ -40,21 +40,21 @@ package final class CloudKitLine: StoreTransport {
     var isAnswerLost: Bool { state.withLock { $0.isAnswerLost } }
 
     package func send(_ request: StoreRequest) async throws(StoreTransportError) -> StoreAnswer {
-        guard !Task.isCancelled else { throw .broken("it was stopped") }
-        // A task of its own, which no cancellation reaches.
-        return try await Task { await self.exchangeInTurn(request) }.value.get()
+        let answer = await Self.turns.holding(tokens.name) { await self.exchangeInTurn(request) }
+        return try answer.get()
     }
 
     private func exchangeInTurn(_ request: StoreRequest) async -> Result<StoreAnswer, StoreTransportError> {
-        await Self.turns.holding(tokens.name) {
-            do throws(WebTokenFailure) {
-                let held = try await self.tokens.take()
-                defer { held.release() }
-                let token = try self.token(held)
-                return await self.exchange(request, token, held)
-            } catch {
-                return .failure(.notSent(error.words))
-            }
+        do throws(WebTokenFailure) {
+            let held = try await tokens.take()
+            defer { held.release() }
+            // Who was stopped in the line has sent nothing.
+            guard !Task.isCancelled else { return .failure(.broken("it was stopped")) }
+            let token = try token(held)
+            // A task of its own, which no cancellation reaches.
+            return await Task { await self.exchange(request, token, held) }.value
+        } catch {
+            return .failure(.notSent(error.words))
         }
     }
 
