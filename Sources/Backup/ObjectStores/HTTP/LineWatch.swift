@@ -41,6 +41,15 @@ struct WatchedParts: AsyncSequence, Sendable {
     enum Content: Sendable {
         case bytes(ByteBuffer)
         case spooled(SpooledBytes)
+
+        /// Nil if nothing is sent.
+        init?(_ body: StoreBody) {
+            switch body {
+            case .none: return nil
+            case .bytes(let bytes): self = .bytes(ByteBuffer(bytes: bytes))
+            case .spooled(let spooled): self = .spooled(spooled)
+            }
+        }
     }
 
     /// So small that on a slow line each goes in less than the stall limit.

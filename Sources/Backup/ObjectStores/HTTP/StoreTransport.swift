@@ -1,8 +1,9 @@
-package import AsyncHTTPClient
+import AsyncHTTPClient
 import Foundation
-package import NIOCore
+import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 
 /// How stores that are reached by HTTP send one request and get one answer: over the network, or from a test.
 package protocol StoreTransport: Sendable {
@@ -86,45 +87,42 @@ package struct HTTPStoreTransport: StoreTransport {
     private static let sendBufferBytes = 256 << 10
     /// More is not set aside before it came, whatever is announced: a frame and its tag are less.
     private static let reservedBytesMax = 2 << 20
-    private let client: HTTPClient
-    /// Nil if the client's own limits hold.
-    private let stall: Duration?
+    private let stall: Duration
 
-    /// One client for the whole program, never shut down, and one event loop, which carries more than any line.
-    private static let shared = HTTPClient(
-        eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton.any()),
-        configuration: configuration(stall: nil))
+    /// Two clients for the whole program, never shut down: to read certificates costs 1.5 MB of memory where `SSL_CERT_FILE` names the
+    /// system's, and a server on a line without TLS is asked for none.
+    private static let secured = shared(tls: OwnCertificates.tls)
+    private static let plain = shared(tls: nil)
 
-    /// - Parameter stall: the client's own limit; nil for a transport that watches itself.
-    package static func configuration(stall: TimeAmount?) -> HTTPClient.Configuration {
+    /// On one event loop, which carries more than any line.
+    private static func shared(tls: TLSConfiguration?) -> HTTPClient {
+        HTTPClient(
+            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton.any()),
+            configuration: configuration(tls: tls))
+    }
+
+    private static func configuration(tls: TLSConfiguration?) -> HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration()
-        configuration.tlsConfiguration = OwnCertificates.tls
+        configuration.tlsConfiguration = tls
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 16
         configuration.redirectConfiguration = .disallow
         configuration.httpVersion = .http1Only
         configuration.timeout.connect = .seconds(10)
-        configuration.timeout.read = stall
-        configuration.timeout.write = stall
         configuration.http1_1ConnectionDebugInitializer = { channel in
             channel.setOption(.socketOption(.so_sndbuf), value: sendBufferBytes).recover { _ in }
         }
         return configuration
     }
 
-    /// - Parameter stall: how long nothing may move; nil with a client of one's own for that client's limits.
-    package init(client: HTTPClient? = nil, stall: Duration? = nil) {
-        self.client = client ?? Self.shared
-        self.stall = stall ?? (client == nil ? Self.stallLimit : nil)
-    }
+    /// - Parameter stall: how long nothing may move.
+    package init(stall: Duration = Self.stallLimit) { self.stall = stall }
 
     package func send(_ request: StoreRequest) async throws(StoreTransportError) -> StoreAnswer {
-        if request.url.hasPrefix("https:"), let file = OwnCertificates.unreadableFile {
-            throw .noCertificates(file: file)
-        }
+        let isSecured = request.url.hasPrefix("https:")
+        if isSecured, let file = OwnCertificates.unreadableFile { throw .noCertificates(file: file) }
         do {
-            guard let stall else { return try await exchange(request, LineWatch(.seconds(0))) }
-            return try await watched(request, LineWatch(stall))
+            return try await watched(request, by: isSecured ? Self.secured : Self.plain)
         } catch let error as StoreTransportError {
             throw error
         } catch {
@@ -132,9 +130,10 @@ package struct HTTPStoreTransport: StoreTransport {
         }
     }
 
-    private func watched(_ request: StoreRequest, _ watch: LineWatch) async throws -> StoreAnswer {
-        try await withThrowingTaskGroup(of: StoreAnswer?.self) { group in
-            group.addTask { try await exchange(request, watch) }
+    private func watched(_ request: StoreRequest, by client: HTTPClient) async throws -> StoreAnswer {
+        let watch = LineWatch(stall)
+        return try await withThrowingTaskGroup(of: StoreAnswer?.self) { group in
+            group.addTask { try await Self.exchange(request, by: client, watch) }
             group.addTask {
                 try await watch.untilStalled()
                 return nil
@@ -147,17 +146,16 @@ package struct HTTPStoreTransport: StoreTransport {
         }
     }
 
-    private func exchange(_ request: StoreRequest, _ watch: LineWatch) async throws -> StoreAnswer {
+    private static func exchange(
+        _ request: StoreRequest, by client: HTTPClient, _ watch: LineWatch
+    ) async throws -> StoreAnswer {
         var outgoing = HTTPClientRequest(url: request.url)
         outgoing.method = HTTPMethod(rawValue: request.method)
         for (name, value) in request.headers { outgoing.headers.add(name: name, value: value) }
-        switch request.body {
-        case .none: break
-        case .bytes(let bytes):
+        if let content = WatchedParts.Content(request.body) {
             outgoing.body = .stream(
-                parts(.bytes(ByteBuffer(bytes: bytes)), watch), length: .known(Int64(bytes.count)))
-        case .spooled(let spooled):
-            outgoing.body = .stream(parts(.spooled(spooled), watch), length: .known(Int64(spooled.byteCount)))
+                WatchedParts(content, watch, client.eventLoopGroup.any()), length: .known(Int64(request.body.byteCount))
+            )
         }
         let response = try await client.execute(outgoing, deadline: .distantFuture)
         watch.moved()
@@ -175,10 +173,6 @@ package struct HTTPStoreTransport: StoreTransport {
             part.withUnsafeReadableBytes { body.append(contentsOf: $0) }
         }
         return StoreAnswer(status: head.status, headers: head.headers, body: body)
-    }
-
-    private func parts(_ content: WatchedParts.Content, _ watch: LineWatch) -> WatchedParts {
-        WatchedParts(content, watch, client.eventLoopGroup.any())
     }
 
     private static let unreachable = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, ETIMEDOUT]
