@@ -1,3 +1,4 @@
+import BackupEngine
 import Foundation
 import NIOCore
 import NIOPosix
@@ -83,6 +84,54 @@ import Testing
     }
 
     @Test func `gives no answer that is longer than any should be`() async throws {
+        await #expect(throws: StoreTransportError.tooLong) {
+            _ = try await Self.answer("200 OK", ["Content-Length: 11"], "hello world", answerBytesMax: 10)
+        }
+    }
+
+    @Test(arguments: [
+        // Some servers send a part with the status of a whole.
+        ("206 Partial Content", "Content-Range: bytes 3-7/20", true),
+        ("200 OK", "Content-Range: bytes 3-7/20", true),
+        ("206 Partial Content", "Content-Range: bytes 2-6/20", false),
+        ("206 Partial Content", "Content-Range: bytes 3-6/7", false),
+        ("206 Partial Content", "Server: x", false), ("200 OK", "Server: x", false),
+        ("416 Range Not Satisfiable", "Content-Range: bytes 3-7/20", false),
+    ])
+    func `writes to lent memory what is just the part that was asked for`(
+        status: String, header: String, isPart: Bool
+    ) async throws {
+        let memory = Lent()
+        let answer = try await Self.answer(status, ["Content-Length: 5", header], "hello", lent: memory.part)
+        #expect(answer.lentBytes == (isPart ? 5 : 0))
+        #expect(answer.body == (isPart ? [] : Array("hello".utf8)))
+        #expect(memory.text == (isPart ? "hello." : "......"))
+        #expect(answer.isWhole(after: "GET"))
+    }
+
+    @Test func `writes nothing beyond lent memory`() async throws {
+        let memory = Lent()
+        await #expect(throws: StoreTransportError.tooLong) {
+            _ = try await Self.answer(
+                "200 OK", ["Content-Length: 6", "Content-Range: bytes 3-7/20"], "hello!", lent: memory.part)
+        }
+        #expect(memory.text.last == ".")
+    }
+
+    @Test func `takes a part that breaks off in lent memory for no part`() async throws {
+        let memory = Lent()
+        let answer = try await Self.answer(
+            "206 Partial Content", ["Connection: close", "Content-Range: bytes 3-7/20"], "hell", lent: memory.part)
+        #expect(throws: ObjectStoreError.failed("x: another part was sent than was asked for")) {
+            try answer.part(into: memory.part, of: "x")
+        }
+        #expect(memory.text == "hell..")
+    }
+
+    /// The answer to a request, of a server that says just this.
+    private static func answer(
+        _ status: String, _ headers: [String], _ body: String, answerBytesMax: Int = 100, lent: LentMemory? = nil
+    ) async throws -> StoreAnswer {
         let listener = try Listener()
         defer { listener.stop() }
         let server = Thread {
@@ -90,16 +139,25 @@ import Testing
             // Who closes with something unread resets the line, and the answer may be lost.
             var request = [UInt8](repeating: 0, count: 4_096)
             _ = read(connection, &request, request.count)
-            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world"
+            let answer = (["HTTP/1.1 \(status)"] + headers).joined(separator: "\r\n") + "\r\n\r\n" + body
             _ = write(connection, answer, answer.utf8.count)
             close(connection)
         }
         server.start()
-        await #expect(throws: StoreTransportError.tooLong) {
-            _ = try await Self.transport(stall: .seconds(600)).send(
-                StoreRequest(method: "GET", url: listener.address, answerBytesMax: 10))
-        }
+        return try await transport(stall: .seconds(600)).send(
+            StoreRequest(method: "GET", url: listener.address, answerBytesMax: answerBytesMax, lent: lent))
     }
+}
+
+/// Five bytes, lent for those of an object from its fourth on, and one behind them that is not.
+private final class Lent {
+    private let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 6, alignment: 1)
+
+    init() { bytes.copyBytes(from: "......".utf8) }
+    deinit { bytes.deallocate() }
+
+    var part: LentMemory { LentMemory(UnsafeMutableRawBufferPointer(rebasing: bytes[..<5]), at: 3) }
+    var text: String { String(decoding: bytes, as: UTF8.self) }
 }
 
 /// A socket of this machine that can be connected to.

@@ -16,6 +16,7 @@ package final class DriveClient: Sendable {
         var alsoAccepting: Set<Int> = []
         /// Which part is asked for; nil for all.
         var range: Range<Int>?
+        var lent: LentMemory?
         /// Or the first failure is the last word.
         var isTriedAgain = true
     }
@@ -82,7 +83,7 @@ package final class DriveClient: Sendable {
             method: call.method, url: query.isEmpty ? url : "\(url)?\(query)",
             headers: call.headers + (call.range.map { [ContentRange.asking(for: $0)] } ?? [])
                 + [("authorization", "Bearer \(token.text)")], body: call.body,
-            answerBytesMax: call.answerBytesMax)
+            answerBytesMax: call.answerBytesMax, lent: call.lent)
     }
 
     // MARK: Pace

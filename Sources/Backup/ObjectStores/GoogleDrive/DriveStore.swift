@@ -7,7 +7,7 @@ import Primitives
 ///
 /// `create` looks whether the name is taken. Two devices that create one name at the same moment may both believe they did, and then
 /// the earlier file is the object on every device; names that both may choose are looked for again afterwards (`Docs/Stores.md`).
-package final class DriveStore: ObjectStore {
+package final class DriveStore: PartialStore {
     private static let replacementsMax = 3
     private static let looksAfterStop = 3
 
@@ -176,24 +176,20 @@ package final class DriveStore: ObjectStore {
         try await answer(name, range: nil, answerBytesMax: name.bytesMax).body
     }
 
-    package func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
-        guard !range.isEmpty else {
-            guard try await size(of: name) >= range.upperBound else { throw .truncated(name.path) }
-            return []
-        }
-        let answer = try await answer(
-            name, range: range, answerBytesMax: max(range.count, StoreAnswer.slicedBytesMax))
-        return try answer.part(range, of: name.path)
+    package func part(
+        _ range: Range<Int>, of name: ObjectName, into lent: LentMemory?, answerBytesMax: Int
+    ) async throws(ObjectStoreError) -> StoreAnswer {
+        try await answer(name, range: range, answerBytesMax: answerBytesMax, lent: lent)
     }
 
     private func answer(
-        _ name: ObjectName, range: Range<Int>?, answerBytesMax: Int
+        _ name: ObjectName, range: Range<Int>?, answerBytesMax: Int, lent: LentMemory? = nil
     ) async throws(ObjectStoreError) -> StoreAnswer {
         try await found(name) { (file) throws(StoreFailure) in
             try await self.client.send(
                 DriveClient.Call(
                     url: "/drive/v3/files/\(PercentEncoding.encoded(file.id))", query: [("alt", "media")],
-                    answerBytesMax: answerBytesMax, range: range))
+                    answerBytesMax: answerBytesMax, range: range, lent: lent))
         }
     }
 

@@ -29,9 +29,11 @@ extension StoreAnswer {
     /// A full answer to a request for a part is cut to size up to here: parts are asked for of packs alone.
     package static let slicedBytesMax = ObjectCipher.objectBytes(plaintextBytes: packBytesMax)
 
+    package var contentRange: ContentRange? { header("content-range").flatMap(ContentRange.init) }
+
     /// Whether less came than was asked for although the object goes on: that says nothing of the object.
     package func breaksOff(in range: Range<Int>) -> Bool {
-        guard let given = header("content-range").flatMap(ContentRange.init) else { return false }
+        guard let given = contentRange else { return false }
         return given.range.upperBound < range.upperBound && (given.total ?? .max) > given.range.upperBound
     }
 
@@ -39,7 +41,7 @@ extension StoreAnswer {
     ///
     /// - Parameter path: of the object, for errors.
     package func part(_ range: Range<Int>, of path: String) throws(ObjectStoreError) -> [UInt8] {
-        guard let given = header("content-range").flatMap(ContentRange.init) else {
+        guard let given = contentRange else {
             guard status != 206 else { throw .failed("\(path): it is not said which part was sent") }
             guard body.count >= range.upperBound else { throw .truncated(path) }
             return Array(body[range])
@@ -50,5 +52,13 @@ extension StoreAnswer {
         guard !breaksOff(in: range) else { throw .failed("\(path): a shorter part was sent than was asked for") }
         guard given.range.upperBound >= range.upperBound else { throw .truncated(path) }
         return given.range == range ? body : Array(body[..<range.count])
+    }
+
+    /// As `part`, into the memory that was lent for it, where the transport may have written it already.
+    package func part(into lent: LentMemory, of path: String) throws(ObjectStoreError) {
+        guard lentBytes > 0 else { return lent.bytes.copyBytes(from: try part(lent.range, of: path)) }
+        guard lentBytes == lent.bytes.count else {
+            throw .failed("\(path): another part was sent than was asked for")
+        }
     }
 }

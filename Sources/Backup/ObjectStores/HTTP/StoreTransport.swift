@@ -19,18 +19,21 @@ package struct StoreRequest: Sendable {
     package var body: StoreBody
     /// A longer answer is refused.
     package var answerBytesMax: Int
+    /// Where a part of an object goes as it comes, if the answer is just that part.
+    package var lent: LentMemory?
     /// Told of an answer's status and headers as soon as they are there: the rest may be lost on its way.
     package var heard: (@Sendable (StoreAnswer) -> Void)?
 
     package init(
         method: String, url: String, headers: [(name: String, value: String)] = [], body: StoreBody = .none,
-        answerBytesMax: Int
+        answerBytesMax: Int, lent: LentMemory? = nil
     ) {
         self.method = method
         self.url = url
         self.headers = headers
         self.body = body
         self.answerBytesMax = answerBytesMax
+        self.lent = lent
     }
 }
 
@@ -45,6 +48,8 @@ package struct StoreAnswer: Sendable {
     package var status: Int
     package var headers: [(name: String, value: String)]
     package var body: [UInt8]
+    /// How much of the body lies in the memory that was lent: all of it, or nothing.
+    package var lentBytes = 0
 
     package init(status: Int, headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
         self.status = status
@@ -55,7 +60,7 @@ package struct StoreAnswer: Sendable {
     /// Whether all of the body came that was announced. Not every end of a connection is told as an error.
     package func isWhole(after method: String) -> Bool {
         guard method != "HEAD", status != 204, let announced = header("content-length") else { return true }
-        return Int(announced) == body.count
+        return Int(announced) == body.count + lentBytes
     }
 
     package func header(_ name: String) -> String? {
@@ -85,8 +90,6 @@ package struct HTTPStoreTransport: StoreTransport {
     private static let stallLimit = Duration.seconds(60)
     /// What the system takes of a connection before it is sent. Eight of them fill a line of 200 Mbit/s over 100 ms.
     private static let sendBufferBytes = 256 << 10
-    /// More is not set aside before it came, whatever is announced: a frame and its tag are less.
-    private static let reservedBytesMax = 2 << 20
     private let stall: Duration
 
     /// Two clients for the whole program, never shut down: to read certificates costs 1.5 MB of memory where `SSL_CERT_FILE` names the
@@ -159,20 +162,17 @@ package struct HTTPStoreTransport: StoreTransport {
         }
         let response = try await client.execute(outgoing, deadline: .distantFuture)
         watch.moved()
-        let head = StoreAnswer(
+        var answer = StoreAnswer(
             status: Int(response.status.code), headers: response.headers.map { ($0.name, $0.value) })
-        request.heard?(head)
-        var body: [UInt8] = []
-        let announced = response.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
-        if request.method != "HEAD" {
-            body.reserveCapacity(min(max(announced, 0), request.answerBytesMax, Self.reservedBytesMax))
-        }
+        request.heard?(answer)
+        var body = AnswerBody(of: answer, to: request)
         for try await part in response.body {
             watch.moved()
-            guard body.count + part.readableBytes <= request.answerBytesMax else { throw StoreTransportError.tooLong }
-            part.withUnsafeReadableBytes { body.append(contentsOf: $0) }
+            try part.withUnsafeReadableBytes { part throws(StoreTransportError) in try body.append(part) }
         }
-        return StoreAnswer(status: head.status, headers: head.headers, body: body)
+        answer.body = body.bytes
+        answer.lentBytes = body.lentBytes
+        return answer
     }
 
     private static let unreachable = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, ETIMEDOUT]

@@ -89,7 +89,7 @@ package final class RcloneClient: Sendable {
 
     /// - Parameter range: not empty; nil for all of it.
     func download(
-        _ path: String, _ range: Range<Int>? = nil, answerBytesMax: Int
+        _ path: String, _ range: Range<Int>? = nil, answerBytesMax: Int, lent: LentMemory? = nil
     ) async throws(StoreFailure) -> StoreAnswer {
         let parts = "[\(address.place)]/\(path)".split(separator: "/", omittingEmptySubsequences: false)
         let encoded = parts.map { PercentEncoding.encoded(String($0)) }.joined(separator: "/")
@@ -97,7 +97,7 @@ package final class RcloneClient: Sendable {
             StoreRequest(
                 method: "GET", url: "\(endpoint.url)/\(encoded)",
                 headers: range.map { [ContentRange.asking(for: $0)] } ?? [],
-                answerBytesMax: answerBytesMax)
+                answerBytesMax: answerBytesMax, lent: lent)
         }
     }
 

@@ -10,7 +10,7 @@ import Synchronization
 /// Where the remote moves files by itself, an object is uploaded under a temporary name, its size is looked at, and then it is moved
 /// to its name, so that no half of one ever stands there; elsewhere (buckets) a remote shows an upload when it has all of it, and the
 /// size is looked at afterwards. No remote refuses a name that is taken: `create` looks first (`Docs/Stores.md`).
-package final class RcloneStore: ObjectStore {
+package final class RcloneStore: PartialStore {
     /// A list of 100,000 objects takes 17 MB, and up to 95 MB in memory for a moment.
     static let listBytesMax = 64 << 20
     static let triesMax = 3
@@ -51,13 +51,11 @@ package final class RcloneStore: ObjectStore {
         return answer.body
     }
 
-    package func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
-        guard !range.isEmpty else {
-            guard try await size(of: name) >= range.upperBound else { throw .truncated(name.path) }
-            return []
-        }
+    package func part(
+        _ range: Range<Int>, of name: ObjectName, into lent: LentMemory?, answerBytesMax: Int
+    ) async throws(ObjectStoreError) -> StoreAnswer {
         let answer = try await opened(name, upTo: range.upperBound) { (path) async throws(StoreFailure) in
-            try await client.download(path, range, answerBytesMax: max(range.count, StoreAnswer.slicedBytesMax))
+            try await client.download(path, range, answerBytesMax: answerBytesMax, lent: lent)
         }
         // What begins behind the end is answered with a part that ends before it begins (`bytes 10-5/6`).
         if let total = answer.header("content-range")?.split(separator: "/").last.flatMap({ Int($0) }),
@@ -65,7 +63,7 @@ package final class RcloneStore: ObjectStore {
         {
             throw .truncated(name.path)
         }
-        return try answer.part(range, of: name.path)
+        return answer
     }
 
     package func size(of name: ObjectName) async throws(ObjectStoreError) -> Int {

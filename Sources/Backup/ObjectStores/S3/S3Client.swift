@@ -14,6 +14,7 @@ package final class S3Client: Sendable {
         /// The part that is asked for; nil for all.
         var range: Range<Int>?
         var answerBytesMax = errorBytesMax
+        var lent: LentMemory?
     }
 
     private struct Learned {
@@ -114,6 +115,6 @@ package final class S3Client: Sendable {
             headers: request.headers + range + [("host", address.requestHost)], payloadSHA256: hash, time: time)
         return StoreRequest(
             method: request.method, url: address.requestURL(path, query: query), headers: headers, body: request.body,
-            answerBytesMax: request.answerBytesMax)
+            answerBytesMax: request.answerBytesMax, lent: request.lent)
     }
 }

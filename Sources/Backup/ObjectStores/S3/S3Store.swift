@@ -10,7 +10,7 @@ import Synchronization
 /// An object is one PUT, with its length and SHA-256, small ones with their MD5 besides, so that a server shows it whole or not at all. `create` looks whether the
 /// name is taken, unless the server is known to obey `If-None-Match: *`, which is always sent: on servers that do, two writers of one
 /// name cannot both succeed; on others the last of two at the same moment wins (`Docs/Stores.md`). Names that Coffer creates are random.
-package final class S3Store: ObjectStore {
+package final class S3Store: PartialStore {
     private static let pagesMax = 100_000
     private static let uploadHeader = "x-amz-meta-coffer-upload"
 
@@ -55,15 +55,11 @@ package final class S3Store: ObjectStore {
         try await send(S3Client.Request(method: "GET", name: name.path, answerBytesMax: name.bytesMax)).body
     }
 
-    package func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
-        guard !range.isEmpty else {
-            guard try await size(of: name) >= range.upperBound else { throw .truncated(name.path) }
-            return []
-        }
-        let request = S3Client.Request(
-            method: "GET", name: name.path, range: range,
-            answerBytesMax: max(range.count, StoreAnswer.slicedBytesMax))
-        return try await send(request).part(range, of: name.path)
+    package func part(
+        _ range: Range<Int>, of name: ObjectName, into lent: LentMemory?, answerBytesMax: Int
+    ) async throws(ObjectStoreError) -> StoreAnswer {
+        try await send(
+            S3Client.Request(method: "GET", name: name.path, range: range, answerBytesMax: answerBytesMax, lent: lent))
     }
 
     package func size(of name: ObjectName) async throws(ObjectStoreError) -> Int {

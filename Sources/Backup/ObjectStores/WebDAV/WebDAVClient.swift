@@ -10,6 +10,7 @@ package final class WebDAVClient: Sendable {
         var headers: [(name: String, value: String)] = []
         var body = StoreBody.none
         var answerBytesMax = errorBytesMax
+        var lent: LentMemory?
         /// Instead of the one that the name makes.
         var url: String?
         var isTriedAgain = true
@@ -57,7 +58,7 @@ package final class WebDAVClient: Sendable {
                 method: request.method, path: String(url.dropFirst(self.address.origin.utf8.count)))
             let sent = StoreRequest(
                 method: request.method, url: url, headers: request.headers + [("authorization", proof)],
-                body: request.body, answerBytesMax: request.answerBytesMax)
+                body: request.body, answerBytesMax: request.answerBytesMax, lent: request.lent)
             return Attempts.Attempt(sent, isTriedAgain: request.isTriedAgain) {
                 self.judge($0, to: request, proof: proof)
             }

@@ -6,7 +6,7 @@ package import BackupFormat
 /// An object is uploaded under a random name, its size is looked at, and it is moved to its name, which fails if the name is taken: so
 /// it is there whole or not at all on every server that was tried. Servers look and then rename, so that of two who create one name at
 /// the very same moment both may be told that they did, and the last one's stays (`Docs/Stores.md`). Names that Coffer creates are random.
-package final class WebDAVStore: ObjectStore {
+package final class WebDAVStore: PartialStore {
     private static let looksMax = 5
     /// Thousands of packs in one of their 256 folders.
     private static let packFolderBytesMax = 4 << 20
@@ -60,15 +60,13 @@ package final class WebDAVStore: ObjectStore {
         throw .failed("\(name.path): its size is told differently each time")
     }
 
-    package func read(_ name: ObjectName, _ range: Range<Int>) async throws(ObjectStoreError) -> [UInt8] {
-        guard !range.isEmpty else {
-            guard try await size(of: name) >= range.upperBound else { throw .truncated(name.path) }
-            return []
-        }
+    package func part(
+        _ range: Range<Int>, of name: ObjectName, into lent: LentMemory?, answerBytesMax: Int
+    ) async throws(ObjectStoreError) -> StoreAnswer {
         let request = WebDAVClient.Request(
-            method: "GET", name: name.path, headers: [ContentRange.asking(for: range)],
-            answerBytesMax: max(range.count, StoreAnswer.slicedBytesMax))
-        return try await get(request, name).part(range, of: name.path)
+            method: "GET", name: name.path, headers: [ContentRange.asking(for: range)], answerBytesMax: answerBytesMax,
+            lent: lent)
+        return try await get(request, name)
     }
 
     private func get(_ request: WebDAVClient.Request, _ name: ObjectName) async throws(ObjectStoreError) -> StoreAnswer
