@@ -58,6 +58,7 @@ struct ScriptedICloud {
     let assets: ScriptedTransport
     let clock: StandingClock
     let tokens: MemoryWebTokens
+    private let backoff: Backoff
 
     /// - Parameter dice: how much of the longest pause each one takes.
     init(
@@ -66,12 +67,23 @@ struct ScriptedICloud {
     ) throws {
         (clock, api, self.assets) = (StandingClock(), ScriptedTransport(answers), ScriptedTransport(assets))
         tokens = MemoryWebTokens(Self.secret("first+/="))
-        let backoff = Backoff(triesMax: triesMax, triesMaxUnanswered: 2, clock: clock.waiting, dice: dice)
-        store = CloudKitStore(
+        backoff = Backoff(triesMax: triesMax, triesMaxUnanswered: 2, clock: clock.waiting, dice: dice)
+        store = try Self.store(over: api, tokens: tokens, assets: self.assets, backoff: backoff)
+    }
+
+    /// The same device's store over another line.
+    func store(over line: any StoreTransport) throws -> CloudKitStore {
+        try Self.store(over: line, tokens: tokens, assets: assets, backoff: backoff)
+    }
+
+    private static func store(
+        over line: any StoreTransport, tokens: MemoryWebTokens, assets: ScriptedTransport, backoff: Backoff
+    ) throws -> CloudKitStore {
+        CloudKitStore(
             CloudKitClient(
                 try CloudKitAddress("icloud:iCloud.a/Z"),
-                CloudKitLine(api, apiToken: Self.secret("api"), tokens: tokens), assets: self.assets, backoff: backoff),
-            now: { Self.now })
+                CloudKitLine(line, apiToken: secret("api"), tokens: tokens), assets: assets, backoff: backoff),
+            now: { now })
     }
 
     static func secret(_ text: String) -> SecretBytes { SecretBytes(copying: Array(text.utf8)) }
@@ -213,11 +225,7 @@ struct ScriptedICloud {
                 Script.record(#""mark": {"value": "0123"}"#),
             ])
             let ours = OwnMark(script.api, isOurs: isOurs)
-            let store = CloudKitStore(
-                CloudKitClient(
-                    try CloudKitAddress("icloud:iCloud.a/Z"),
-                    CloudKitLine(ours, apiToken: Script.secret("api"), tokens: script.tokens), assets: script.assets,
-                    backoff: Backoff(clock: script.clock.waiting, dice: { _ in 0 })), now: { Script.now })
+            let store = try script.store(over: ours)
             if isOurs {
                 try await store.create(Script.name, [1])
             } else {

@@ -287,11 +287,7 @@ private final class FailingTokens: WebTokens, HeldWebToken {
     @Test func `is not lost by whoever is told to stop while an answer is under way`() async throws {
         let script = try Script([])
         let gate = Gate(ScriptedTransport([Script.json(#"{"records": []}"#, token: "second")]))
-        let store = CloudKitStore(
-            CloudKitClient(
-                try CloudKitAddress("icloud:iCloud.a/Z"),
-                CloudKitLine(gate, apiToken: Script.secret("api"), tokens: script.tokens), assets: script.assets),
-            now: { Script.now })
+        let store = try script.store(over: gate)
         let work = Task { try? await store.create(Script.name, [1]) }
         await gate.untilAsked()
         work.cancel()
@@ -304,11 +300,7 @@ private final class FailingTokens: WebTokens, HeldWebToken {
         let script = try Script([])
         let answers = ScriptedTransport([Script.json(#"{"records": []}"#, token: "second")])
         let gate = Gate(answers)
-        let store = CloudKitStore(
-            CloudKitClient(
-                try CloudKitAddress("icloud:iCloud.a/Z"),
-                CloudKitLine(gate, apiToken: Script.secret("api"), tokens: script.tokens), assets: script.assets),
-            now: { Script.now })
+        let store = try script.store(over: gate)
         let first = Task { try? await store.create(Script.name, [1]) }
         await gate.untilAsked()
         let second = Task { try? await store.create(Script.name, [1]) }

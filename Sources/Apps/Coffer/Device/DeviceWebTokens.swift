@@ -45,8 +45,9 @@ struct DeviceWebTokens: WebTokens {
                 close(lock)
                 throw WebTokenFailure("another coffer has been waiting for iCloud for minutes: end it, and try again")
             }
-            // Another program waits for an answer, and tells nobody when it has come.
-            guard (try? await Task.sleep(nanoseconds: Self.pollNanoseconds)) != nil else {
+            // Looked at again and again: another program waits for an answer, and tells nobody when it has come. The only error of this
+            // sleep is that the task was cancelled, and then the line is left.
+            do { try await Task.sleep(nanoseconds: Self.pollNanoseconds) } catch {
                 close(lock)
                 throw WebTokenFailure("it was stopped")
             }

@@ -1,6 +1,5 @@
 /// Memory that is lent for a part of an object.
-///
-/// `@unchecked Sendable`: its owner waits until the request is over, and nothing is written to it later.
+// Unchecked, for it is a pointer: its owner waits until the request is over, and nothing is written to it later.
 package struct LentMemory: @unchecked Sendable {
     /// The part's place in the object.
     package let range: Range<Int>
