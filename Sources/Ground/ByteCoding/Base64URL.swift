@@ -20,7 +20,8 @@ package enum Base64URL {
         bytes.reserveCapacity(text.utf8.count * 3 / 4)
         var bits: UInt32 = 0
         var bitCount: UInt32 = 0
-        for digit in text.utf8 {
+        // Copied at once: of a text of any kind each byte would be a call.
+        for digit in [UInt8](text.utf8) {
             guard let value = value(digit) else { return nil }
             bits = (bits & 0xff) << 6 | UInt32(value)
             bitCount += 6

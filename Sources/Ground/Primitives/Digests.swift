@@ -16,7 +16,7 @@ package func sha256(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { sha25
 package func sha256(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
     var hash = SHA256()
     hash.update(bufferPointer: bytes)
-    return Array(hash.finalize())
+    return array(hash.finalize())
 }
 
 /// SHA-512 (FIPS 180-4), 64 bytes.
@@ -26,15 +26,18 @@ package func sha512(_ bytes: some Collection<UInt8>) -> [UInt8] {
 
 /// HMAC-SHA256 (RFC 2104), 32 bytes.
 package func hmacSHA256(_ bytes: [UInt8], key: SecretBytes) -> [UInt8] {
-    Array(HMAC<SHA256>.authenticationCode(for: bytes, using: key.symmetricKey))
+    bytes.withUnsafeBytes { hmacSHA256($0, key: key) }
 }
 
 /// HMAC-SHA256 over part of a buffer that is used again and again.
 package func hmacSHA256(_ bytes: UnsafeRawBufferPointer, key: SecretBytes) -> [UInt8] {
     var hmac = HMAC<SHA256>(key: key.symmetricKey)
     hmac.update(data: bytes)
-    return Array(hmac.finalize())
+    return array(hmac.finalize())
 }
+
+/// Copied at once: as a sequence each byte would be a call.
+private func array(_ digest: some ContiguousBytes) -> [UInt8] { digest.withUnsafeBytes { Array($0) } }
 
 /// HKDF-SHA512 (RFC 5869).
 package func hkdfSHA512(
