@@ -2,7 +2,7 @@
 """What a store in a cloud costs beside a folder (`make bench-stores`): CPU and memory of Coffer alone, with a real S3 server on this
 machine, and how much latency costs.
 
-    bench_stores.py FOLDER --coffer .build/release/coffer [--megabytes 600] [--rounds 3] [--write Docs/Performance.md]
+    bench_stores.py FOLDER --coffer .build/release/coffer [--megabytes 400] [--rounds 7] [--write Docs/Performance.md]
 
 FOLDER is what is backed up, up to so many megabytes. The server shares the cores, so that times of the clock say little; a process's
 own CPU time does.
@@ -176,14 +176,16 @@ def medians(rounds):
     return {step: [statistics.median(one[step][index] for one in rounds) for index in range(3)] for step in rounds[0]}
 
 
-def measured(options, source, work, kind, server):
-    rounds = []
+def measured(options, source, work, server):
+    """Medians for the folder and for the bucket, which take turns: a machine that others share is faster at one moment than at another."""
+    rounds = {"folder": [], "bucket": []}
     for number in range(options.rounds):
-        folder = work / f"{kind}-{number}"
-        store = folder / "store" if kind == "folder" else server.store(server.address, f"round-{number}")
-        rounds.append(round_of(Coffer(options.coffer, folder, server.environment), store, source))
-        shutil.rmtree(folder)
-    return medians(rounds)
+        for kind in rounds:
+            folder = work / f"{kind}-{number}"
+            store = folder / "store" if kind == "folder" else server.store(server.address, f"round-{number}")
+            rounds[kind].append(round_of(Coffer(options.coffer, folder, server.environment), store, source))
+            shutil.rmtree(folder)
+    return [medians(rounds[kind]) for kind in rounds]
 
 
 def latency(options, work, server):
@@ -229,8 +231,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("source")
     parser.add_argument("--coffer", type=pathlib.Path, default=ROOT / ".build/release/coffer")
-    parser.add_argument("--megabytes", type=int, default=600)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--megabytes", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--write")
     options = parser.parse_args()
     options.coffer = options.coffer.resolve()
@@ -242,8 +244,7 @@ def main():
     try:
         source = work / "source"
         bytes_ = part_of(options.source, options.megabytes, source)
-        folder = measured(options, source, work, "folder", server)
-        bucket = measured(options, source, work, "bucket", server)
+        folder, bucket = measured(options, source, work, server)
         text = page(bytes_, folder, bucket, latency(options, work, server), options.rounds)
     finally:
         server.stop()

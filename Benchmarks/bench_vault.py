@@ -5,9 +5,8 @@
 
 For each number of accounts: a vault is made in DIR by its own commands and filled with that many records, started with its
 files dropped from the cache, and again with them in it; then the vault itself is measured under evaluations that were sealed
-beforehand, in rounds, with the parts of an evaluation, each in a loop, between them. Processor time is that of the vault's
-process; vault and client have a core each, where there are two. A number of accounts that the disk has no room for is
-skipped by name.
+beforehand, in rounds, with the parts of an evaluation between them. Processor time is that of the vault's process; vault and
+client have a core each, where there are two. A number of accounts that the disk has no room for is skipped by name.
 """
 
 import argparse
@@ -27,7 +26,8 @@ ROOM_KEPT = 15e9
 # Of one account in the store, for whether there is room; what a vault really takes is measured.
 BYTES_PER_ACCOUNT = 1_500
 VAULTS = 5
-ROUNDS = 5
+# Half a second or so.
+REQUESTS_A_ROUND = 600
 
 
 class Failed(Exception):
@@ -120,17 +120,22 @@ class Vault:
         return sent
 
 
+def round_count(arguments):
+    return max(1, arguments.requests // REQUESTS_A_ROUND)
+
+
 def loaded(vault):
     """The vault at saturation in several rounds, the parts of an evaluation between them, and then at half of that.
 
-    A machine that others share is faster at one moment than at another. So each round is compared with the parts right before
-    and after it, and the median counts.
+    A machine that others share is faster at one moment than at another. So rounds are short, each is compared with the parts right
+    before and after it, and the median counts.
     """
     # Every account that is asked for later is in memory by then, as are the vault's own tables.
     vault.load(vault.asked)
     parts, rounds = [vault.parts()], []
-    for _ in range(ROUNDS):
-        rounds.append(vault.load(max(1, vault.arguments.requests // ROUNDS)))
+    count = round_count(vault.arguments)
+    for _ in range(count):
+        rounds.append(vault.load(vault.arguments.requests // count))
         parts.append(vault.parts())
     sums = [vault_report.sum_of_parts(part) for part in parts]
     ratios = [each["processor"] / statistics.mean(sums[number:number + 2]) for number, each in enumerate(rounds)]
@@ -219,8 +224,8 @@ def main():
         sys.exit(f"bench: {failure}")
     loads.append(os.getloadavg()[0])
     facts = {"processor": processor(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}",
-             "load": loads, "skipped": skipped, "requests": arguments.requests, "rounds": ROUNDS, "asked": arguments.asked,
-             "half": arguments.half_seconds}
+             "load": loads, "skipped": skipped, "requests": arguments.requests, "rounds": round_count(arguments),
+             "asked": arguments.asked, "half": arguments.half_seconds}
     if not results:
         sys.exit("bench: nothing was measured")
     (arguments.work / "vault-results.json").write_text(json.dumps({"facts": facts, "results": results}, indent=1))

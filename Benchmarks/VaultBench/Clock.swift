@@ -10,6 +10,14 @@ enum Clock {
     /// Nanoseconds that all threads of this process computed.
     static func processor() -> UInt64 { read(CLOCK_PROCESS_CPUTIME_ID) }
 
+    /// Nanoseconds that one reading of `processor` takes.
+    static let reading: Double = {
+        let count = 10_000
+        let began = processor()
+        for _ in 0..<count { _ = processor() }
+        return Double(processor() - began) / Double(count)
+    }()
+
     private static func read(_ clock: clockid_t) -> UInt64 {
         var time = timespec()
         clock_gettime(clock, &time)

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 
-/// What `bench_vault.py` has no way to do fast: the parts of an evaluation in loops, millions of accounts, and requests
+/// What `bench_vault.py` has no way to do fast: the parts of an evaluation, millions of accounts, and requests
 /// that were made before they are sent. Each command prints one line of JSON.
 @main struct VaultBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
