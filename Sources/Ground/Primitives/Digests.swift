@@ -16,12 +16,12 @@ package func sha256(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { sha25
 package func sha256(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
     var hash = SHA256()
     hash.update(bufferPointer: bytes)
-    return array(hash.finalize())
+    return hash.finalize().array
 }
 
 /// SHA-512 (FIPS 180-4), 64 bytes.
 package func sha512(_ bytes: some Collection<UInt8>) -> [UInt8] {
-    Array(SHA512.hash(data: Array(bytes)))
+    SHA512.hash(data: Array(bytes)).array
 }
 
 /// HMAC-SHA256 (RFC 2104), 32 bytes.
@@ -33,11 +33,8 @@ package func hmacSHA256(_ bytes: [UInt8], key: SecretBytes) -> [UInt8] {
 package func hmacSHA256(_ bytes: UnsafeRawBufferPointer, key: SecretBytes) -> [UInt8] {
     var hmac = HMAC<SHA256>(key: key.symmetricKey)
     hmac.update(data: bytes)
-    return array(hmac.finalize())
+    return hmac.finalize().array
 }
-
-/// Copied at once: as a sequence each byte would be a call.
-private func array(_ digest: some ContiguousBytes) -> [UInt8] { digest.withUnsafeBytes { Array($0) } }
 
 /// HKDF-SHA512 (RFC 5869).
 package func hkdfSHA512(
@@ -52,6 +49,11 @@ package func hkdfSHA512(
 package func hkdfSHA256(_ inputKey: SecretBytes, info: [UInt8], count: Int) -> SecretBytes {
     let key = HKDF<SHA256>.deriveKey(inputKeyMaterial: inputKey.symmetricKey, info: info, outputByteCount: count)
     return key.secretBytes
+}
+
+extension ContiguousBytes {
+    /// A digest or code, copied at once: as a sequence each byte would be a call.
+    var array: [UInt8] { withUnsafeBytes { Array($0) } }
 }
 
 extension SecretBytes {

@@ -12,5 +12,5 @@ package struct MD5: Sendable {
     package mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
 
     /// The digest of everything until here; more may follow.
-    package func digest() -> [UInt8] { Array(hash.finalize()) }
+    package func digest() -> [UInt8] { hash.finalize().array }
 }

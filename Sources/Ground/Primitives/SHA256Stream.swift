@@ -9,5 +9,5 @@ package struct SHA256Stream: Sendable {
     package mutating func update(_ bytes: UnsafeRawBufferPointer) { hash.update(bufferPointer: bytes) }
 
     /// The digest of everything until here, 32 bytes; more may follow.
-    package func digest() -> [UInt8] { Array(hash.finalize()) }
+    package func digest() -> [UInt8] { hash.finalize().array }
 }

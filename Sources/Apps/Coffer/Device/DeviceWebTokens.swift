@@ -8,9 +8,10 @@ import Synchronization
 /// is asked, and a lock keeps other programs away while one waits for an answer.
 struct DeviceWebTokens: WebTokens {
     /// Nobody holds it longer than a line may be silent, and some requests more.
-    private static let waitSeconds = 180.0
+    private static let waitNanoseconds: UInt64 = 180_000_000_000
     private static let pollNanoseconds: UInt64 = 10_000_000
 
+    private let clock = WaitingClock.continuous
     private let folder: DeviceFolder
     private let fileName: String
     private var lockName: String { "\(fileName).lock" }
@@ -39,15 +40,16 @@ struct DeviceWebTokens: WebTokens {
 
     private func locked(_ name: String) async throws(WebTokenFailure) -> Int32 {
         let lock = try open(name)
-        let end = Date(timeIntervalSinceNow: Self.waitSeconds)
+        let end = clock.now().saturatingAdd(Self.waitNanoseconds)
         while flock(lock, LOCK_EX | LOCK_NB) != 0 {
-            guard Date() < end else {
+            let now = clock.now()
+            guard now < end else {
                 close(lock)
                 throw WebTokenFailure("another coffer has been waiting for iCloud for minutes: end it, and try again")
             }
-            // Looked at again and again: another program waits for an answer, and tells nobody when it has come. The only error of this
-            // sleep is that the task was cancelled, and then the line is left.
-            do { try await Task.sleep(nanoseconds: Self.pollNanoseconds) } catch {
+            // Looked at again and again: another program waits for an answer, and tells nobody when it has come.
+            await clock.sleepUntil(now.saturatingAdd(Self.pollNanoseconds))
+            guard !Task.isCancelled else {
                 close(lock)
                 throw WebTokenFailure("it was stopped")
             }
