@@ -62,7 +62,20 @@ package struct VaultHTTP: Sendable {
         }
         return Application(
             router: router(), server: try certificate?.server(plain) ?? plain, configuration: configuration,
-            onServerRunning: { channel in await onReady(channel.localAddress?.port ?? port) }, logger: logger)
+            onServerRunning: { channel in
+                await Self.acceptMany(channel)
+                await onReady(channel.localAddress?.port ?? port)
+            }, logger: logger)
+    }
+
+    /// How many connections are taken in one turn of the event loop. A turn of a vault that has more to do than it can takes as
+    /// long as all messages in hand, so with NIO's four, who comes anew waits for seconds while those who are connected
+    /// are served again and again.
+    static let acceptedInTurn: UInt = 256
+
+    static func acceptMany(_ channel: any Channel) async {
+        // It fails on a channel that is closed already, which accepts nobody.
+        try? await channel.setOption(.maxMessagesPerRead, value: acceptedInTurn).get()
     }
 
     private func router() -> Router<BasicRequestContext> {

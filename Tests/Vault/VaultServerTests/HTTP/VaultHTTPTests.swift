@@ -1,13 +1,17 @@
 import AsyncHTTPClient
 import ByteCoding
+import Dispatch
 import Hummingbird
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import Primitives
 import RecordStores
 import RecoveryProtocol
+import Synchronization
 import Testing
-import VaultServer
+
+@testable import VaultServer
 
 @Suite struct VaultHTTPTests {
     private func serving(_ vault: TestVault, _ body: (String) async throws -> Void) async throws {
@@ -49,6 +53,55 @@ import VaultServer
             #expect(answered == 10)
             #expect(try await client.status().attemptsLeft == 0)
         }
+    }
+
+    /// How many connections were accepted in each turn.
+    private final class Accepted: ChannelInboundHandler, Sendable {
+        typealias InboundIn = any Channel
+        private let expected: Int
+        private let turns = Mutex([0])
+        let all: EventLoopPromise<[Int]>
+
+        init(expecting expected: Int, _ all: EventLoopPromise<[Int]>) { (self.expected, self.all) = (expected, all) }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            turns.withLock { $0[$0.count - 1] += 1 }
+            context.fireChannelRead(data)
+        }
+
+        func channelReadComplete(context: ChannelHandlerContext) {
+            let turns = turns.withLock { turns in
+                defer { turns.append(0) }
+                return turns
+            }
+            if turns.reduce(0, +) == expected { all.succeed(turns) }
+            context.fireChannelReadComplete()
+        }
+    }
+
+    @Test func `all who connected while the event loop was at work are taken in one turn`() async throws {
+        let (loops, clients) = (MultiThreadedEventLoopGroup(numberOfThreads: 1), 100)
+        let accepted = Accepted(expecting: clients, loops.next().makePromise())
+        let server = try await ServerBootstrap(group: loops)
+            .serverChannelOption(.backlog, value: 4096)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(accepted) }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        await VaultHTTP.acceptMany(server)
+        let rest = DispatchSemaphore(value: 0)
+        loops.next().execute { rest.wait() }
+        let address = try #require(server.localAddress)
+        var connected: [any Channel] = []
+        for _ in 0..<clients {
+            connected.append(
+                try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup).connect(to: address).get())
+        }
+        rest.signal()
+        let turns = try await accepted.all.futureResult.get()
+        #expect(turns.contains(clients), "\(turns)")
+        for client in connected { try? await client.close() }
+        try await loops.shutdownGracefully()
     }
 
     @Test func `what is not sealed is a plain error, within limits, and charges nothing`() async throws {
