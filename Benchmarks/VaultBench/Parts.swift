@@ -25,12 +25,6 @@ private struct Stopwatch {
         return try body()
     }
 
-    mutating func timeAsync<Value>(_ body: () async throws -> Value) async rethrows -> Value {
-        let began = Clock.processor()
-        defer { add(since: began) }
-        return try await body()
-    }
-
     private mutating func add(since began: UInt64) {
         sum += Clock.processor() - began
         count += 1
@@ -90,7 +84,7 @@ struct Parts: AsyncParsableCommand {
         let share = people.registration.share
         let element = Scalar.random(using: &generator).timesGenerator
         let (key, exchanges) = try channel(people, &generator)
-        let (verifier, token) = try await verifier(people)
+        let (verifier, keys, token) = try await verifier(people)
         let now = UInt64(Date().timeIntervalSince1970)
         var times = Times()
         for batch in 0...max(rounds / Self.batch, 1) {
@@ -99,7 +93,9 @@ struct Parts: AsyncParsableCommand {
             var opened: [VaultExchange] = []
             for exchange in exchanges {
                 opened.append(try times.open.time { try key.open(exchange.sealed).0 })
-                _ = try await times.token.timeAsync { try await verifier.verify(token, wallSeconds: now) }
+                _ = try times.token.time {
+                    try verifier.check(TokenVerifier.read(token), keys: keys, wallSeconds: now)
+                }
             }
             for exchange in opened {
                 let evaluation = times.evaluate.time { Evaluation(of: element, share: share, using: &generator) }
@@ -141,11 +137,11 @@ struct Parts: AsyncParsableCommand {
             issuedSeconds: UInt64(Date().timeIntervalSince1970), lifetimeSeconds: 3600)
     }
 
-    private func verifier(_ people: Accounts) async throws -> (TokenVerifier, token: [UInt8]) {
+    private func verifier(_ people: Accounts) async throws -> (TokenVerifier, TenantKeys, token: [UInt8]) {
         let issuer = try TokenIssuer(privateKeyFile: PrivateFile.read(issuer, bytesMax: 4096))
-        let keys = try await TenantKeys(json: issuer.keySet)
         return (
-            TokenVerifier(vaultID: people.fleet.currentVaults[0].id) { _ in keys }, Array(try tokenText(people).utf8)
+            TokenVerifier(vaultID: people.fleet.currentVaults[0].id), try await TenantKeys(json: issuer.keySet),
+            Array(try tokenText(people).utf8)
         )
     }
 

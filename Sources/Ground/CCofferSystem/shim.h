@@ -1,9 +1,10 @@
 // What Swift's Glibc and Darwin modules do not import: extended attributes, holes in files, writing past the cache, the
-// processors that are allowed, and how malloc keeps memory.
+// processors that are allowed, the processor time of a thread, and how malloc keeps memory.
 #ifndef CCOFFER_SYSTEM_H
 #define CCOFFER_SYSTEM_H
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -75,6 +76,13 @@ int coffer_open_temporary(const char *folder);
 
 /// How many processors this process may run on; 0 if the system does not say.
 int coffer_allowed_processors(void);
+
+/// Processor time of the calling thread, in nanoseconds; 0 if the system does not say.
+static inline unsigned long long coffer_thread_nanoseconds(void) {
+    struct timespec time;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) != 0) return 0;
+    return (unsigned long long)time.tv_sec * 1000000000ULL + (unsigned long long)time.tv_nsec;
+}
 
 /// What this user may still write, in bytes; -1 if the file system does not say (some of FUSE answer with zeros).
 static inline long long coffer_free_bytes(const struct statvfs *status) {

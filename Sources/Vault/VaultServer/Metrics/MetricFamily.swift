@@ -44,6 +44,10 @@ package enum Metrics {
         "coffer_vault_part_duration_seconds", .histogram, ["part"], bounds: secondsBounds,
         "Parts of the work: open, token, ledger (queue and batch), evaluate, seal of each message; commit, anchor and "
             + "erase of each batch.")
+    static let partProcessor = MetricFamily(
+        "coffer_vault_part_processor_seconds_total", .counter, ["part"],
+        "Processor time of the same parts, without ledger, which waits: what process_cpu_seconds_total has beyond them is the "
+            + "rest of the vault.")
     static let messagesRefused = MetricFamily(
         "coffer_vault_messages_refused_total", .counter, ["reason"],
         "Messages without a sealed reply: malformed, unknown_key, overloaded, too_long, cut.")
@@ -126,11 +130,9 @@ package enum Metrics {
 
     /// In the order of the page.
     package static let all = [
-        requests, requestSeconds, partSeconds, messagesRefused, tokensRefused, events, attemptsReturned, breakerOpen,
-        queue, batch, ledgerFailures, commits, anchorings, anchorAnswers, witnessAnswers, epoch, records, accounts,
-        restored, recordsDamaged, storeBytes, ready, connections, connectionsClosed, certificateExpiry, build, started,
-        processCPU,
-        processMemory,
-        processFiles, processFilesMax,
+        requests, requestSeconds, partSeconds, partProcessor, messagesRefused, tokensRefused, events, attemptsReturned,
+        breakerOpen, queue, batch, ledgerFailures, commits, anchorings, anchorAnswers, witnessAnswers, epoch, records,
+        accounts, restored, recordsDamaged, storeBytes, ready, connections, connectionsClosed, certificateExpiry, build,
+        started, processCPU, processMemory, processFiles, processFilesMax,
     ]
 }

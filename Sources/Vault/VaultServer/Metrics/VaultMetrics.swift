@@ -28,6 +28,7 @@ package final class VaultMetrics: Sendable {
         /// What each message is measured by has a place of its own: to find six of them by their names took as long as to
         /// seal the reply.
         var parts = [Histogram](repeating: Histogram(of: Metrics.partSeconds), count: Part.allCases.count)
+        var partProcessor = [UInt64](repeating: 0, count: Part.allCases.count)
         var requests = Histogram(of: Metrics.requestSeconds)
     }
 
@@ -73,10 +74,13 @@ package final class VaultMetrics: Sendable {
         }
     }
 
-    private func observe(_ part: Part, since start: ContinuousClock.Instant) {
-        let seconds = start.duration(to: .now).inSeconds
+    func observe(_ part: Part, _ time: PartTime) {
+        let seconds = time.elapsed.inSeconds
         let place = Self.place(of: seconds, in: Metrics.secondsBounds)
-        values.withLock { $0.parts[part.rawValue].add(seconds, at: place) }
+        values.withLock { values in
+            values.parts[part.rawValue].add(seconds, at: place)
+            values.partProcessor[part.rawValue] &+= time.processorNanoseconds
+        }
     }
 
     /// From a whole message to its sealed reply.
@@ -94,17 +98,17 @@ package final class VaultMetrics: Sendable {
     func timed<Value, Failure: Error>(
         _ part: Part, _ body: () throws(Failure) -> Value
     ) throws(Failure) -> Value {
-        let start = ContinuousClock.now
-        defer { observe(part, since: start) }
-        return try body()
+        var time = PartTime()
+        defer { observe(part, time) }
+        return try time.add(body)
     }
 
-    /// The same for a part that waits.
+    /// The same for a part that waits. Its processor time is not counted: while it waits, its thread works for others.
     nonisolated(nonsending) func timed<Value, Failure: Error>(
         _ part: Part, _ body: nonisolated(nonsending) () async throws(Failure) -> Value
     ) async throws(Failure) -> Value {
         let start = ContinuousClock.now
-        defer { observe(part, since: start) }
+        defer { observe(part, PartTime(elapsed: start.duration(to: .now))) }
         return try await body()
     }
 
@@ -117,6 +121,7 @@ package final class VaultMetrics: Sendable {
             for (sample, number) in values.numbers where sample.name == family.name {
                 page.sample(family, sample.labels, number)
             }
+            for (labels, seconds) in values.processor(of: family) { page.sample(family, labels, seconds) }
             for (labels, histogram) in values.histograms(of: family) {
                 page.histogram(family, labels, counts: histogram.counts, sum: histogram.sum)
             }
@@ -127,6 +132,12 @@ package final class VaultMetrics: Sendable {
 }
 
 extension VaultMetrics.Values {
+    fileprivate func processor(of family: MetricFamily) -> [(labels: [String], seconds: Double)] {
+        guard family.name == Metrics.partProcessor.name else { return [] }
+        return VaultMetrics.Part.allCases.filter { partProcessor[$0.rawValue] > 0 }
+            .map { (["\($0)"], Double(partProcessor[$0.rawValue]) / 1e9) }
+    }
+
     fileprivate func histograms(of family: MetricFamily) -> [(labels: [String], histogram: VaultMetrics.Histogram)] {
         let named = histograms.filter { $0.key.name == family.name }.map { ($0.key.labels, $0.value) }
         switch family.name {

@@ -5,6 +5,7 @@ import VaultCore
 /// serves is seen without a restart.
 final class TenantDirectory: Sendable {
     struct Entry: Sendable {
+        let name: String
         let policy: TenantPolicy
         let keys: TenantKeys
     }
@@ -65,7 +66,7 @@ final class TenantDirectory: Sendable {
             guard let keys = try? await TenantKeys(json: record.keySet) else {
                 return .failure(.damaged("a tenant's registered keys do not read"))
             }
-            return .success(Entry(policy: record.policy, keys: keys))
+            return .success(Entry(name: name, policy: record.policy, keys: keys))
         }
     }
 }

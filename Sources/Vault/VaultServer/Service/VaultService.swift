@@ -72,14 +72,9 @@ package final class VaultService: Sendable {
         self.clock = clock
         self.logger = logger
         configuration = ConfigurationCache(records: records, clock: clock)
-        let tenants = TenantDirectory(records: records, configuration: configuration, clock: clock)
-        self.tenants = tenants
+        tenants = TenantDirectory(records: records, configuration: configuration, clock: clock)
         channelKeys = ChannelKeys(identity: identity)
-        verifier = TokenVerifier(vaultID: vaultID) { refusal, tenant in
-            metrics.count(Metrics.tokensRefused, [tenant ?? "", refusal.metricWord])
-        } keys: { name in
-            try await tenants.tenant(name)?.keys
-        }
+        verifier = TokenVerifier(vaultID: vaultID)
         let fleet = try await fleet()
         guard fleet.vault(id: vaultID) != nil else { throw .notInFleet(vaultID) }
         // A backup that reads is no reason not to serve: what it holds up is done later.
@@ -171,9 +166,9 @@ package final class VaultService: Sendable {
     }
 
     private func perform(_ request: Request, _ requestID: String) async throws(Refused) -> Reply {
-        let name = try await authenticate(request.token, requestID)
+        let (name, tenant) = try await authenticate(request.token, requestID)
         let key = records.sealer.account(name)
-        let isOverRate = try await isOverRate(name, key)
+        let isOverRate = limiter.isOverRate(key, countMax: tenant.policy.requestsPerMinuteMax, at: clock())
         if isOverRate, !request.operation.isExemptFromRate { throw Refused(.busy(retryAfterSeconds: 60)) }
         let command = try command(for: request.operation)
         let outcome = await metrics.timed(.ledger) {
@@ -188,12 +183,14 @@ package final class VaultService: Sendable {
         }
     }
 
-    private func authenticate(_ token: [UInt8], _ requestID: String) async throws(Refused) -> AccountName {
+    private func authenticate(
+        _ token: [UInt8], _ requestID: String
+    ) async throws(Refused) -> (AccountName, TenantDirectory.Entry) {
+        var tenant: TenantDirectory.Entry?
         do {
-            return try await metrics.timed(.token) {
-                try await verifier.verify(token, wallSeconds: clock().wallSeconds)
-            }
+            return try await authenticate(token, &tenant)
         } catch let refusal as TokenRefusal {
+            metrics.count(Metrics.tokensRefused, [tenant?.name ?? "", refusal.metricWord])
             switch refusal {
             case .expired: throw Refused(.tokenExpired)
             case .wrongVault: throw Refused(.wrongVault)
@@ -205,9 +202,19 @@ package final class VaultService: Sendable {
         }
     }
 
-    private func isOverRate(_ name: AccountName, _ key: RecordKey) async throws(Refused) -> Bool {
-        guard let tenant = try? await tenants.tenant(name.tenant) else { throw Refused(.unavailable) }
-        return limiter.isOverRate(key, countMax: tenant.policy.requestsPerMinuteMax, at: clock())
+    /// `tenant` is that which the token names, if it is a registered one, also when the token is refused.
+    private func authenticate(
+        _ token: [UInt8], _ tenant: inout TenantDirectory.Entry?
+    ) async throws -> (AccountName, TenantDirectory.Entry) {
+        var time = PartTime()
+        defer { metrics.observe(.token, time) }
+        let claimed = try time.add { () throws(TokenRefusal) in try TokenVerifier.read(token) }
+        guard let found = try await tenants.tenant(claimed.name.tenant) else { throw TokenRefusal.unknownTenant }
+        tenant = found
+        let name = try time.add { () throws(TokenRefusal) in
+            try verifier.check(claimed, keys: found.keys, wallSeconds: clock().wallSeconds)
+        }
+        return (name, found)
     }
 
     private func command(for operation: Operation) throws(Refused) -> Command {

@@ -24,28 +24,17 @@ package struct TokenVerifier: Sendable {
     static let skewSeconds: UInt64 = 60
 
     private let audience: String
-    private let refused: @Sendable (TokenRefusal, String?) -> Void
-    private let keys: @Sendable (String) async throws -> TenantKeys?
 
-    /// `keys` gives the keys of a registered tenant, and nil for others. `refused` is told of every token that opened
-    /// nothing, with the tenant if it is a registered one.
-    package init(
-        vaultID: VaultID, refused: @escaping @Sendable (TokenRefusal, String?) -> Void = { _, _ in },
-        keys: @escaping @Sendable (String) async throws -> TenantKeys?
-    ) {
-        audience = vaultID.hex
-        self.refused = refused
-        self.keys = keys
-    }
+    package init(vaultID: VaultID) { audience = vaultID.hex }
 
-    private struct Header: Decodable {
+    fileprivate struct Header: Decodable {
         var alg: String
         var kid: String?
         /// Extensions that must be understood; none are.
         var crit: [String]?
     }
 
-    private struct Claims: Decodable {
+    fileprivate struct Claims: Decodable {
         var iss: String
         var sub: String
         var aud: Audience
@@ -53,7 +42,7 @@ package struct TokenVerifier: Sendable {
         var nbf: Double?
     }
 
-    private enum Audience: Decodable {
+    fileprivate enum Audience: Decodable {
         case one(String)
         case many([String])
 
@@ -74,38 +63,43 @@ package struct TokenVerifier: Sendable {
         }
     }
 
-    /// `wallSeconds` is the wall clock's time. Throws `TokenRefusal`, or what the look-up of keys throws.
-    package func verify(_ token: [UInt8], wallSeconds: UInt64) async throws -> AccountName {
-        var tenant: String?
-        do { return try await verify(token, wallSeconds: wallSeconds, registered: &tenant) } catch {
-            if let refusal = error as? TokenRefusal { refused(refusal, tenant) }
-            throw error
-        }
+    /// What a token says, before anything of it is believed but whose keys are to be asked.
+    package struct Claimed: Sendable {
+        package let name: AccountName
+        fileprivate let header: Header
+        fileprivate let claims: Claims
+        fileprivate let signature: [UInt8]
+        fileprivate let signed: [UInt8]
     }
 
-    private func verify(
-        _ token: [UInt8], wallSeconds: UInt64, registered tenant: inout String?
-    ) async throws -> AccountName {
+    package static func read(_ token: [UInt8]) throws(TokenRefusal) -> Claimed {
         guard Limits.tokenBytes.contains(token.count), let text = String(validating: token, as: UTF8.self) else {
-            throw TokenRefusal.malformed
+            throw .malformed
         }
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard
             parts.count == 3,
-            let header = Self.decode(Header.self, parts[0]), header.crit == nil,
-            let claims = Self.decode(Claims.self, parts[1]),
+            let header = decode(Header.self, parts[0]), header.crit == nil,
+            let claims = decode(Claims.self, parts[1]),
             let signature = Base64URL.decode(parts[2]),
             let name = try? AccountName(tenant: claims.iss, account: claims.sub)
-        else { throw TokenRefusal.malformed }
-        guard let keys = try await keys(name.tenant) else { throw TokenRefusal.unknownTenant }
-        tenant = name.tenant
+        else { throw .malformed }
+        return Claimed(
+            name: name, header: header, claims: claims, signature: signature,
+            signed: Array("\(parts[0]).\(parts[1])".utf8))
+    }
+
+    /// `keys` are those of the tenant that the token names. `wallSeconds` is the wall clock's time.
+    package func check(
+        _ claimed: Claimed, keys: TenantKeys, wallSeconds: UInt64
+    ) throws(TokenRefusal) -> AccountName {
         guard
             keys.isValid(
-                signature, over: Array("\(parts[0]).\(parts[1])".utf8), keyID: header.kid, algorithmName: header.alg)
-        else { throw TokenRefusal.badSignature }
-        guard claims.aud.isExactly(audience) else { throw TokenRefusal.wrongVault }
-        try Self.check(claims, wallSeconds: Double(wallSeconds))
-        return name
+                claimed.signature, over: claimed.signed, keyID: claimed.header.kid, algorithmName: claimed.header.alg)
+        else { throw .badSignature }
+        guard claimed.claims.aud.isExactly(audience) else { throw .wrongVault }
+        try Self.check(claimed.claims, wallSeconds: Double(wallSeconds))
+        return claimed.name
     }
 
     private static func decode<Value: Decodable>(_: Value.Type, _ part: Substring) -> Value? {

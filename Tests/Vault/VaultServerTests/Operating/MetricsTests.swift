@@ -146,6 +146,12 @@ import VaultCore
             "coffer_vault_accounts 1", "coffer_vault_ledger_queue_commands 0", "coffer_vault_ready 1",
         ] { #expect(page.contains("\(line)\n"), "\(line)") }
         #expect(page.contains(#"coffer_vault_tokens_refused_total{tenant="chat",reason="#))
+        for part in ["open", "token", "evaluate", "seal"] {
+            let sample = page.split(separator: "\n").first {
+                $0.hasPrefix(#"coffer_vault_part_processor_seconds_total{part="\#(part)"} "#)
+            }
+            #expect((sample?.split(separator: " ").last).flatMap { Double($0) } ?? 0 > 0, "\(part)")
+        }
         let key = vault.records.sealer.account(client.name)
         for told in [page, log.text] {
             for secret in [account, "anna", "\(key)", Data(key.bytes).base64EncodedString(), "nonsense"] {
