@@ -70,6 +70,15 @@ package struct ByteReader {
         }
     }
 
+    /// A value together with the bytes that it was read from.
+    package mutating func withBytes<Value: ByteCodable>(
+        _: Value.Type = Value.self
+    ) throws(ByteCodingError) -> (value: Value, bytes: ArraySlice<UInt8>) {
+        let start = position
+        let value = try Value(from: &self)
+        return (value, bytes[start..<position])
+    }
+
     /// All the bytes that are left.
     package mutating func rest() -> ArraySlice<UInt8> {
         defer { position = bytes.endIndex }

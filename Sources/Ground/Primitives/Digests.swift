@@ -1,3 +1,4 @@
+import CSodium
 import Crypto
 
 #if canImport(FoundationEssentials)
@@ -31,9 +32,26 @@ package func hmacSHA256(_ bytes: [UInt8], key: SecretBytes) -> [UInt8] {
 
 /// HMAC-SHA256 over part of a buffer that is used again and again.
 package func hmacSHA256(_ bytes: UnsafeRawBufferPointer, key: SecretBytes) -> [UInt8] {
+    if bytes.count <= shortBytesMax { return shortHMACSHA256(bytes, key: key) }
     var hmac = HMAC<SHA256>(key: key.symmetricKey)
     hmac.update(data: bytes)
     return hmac.finalize().array
+}
+
+/// Up to here swift-crypto takes longer to copy the key into an object of its own and to make ready for it than libsodium for the
+/// code; beyond it swift-crypto is faster, for it has the processor's own instructions for SHA-256.
+private let shortBytesMax = 256
+
+/// The same by libsodium, with the key where it lies.
+private func shortHMACSHA256(_ bytes: UnsafeRawBufferPointer, key: SecretBytes) -> [UInt8] {
+    var state = crypto_auth_hmacsha256_state()
+    // What the state holds is as good as the key.
+    defer { withUnsafeMutableBytes(of: &state) { sodium_memzero($0.baseAddress, $0.count) } }
+    key.withPointer { _ = crypto_auth_hmacsha256_init(&state, $0, key.count) }
+    crypto_auth_hmacsha256_update(&state, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, UInt64(bytes.count))
+    var code = [UInt8](repeating: 0, count: Int(crypto_auth_hmacsha256_BYTES))
+    crypto_auth_hmacsha256_final(&state, &code)
+    return code
 }
 
 /// HKDF-SHA512 (RFC 5869).

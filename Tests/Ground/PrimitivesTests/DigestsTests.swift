@@ -35,6 +35,21 @@ import Testing
         }
     }
 
+    /// RFC 2104, section 2, for keys of at most a block.
+    private func hmac(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
+        let block = key + [UInt8](repeating: 0, count: 64 - key.count)
+        return sha256(block.map { $0 ^ 0x5c } + sha256(block.map { $0 ^ 0x36 } + message))
+    }
+
+    @Test func `HMAC-SHA256 is the same for short messages and for long ones`() {
+        let key = Array<UInt8>(0..<32)
+        let secret = SecretBytes(copying: key)
+        for count in [0, 1, 63, 64, 255, 256, 257, 4096] {
+            let message = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+            #expect(hmacSHA256(message, key: secret) == hmac(message, key: key), "\(count) bytes")
+        }
+    }
+
     @Test func `HKDF-SHA512 gives what another implementation gives, to any length`() {
         let input = SecretBytes(copying: [UInt8](repeating: 0x0b, count: 22))
         let full = hkdfSHA512(input, salt: Array(0..<13), info: Array(0xf0..<0xfa), count: 42)

@@ -7,11 +7,14 @@ package struct Registration: ByteCodable, Sendable {
     /// In one object, for an account's record is copied several times while a command is applied, and this never changes.
     private final class Contents: Sendable {
         let record: PublicRecord
+        /// Nil if it was not read: each attempt writes a record that nobody changed.
+        let recordBytes: [UInt8]?
         let recordHash: RecordHash
         let share: Scalar
 
-        init(_ record: PublicRecord, _ recordHash: RecordHash, _ share: Scalar) {
+        init(_ record: PublicRecord, _ recordBytes: [UInt8]?, _ recordHash: RecordHash, _ share: Scalar) {
             self.record = record
+            self.recordBytes = recordBytes
             self.recordHash = recordHash
             self.share = share
         }
@@ -20,7 +23,7 @@ package struct Registration: ByteCodable, Sendable {
     private let contents: Contents
 
     package init(record: PublicRecord, recordHash: RecordHash, share: Scalar) {
-        contents = Contents(record, recordHash, share)
+        contents = Contents(record, nil, recordHash, share)
     }
 
     package var record: PublicRecord { contents.record }
@@ -30,13 +33,13 @@ package struct Registration: ByteCodable, Sendable {
     package var managementKey: VerifyingKey { record.header.managementKey }
 
     package init(from reader: inout ByteReader) throws(ByteCodingError) {
-        let record = try PublicRecord(from: &reader)
+        let (record, bytes) = try reader.withBytes(PublicRecord.self)
         let recordHash = try RecordHash(from: &reader)
-        contents = Contents(record, recordHash, try Scalar(from: &reader))
+        contents = Contents(record, Array(bytes), recordHash, try Scalar(from: &reader))
     }
 
     package func encode(into writer: inout ByteWriter) throws(ByteCodingError) {
-        try record.encode(into: &writer)
+        if let bytes = contents.recordBytes { writer.raw(bytes) } else { try record.encode(into: &writer) }
         try recordHash.encode(into: &writer)
         try share.encode(into: &writer)
     }

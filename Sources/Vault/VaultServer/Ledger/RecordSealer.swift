@@ -37,38 +37,48 @@ package struct RecordSealer: Sendable {
         let nameKey = key(.names)
         self.nameKey = nameKey
         headKey = key(.heads)
-        configuration = Self.name("configuration", [], nameKey)
-        identity = Self.name("identity", [], nameKey)
-        anchorSettings = Self.name("anchor", [], nameKey)
-        restorePoint = Self.name("restore", [], nameKey)
+        configuration = Self.name("configuration", nameKey)
+        identity = Self.name("identity", nameKey)
+        anchorSettings = Self.name("anchor", nameKey)
+        restorePoint = Self.name("restore", nameKey)
     }
 
     // MARK: Names
 
-    package func tenant(_ tenant: String) -> RecordKey { name("tenant", Array(tenant.utf8)) }
+    package func tenant(_ tenant: String) -> RecordKey { name("tenant") { $0.raw(tenant.utf8) } }
 
     /// Account numbers lie in the store as keyed hashes alone.
-    package func account(_ account: AccountName) -> RecordKey {
-        // An AccountName is within the limits of its encoding.
-        name("account", (try? account.encoded()) ?? [])
-    }
+    package func account(_ account: AccountName) -> RecordKey { name("account", of: account) }
 
     /// The serial with which an account begins, below 2^63: nobody outside can tell it from one that was drawn, and it
     /// is the same whenever the account is asked about before it has a record.
     package func firstSerial(of account: AccountName) -> UInt64 {
-        let derived = name("first serial", (try? account.encoded()) ?? [])
+        let derived = name("first serial", of: account)
         return derived.bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) } >> 1
     }
 
     /// What an account's owner must sign over after a restore: another one after each.
     func thawNonce(of account: RecordKey, after point: RestorePoint) -> ThawNonce {
-        ThawNonce(uncheckedBytes: name("thaw nonce", point.seed + account.bytes).bytes)
+        ThawNonce(uncheckedBytes: name("thaw nonce") { $0.raw(point.seed + account.bytes) }.bytes)
     }
 
-    private func name(_ kind: String, _ content: [UInt8]) -> RecordKey { Self.name(kind, content, nameKey) }
+    private func name(_ kind: String, of account: AccountName) -> RecordKey {
+        // An AccountName is within the limits of its encoding.
+        name(kind) { try? account.encode(into: &$0) }
+    }
 
-    private static func name(_ kind: String, _ content: [UInt8], _ key: SecretBytes) -> RecordKey {
-        RecordKey(uncheckedBytes: hmacSHA256(Array(kind.utf8) + [0] + content, key: key))
+    private func name(_ kind: String, _ content: (inout ByteWriter) -> Void) -> RecordKey {
+        Self.name(kind, nameKey, content)
+    }
+
+    private static func name(
+        _ kind: String, _ key: SecretBytes, _ content: (inout ByteWriter) -> Void = { _ in }
+    ) -> RecordKey {
+        var writer = ByteWriter(capacity: 256)
+        writer.raw(kind.utf8)
+        writer.uint8(0)
+        content(&writer)
+        return RecordKey(uncheckedBytes: hmacSHA256(writer.bytes, key: key))
     }
 
     // MARK: Sealing
@@ -152,7 +162,7 @@ package struct RecordSealer: Sendable {
     }
 
     private func place(_ key: RecordKey, slot: UInt64, epoch: UInt64) -> [UInt8] {
-        var writer = ByteWriter()
+        var writer = ByteWriter(capacity: 64)
         writer.raw(Array("record".utf8))
         writer.raw(key.bytes)
         writer.uint64(slot)
