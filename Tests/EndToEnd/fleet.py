@@ -4,6 +4,7 @@ import base64
 import http.server
 import itertools
 import json
+import os
 import random
 import signal
 import socket
@@ -18,12 +19,14 @@ NAMES = ["one", "two", "three", "four", "five"]
 
 
 # Below the ports that the system lends to outgoing connections (ip_local_port_range): one of those may be taken by
-# anybody between the moment it was found free and the moment a vault listens on it, or be found free twice.
-PORTS = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
+# anybody between the moment it was found free and the moment a vault listens on it, or be found free twice. Each of several
+# workers has its own (scripts/sessions), for a vault that is down keeps its port.
+OWN_PORTS = range(20_000 + int(os.environ.get("SESSIONS_WORKER", 0)), 32_000, int(os.environ.get("SESSIONS_WORKERS", 1)))
+PORTS = itertools.cycle(random.sample(OWN_PORTS, len(OWN_PORTS)))
 
 
 def free_port():
-    for port in itertools.islice(PORTS, 12_000):
+    for port in itertools.islice(PORTS, len(OWN_PORTS)):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -11,6 +11,8 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARIES = ROOT / ".build" / "debug"
+# What serves where it should have refused would be waited for for ever.
+PATIENCE_SECONDS = 300
 
 
 def device_environment(home):
@@ -36,7 +38,7 @@ class Session(unittest.TestCase):
         done = subprocess.run(
             [str(BINARIES / program), *map(str, arguments)], env=self.environment(device), cwd=self.folder,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-            start_new_session=True)
+            start_new_session=True, timeout=PATIENCE_SECONDS)
         self.printed += [done.stdout, done.stderr]
         self.assertEqual(done.returncode, expect, f"{program} {arguments}\n{done.stdout}\n{done.stderr}")
         return done.stdout + done.stderr
