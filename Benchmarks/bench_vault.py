@@ -5,8 +5,9 @@
 
 For each number of accounts: a vault is made in DIR by its own commands and filled with that many records, started with its
 files dropped from the cache, and again with them in it; then the vault itself is measured under evaluations that were sealed
-beforehand, in rounds, with the parts of an evaluation between them. Processor time is that of the vault's process; vault and
-client have a core each, where there are two. A number of accounts that the disk has no room for is skipped by name.
+beforehand, in rounds. Processor time is that of the vault's process, and of the parts of an evaluation that it counts in itself; between
+the rounds these are measured by themselves. Vault and client have a core each then, where there are two. A number of accounts that
+the disk has no room for is skipped by name.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 
 import vault_report
 
@@ -28,6 +30,7 @@ BYTES_PER_ACCOUNT = 1_500
 VAULTS = 5
 # Half a second or so.
 REQUESTS_A_ROUND = 600
+HALF_RUNS = 5
 
 
 class Failed(Exception):
@@ -70,7 +73,7 @@ class Vault:
     def __init__(self, work, arguments, accounts):
         self.work, self.arguments, self.accounts = work, arguments, accounts
         self.folder, self.fleet, self.issuer = work / "1", work / "fleet.toml", work / "issuer" / "issuer.key"
-        self.process = None
+        self.process, self.page = None, None
         self.asked, self.made = min(accounts, arguments.asked), 0
 
     def command(self, *parts):
@@ -86,14 +89,19 @@ class Vault:
                      "--charges-per-hour", 4_000_000_000, "--requests-per-minute", 1_000_000)
         return json.loads(run(self.arguments.bench, "fill", self.folder, "--fleet", self.fleet, "--accounts", self.accounts))
 
-    def start(self):
-        """Seconds until it serves."""
+    def start(self, core=None):
+        """Seconds until it serves, on all processors or on one."""
+        command = [str(self.arguments.vault), "serve", str(self.folder), "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]
         began = time.monotonic()
-        self.process = subprocess.Popen(
-            on_core(0, str(self.arguments.vault), "serve", str(self.folder), "--listen", "127.0.0.1:0"),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        if b"ready" not in self.process.stdout.readline():
-            raise Failed("the vault did not start")
+        self.process = subprocess.Popen(command if core is None else on_core(core, *command), stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, text=True)
+        said = {}
+        while "ready" not in said:
+            line = self.process.stdout.readline()
+            if not line:
+                raise Failed("the vault did not start")
+            said[line.split()[0]] = line.split()[-1]
+        self.page = said["metrics"]
         return time.monotonic() - began
 
     def stop(self):
@@ -107,6 +115,13 @@ class Vault:
         return json.loads(run(*on_core(core, str(self.arguments.bench), name, *parts, "--fleet", str(self.fleet),
                                        "--issuer", str(self.issuer))))
 
+    def own_parts(self):
+        """Processor seconds of the parts so far, as the vault itself counts them on its threads."""
+        with urllib.request.urlopen(self.page, timeout=20) as answer:
+            samples = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if not line.startswith("#"))
+        return {part: float(samples.get(f'coffer_vault_part_processor_seconds_total{{part="{part}"}}', 0))
+                for part in vault_report.PARTS}
+
     def parts(self):
         return self.bench(0, "parts", str(self.work), "--rounds", str(self.arguments.rounds))
 
@@ -119,6 +134,13 @@ class Vault:
         self.made += requests
         return sent
 
+    def measured_load(self, requests):
+        """The next requests at saturation, and what the vault counted of their parts meanwhile, in microseconds for each."""
+        before = self.own_parts()
+        sent = self.load(requests)
+        own = {part: (seconds - before[part]) * 1e6 / requests for part, seconds in self.own_parts().items()}
+        return sent | {"own": own, "of-own": sent["processor"] / vault_report.sum_of_parts(own)}
+
 
 def round_count(arguments):
     return max(1, arguments.requests // REQUESTS_A_ROUND)
@@ -127,27 +149,34 @@ def round_count(arguments):
 def loaded(vault):
     """The vault at saturation in several short rounds, the parts of an evaluation between them, and then at half of that.
 
-    Others on the same machine only ever make it slower. So the fastest quarter of the rounds counts, and of the parts' as well; how
-    each round compares with the parts right before and after it is told beside it.
+    Of its own parts, which the vault counts in the midst of the work, each round is compared with its own: whatever else the machine does
+    slows both. The parts by themselves were measured at another moment. Others on the same machine only ever make it slower, so the
+    fastest quarter of the rounds is compared with the fastest quarter of these.
     """
     # Every account that is asked for later is in memory by then, as are the vault's own tables.
     vault.load(vault.asked)
     parts, rounds = [vault.parts()], []
     count = round_count(vault.arguments)
     for _ in range(count):
-        rounds.append(vault.load(vault.arguments.requests // count))
+        rounds.append(vault.measured_load(vault.arguments.requests // count))
         parts.append(vault.parts())
     sums = [vault_report.sum_of_parts(part) for part in parts]
     ratios = [each["processor"] / statistics.mean(sums[number:number + 2]) for number, each in enumerate(rounds)]
+    own = [each["of-own"] for each in rounds]
     quiet_parts = fastest_quarter(parts, vault_report.sum_of_parts)
     numbers = {"processor": statistics.mean(each["processor"] for each in fastest_quarter(rounds, lambda one: one["processor"])),
                "perSecond": statistics.median(each["perSecond"] for each in rounds),
                "parts": {name: statistics.mean(part[name] for part in quiet_parts) for name in parts[0]}}
+    numbers |= {"of-own": statistics.median(own), "of-own-range": (min(own), max(own)),
+                "own": {part: statistics.median(each["own"][part] for each in rounds) for part in vault_report.PARTS}}
     numbers |= {"of-parts": numbers["processor"] / vault_report.sum_of_parts(numbers["parts"]),
-                "of-parts-median": statistics.median(ratios), "of-parts-most": max(ratios),
+                "of-parts-median": statistics.median(ratios),
                 "processor-median": statistics.median(each["processor"] for each in rounds)}
     rate = numbers["perSecond"] / 2
-    return numbers | {"half": vault.load(max(1, round(rate * vault.arguments.half_seconds)), rate)}
+    count = max(1, round(rate * vault.arguments.half_seconds / HALF_RUNS))
+    halves = [vault.load(count, rate) for _ in range(HALF_RUNS)]
+    return numbers | {"half": {name: statistics.median(each[name] for each in halves) for name in halves[0]},
+                      "half-p99-most": max(each["p99"] for each in halves)}
 
 
 def fastest_quarter(measured, microseconds):
@@ -167,11 +196,14 @@ def measured(vault):
         vault.stop()
         numbers["start"] = vault.start()
         numbers |= {"started": memory(vault.process.pid)}
+        vault.stop()
+        # With as many event loops as it has processors then: one.
+        numbers["start-alone"] = vault.start(core=0)
         print("    started in {start-cold:.2f} s from the disk, {start:.2f} s from the cache".format(**numbers),
               file=sys.stderr)
         numbers |= loaded(vault)
         numbers["served"] = memory(vault.process.pid)
-        print("    {processor:.0f} us an evaluation, {of-parts:.2f} of its parts, {perSecond:.0f} a second; p99 {half[p99]:.1f} ms"
+        print("    {processor:.0f} us an evaluation, {of-own:.2f} of its parts, {of-parts:.2f} of them alone, {perSecond:.0f} a second; p99 {half[p99]:.1f} ms"
               .format(**numbers), file=sys.stderr)
     finally:
         vault.stop()
@@ -216,7 +248,7 @@ def main():
     parser.add_argument("--accounts", type=int, nargs="+", default=[10_000, 1_000_000])
     parser.add_argument("--asked", type=int, default=10_000, help="how many accounts are asked for attempts")
     parser.add_argument("--requests", type=int, default=12_000, help="at saturation")
-    parser.add_argument("--half-seconds", type=float, default=20, help="how long at half of that rate")
+    parser.add_argument("--half-seconds", type=float, default=20, help="how long at half of that rate, in five runs")
     parser.add_argument("--rounds", type=int, default=400, help="of each part")
     parser.add_argument("--keep", action="store_true", help="leave the last vault where it is")
     parser.add_argument("--small", action="store_true", help="do not look whether there is room")

@@ -1,3 +1,5 @@
+import ArgumentParser
+
 #if canImport(Glibc)
     import Glibc
 #else
@@ -9,6 +11,13 @@ enum Clock {
     static func now() -> UInt64 { read(CLOCK_MONOTONIC) }
     /// Nanoseconds that all threads of this process computed.
     static func processor() -> UInt64 { read(CLOCK_PROCESS_CPUTIME_ID) }
+
+    /// Nanoseconds that all threads of another process computed, those that ended too; `/proc` has hundredths of a second.
+    static func processor(of process: Int32) throws -> UInt64 {
+        var clock = clockid_t()
+        guard clock_getcpuclockid(process, &clock) == 0 else { throw ValidationError("no process \(process)") }
+        return read(clock)
+    }
 
     /// Nanoseconds that one reading of `processor` takes.
     static let reading: Double = {

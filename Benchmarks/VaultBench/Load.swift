@@ -52,13 +52,13 @@ struct Load: ParsableCommand {
     private func measured(
         _ sender: Sender, _ requests: [PreparedRequest], _ pace: Sender.Pace
     ) throws -> (seconds: Double, processor: Double, latencies: [UInt64]) {
-        let processorBefore = try Clock.processorSeconds(of: process)
+        let processorBefore = try Clock.processor(of: process)
         let began = Clock.now()
         let replies = try sender.send(requests.map(\.bytes), pace)
         let seconds = Double(Clock.now() - began) / 1e9
-        let processor = try Clock.processorSeconds(of: process) - processorBefore
+        let processor = Double(try Clock.processor(of: process) - processorBefore) / 1e3
         for (request, reply) in zip(requests, replies) { try request.check(reply.body) }
-        return (seconds, processor * 1e6 / Double(max(requests.count, 1)), replies.map(\.nanoseconds))
+        return (seconds, processor / Double(max(requests.count, 1)), replies.map(\.nanoseconds))
     }
 }
 

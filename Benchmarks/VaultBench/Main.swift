@@ -17,17 +17,6 @@ enum Output {
     }
 }
 
-extension Clock {
-    /// User and system seconds of another process.
-    static func processorSeconds(of process: Int32) throws -> Double {
-        let text = try String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
-        // The program's name, in parentheses, may hold spaces; fields 14 and 15 are the 12th and 13th after it.
-        let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ").dropFirst()
-        let ticks = fields.dropFirst(11).prefix(2).compactMap { Double($0) }
-        return ticks.reduce(0, +) / Double(sysconf(Int32(_SC_CLK_TCK)))
-    }
-}
-
 extension [UInt64] {
     /// The value below which this share of them lies; in milliseconds, of nanoseconds.
     func milliseconds(at share: Double) -> Double {

@@ -33,6 +33,8 @@ package final class Ledger: Sendable {
     private static let gatheringBusy = Duration.milliseconds(30)
     private static let look = Duration.milliseconds(4)
     private static let processors = Processors.count
+    /// For each processor: what a vault under half its load has in hand when a batch was answered is no more than that.
+    private static let workedOnMany = 6
     /// For each processor: so many messages that nobody has begun with are no burst of an idle vault.
     private static let arrivedMany = 8
     private static let batchCountMax = 256
@@ -125,7 +127,7 @@ package final class Ledger: Sendable {
     }
 
     private var areProcessorsBusy: Bool {
-        messages.count - queueCount > Self.processors || messages.arrivedCount > Self.arrivedMany * Self.processors
+        messages.count - queueCount > Self.workedOnMany * Self.processors || messages.arrivedCount > Self.arrivedMany * Self.processors
     }
 
     private func rest(_ duration: Duration) {
