@@ -127,7 +127,8 @@ package final class Ledger: Sendable {
     }
 
     private var areProcessorsBusy: Bool {
-        messages.count - queueCount > Self.workedOnMany * Self.processors || messages.arrivedCount > Self.arrivedMany * Self.processors
+        messages.count - queueCount > Self.workedOnMany * Self.processors
+            || messages.arrivedCount > Self.arrivedMany * Self.processors
     }
 
     private func rest(_ duration: Duration) {
